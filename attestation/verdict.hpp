@@ -1,0 +1,69 @@
+// The one entry to attestation: evidence + what it must bind + policy + instant -> verdict. Pure: no
+// clock, no network, no database. Called by market (worker threads) and client; node makes evidence.
+// Must not know keysets or statements: the caller computes the 64 bytes the evidence must carry.
+// TDX, SEV-SNP and NVIDIA verifiers are further rows of the table in verdict.cpp.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/encoding.hpp"
+#include "core/result.hpp"
+#include "core/time.hpp"
+
+namespace cocoon::attestation {
+
+constexpr std::size_t evidence_bytes_max = 256 << 10;
+
+using ReportData = std::array<std::uint8_t, 64>;
+
+// `proven`: every check passed. `refuted`: a check failed. `unknown`: we cannot tell (no verifier for
+// this kind of evidence); treat it as not proven.
+enum class Status { proven, refuted, unknown };
+std::string_view to_text(Status status);
+
+enum class Outcome { passed, failed, not_checked };
+std::string_view to_text(Outcome outcome);
+
+struct Reason {
+    std::string code;  // stable, snake_case: "simulated_signature", "report_data", "age", ...
+    Outcome outcome;
+    std::string text;  // for people: what was found and what to do
+    bool operator==(const Reason&) const = default;
+};
+
+struct Verdict {
+    Status status = Status::unknown;
+    std::string tier;         // as claimed by the evidence: "simulated", later "tdx", "sev-snp"
+    std::string measurement;  // lower-case hex; empty unless the evidence's signature was right
+    std::string platform_id;
+    std::vector<Reason> reasons;  // every check that ran, in order
+    Instant valid_until;          // 0 unless proven
+
+    bool proven() const { return status == Status::proven; }
+    // The first failed reason, or nullptr.
+    const Reason* first_failure() const;
+};
+
+// What is acceptable, as data.
+struct Policy {
+    std::vector<std::string> accepted_tiers;         // empty: every tier that has a verifier
+    bool simulated_enabled = false;                  // `simulated` also needs this, whatever the list says
+    std::vector<std::string> accepted_measurements;  // empty: any
+    Duration age_max = hours(24);
+    Duration clock_skew_max = minutes(5);            // evidence "from the future" up to this is fine
+};
+
+struct Evidence {
+    std::string tier;
+    Bytes bytes;  // opaque here; the tier's verifier knows the format
+};
+
+// The verdict; refused itself (`body_too_large`) only when the evidence exceeds evidence_bytes_max.
+Result<Verdict> verify(const Evidence& evidence, const ReportData& expected_report_data, const Policy& policy,
+                       Instant at);
+
+}  // namespace cocoon::attestation
