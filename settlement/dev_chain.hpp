@@ -1,0 +1,76 @@
+// The embedded development chain: a wallet with a history in one file, so that a market can be tried
+// whole (deposits by memo, payouts, restarts) without any network. Blocks come with the clock; a
+// transaction is final some blocks after its own. Called by the settlement worker and by the faucet's
+// route, from any thread. It moves no real coin and says so in its addresses ("dev:").
+#pragma once
+
+#include <functional>
+#include <map>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "settlement/chain.hpp"
+
+namespace cocoon::settlement {
+
+struct DevChainOptions {
+    std::string file{};                       // made if absent; every transaction is on disk before it is told
+    Duration block_interval = seconds(1);
+    std::uint64_t confirmations = 2;          // blocks on top of a transaction's own until it is final
+    Duration batch_lifetime = minutes(5);     // from build() to expires_at
+    // Called before a submit takes effect (true: the endpoint fails and nothing happened) and after
+    // (true: it took effect and the answer is lost). For tests of the caller; empty in the product.
+    std::function<bool()> fail_before{}, fail_after{};
+};
+
+class DevChain final : public Chain {
+public:
+    // Reads the file. Throws std::runtime_error when it cannot be read or its hashes do not link; an
+    // unfinished last line (a crash while writing) is cut off.
+    DevChain(DevChainOptions options, const Clock& clock);
+    ~DevChain() override;
+    DevChain(const DevChain&) = delete;
+    DevChain& operator=(const DevChain&) = delete;
+
+    std::string deposit_address() const override;
+    Nano deposit_minimum() const override { return Nano{1'000'000}; }
+    Result<std::string> normal_address(const std::string& address) const override;
+    Result<TransferPage> transfers_since(const Cursor& cursor, std::size_t count_max) override;
+    Result<PayoutBatch> build(std::uint64_t number, std::vector<PayoutRow> rows) override;
+    Result<void> submit(const PayoutBatch& batch) override;
+    Result<BatchState> state_of(const PayoutBatch& batch) override;
+
+    // A transfer into the wallet from nowhere, as if a customer had sent it. Returns its reference.
+    // invalid_body: amount not in 1..limits::amount_nano_max, memo too long or not printable ASCII.
+    Result<std::string> faucet(const std::string& memo, Nano amount, const std::string& source = "dev:faucet");
+    // What the wallet paid to `address`, final or not.
+    Nano paid_to(const std::string& address) const;
+
+private:
+    struct Transaction {
+        Cursor id;
+        std::uint64_t block = 0;
+        bool incoming = false;
+        std::string address, memo;     // incoming: source and comment; outgoing: destination
+        Nano amount;
+        std::string message_hash;      // outgoing: the batch
+        std::uint64_t payout = 0;      // outgoing
+    };
+
+    std::uint64_t height() const;
+    bool final_at(const Transaction& transaction, std::uint64_t height) const;
+    void read_file();
+    void take_line(const std::string& line);
+    void append(std::vector<Transaction> transactions);
+
+    const DevChainOptions options_;
+    const Clock& clock_;
+    mutable std::mutex mutex_;
+    int file_ = -1;
+    Instant genesis_;
+    std::vector<Transaction> history_;
+    std::map<std::string, std::vector<std::size_t>> executed_;  // message hash -> its transactions
+};
+
+}  // namespace cocoon::settlement
