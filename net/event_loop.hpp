@@ -17,7 +17,6 @@ namespace cocoon::net {
 
 // A call that is still to come. Destroying or cancelling it drops the call: for certain when done on
 // the loop's thread; from another thread the call may be running at that very moment.
-// Must not outlive its EventLoop.
 class Timer {
 public:
     Timer() = default;
@@ -30,7 +29,7 @@ public:
 private:
     friend class EventLoop;
     struct Pending;
-    std::shared_ptr<Pending> pending_;
+    std::weak_ptr<Pending> pending_;
 };
 
 class EventLoop {
