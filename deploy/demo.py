@@ -14,12 +14,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from stack import Api, Failure, PrivatePostgres, Program, ROOT, write_secret  # noqa: E402
 
 VAR = ROOT / "var"
-BINARIES = ROOT / "build/release/bin"
 DATABASE_PORT = int(os.environ.get("COCOON_DATABASE_PORT", "54329"))
 TEST_DATABASE_PORT = int(os.environ.get("COCOON_TEST_DATABASE_PORT", "54339"))
-MARKET_PORT = int(os.environ.get("COCOON_MARKET_PORT", "8080"))
-ENGINE_PORT = int(os.environ.get("COCOON_ENGINE_PORT", "8090"))
-CLIENT_PORT = int(os.environ.get("COCOON_CLIENT_PORT", "8081"))
 MODEL = "demo-model"
 DEPOSIT_NANO = 5_000_000_000
 # Two sellers of the same model: the cheaper one wins until it is full or away.
@@ -37,15 +33,34 @@ def done(text):
     print(f"    {text}", flush=True)
 
 
+class Ports:
+    """Where the programs of one market listen, all on loopback."""
+
+    def __init__(self, market, client, engine):
+        self.market, self.client, self.engine = market, client, engine
+
+    @classmethod
+    def of_up(cls):
+        return cls(int(os.environ.get("COCOON_MARKET_PORT", "8080")),
+                   int(os.environ.get("COCOON_CLIENT_PORT", "8081")),
+                   int(os.environ.get("COCOON_ENGINE_PORT", "8090")))
+
+
 class Demo:
-    def __init__(self):
-        self.run = VAR / "run"
-        self.market_url = f"http://127.0.0.1:{MARKET_PORT}"
-        self.client_url = f"http://127.0.0.1:{CLIENT_PORT}"
-        self.state_file = VAR / "demo/state.json"
+    """One whole market below `home`. The end-to-end tests start theirs with other ports, binaries and
+    database; every method can be called again."""
+
+    def __init__(self, home, ports, binaries, database_url, token_delay_ms=15, settings=None):
+        self.home, self.ports, self.binaries = pathlib.Path(home), ports, pathlib.Path(binaries)
+        self.database_url = database_url
+        self.token_delay_ms = token_delay_ms
+        self.settings = settings or {}
+        self.run = self.home / "run"
+        self.market_url = f"http://127.0.0.1:{ports.market}"
+        self.client_url = f"http://127.0.0.1:{ports.client}"
+        self.engine_url = f"http://127.0.0.1:{ports.engine}"
+        self.state_file = self.home / "demo/state.json"
         self.state = json.loads(self.state_file.read_text()) if self.state_file.exists() else {}
-        own_database = "DATABASE_URL" not in os.environ
-        self.postgres = PrivatePostgres(VAR / "postgres", DATABASE_PORT) if own_database else None
 
     def save(self):
         write_secret(self.state_file, json.dumps(self.state, indent=2) + "\n")
@@ -53,53 +68,43 @@ class Demo:
     # ---- programs ------------------------------------------------------------------------------
 
     def market(self):
-        return Program("cocoon-market", [BINARIES / "cocoon-market", "serve"], self.run, {
-            "DATABASE_URL": self.database_url(),
-            "MARKET_LISTEN": f"127.0.0.1:{MARKET_PORT}",
+        return Program("cocoon-market", [self.binaries / "cocoon-market", "serve"], self.run, {
+            "DATABASE_URL": self.database_url,
+            "MARKET_LISTEN": f"127.0.0.1:{self.ports.market}",
             "MARKET_PUBLIC_URL": self.market_url,
-            "MARKET_KEY_FILE": str(VAR / "market/market.key"),
-            "MARKET_ADMIN_TOKEN_FILE": str(VAR / "market/admin.token"),
+            "MARKET_KEY_FILE": str(self.home / "market/market.key"),
+            "MARKET_ADMIN_TOKEN_FILE": str(self.home / "market/admin.token"),
             "MARKET_SIMULATED_TIER": "allow",
             "MARKET_CHAIN": "dev",
-            "MARKET_DEV_CHAIN_FILE": str(VAR / "market/dev-chain.json"),
+            "MARKET_DEV_CHAIN_FILE": str(self.home / "market/dev-chain.json"),
+            **self.settings,
         })
 
     def engine(self):
-        return Program("cocoon-demo-engine", [BINARIES / "cocoon-demo-engine", "--listen",
-                                              f"127.0.0.1:{ENGINE_PORT}", "--model", MODEL,
-                                              "--token-delay-ms", "15"], self.run)
+        return Program("cocoon-demo-engine", [self.binaries / "cocoon-demo-engine", "--listen",
+                                              f"127.0.0.1:{self.ports.engine}", "--model", MODEL,
+                                              "--token-delay-ms", self.token_delay_ms], self.run)
 
     def node(self, name):
-        return Program(name, [BINARIES / "cocoon-node", "run", "--config", self.node_config(name)], self.run)
+        return Program(name, [self.binaries / "cocoon-node", "run", "--config", self.node_config(name)], self.run)
 
     def client(self):
-        return Program("cocoon-client", [BINARIES / "cocoon-client", "serve", "--config",
-                                         VAR / "demo/client.json"], self.run)
+        return Program("cocoon-client", [self.binaries / "cocoon-client", "serve", "--config",
+                                         self.home / "demo/client.json"], self.run)
 
     def programs(self):
         return [self.client(), *(self.node(name) for name in NODES), self.engine(), self.market()]
 
     def node_config(self, name):
-        return VAR / "demo" / name / "node.json"
-
-    def database_url(self):
-        return self.postgres.url("cocoon") if self.postgres else os.environ["DATABASE_URL"]
+        return self.home / "demo" / name / "node.json"
 
     # ---- up ------------------------------------------------------------------------------------
 
-    def start_database(self):
-        if not self.postgres:
-            return
-        step(f"PostgreSQL on 127.0.0.1:{DATABASE_PORT}")
-        self.postgres.start()
-        self.postgres.create("cocoon")
-        done(f"data in {self.postgres.data}")
-
     def start_market(self):
-        (VAR / "market").mkdir(parents=True, exist_ok=True)
+        (self.home / "market").mkdir(parents=True, exist_ok=True)
         step("migrating the schema")
         market = self.market()
-        migrated = subprocess.run([BINARIES / "cocoon-market", "migrate"], text=True, stdout=subprocess.PIPE,
+        migrated = subprocess.run([self.binaries / "cocoon-market", "migrate"], text=True, stdout=subprocess.PIPE,
                                   stderr=subprocess.STDOUT, env={**os.environ, **market.environment})
         if migrated.returncode != 0:
             raise Failure("cocoon-market migrate failed:\n" + migrated.stdout)
@@ -129,11 +134,11 @@ class Demo:
             "disk_gib": 4000, "bandwidth_mbps": 10000, "region": "eu-west", "hours_available": 24})
         step(f"cocoon-demo-engine and {len(NODES)} nodes (simulated tier: no hardware is proven)")
         self.engine().start()
-        self.engine().wait_until("the demo engine", lambda: Api(f"http://127.0.0.1:{ENGINE_PORT}").up("/v1/models"))
+        self.engine().wait_until("the demo engine", lambda: Api(self.engine_url).up("/v1/models"))
         for name, node in NODES.items():
             self.write_node_config(name, node)
             program = self.node(name)
-            if not program.pid() and not (VAR / "demo" / name / "keys/credential").exists():
+            if not program.pid() and not (self.home / "demo" / name / "keys/credential").exists():
                 token = Api(self.market_url, provider["management_key"]).must("POST", "/v1/nodes/enrolments", {})
                 self.enrol(name, token["token"])
             program.start()
@@ -153,7 +158,7 @@ class Demo:
             "gpu_model": "H100", "gpu_count": 1,
             "key_directory": "keys",
             "evidence": {"provider": "simulated"},
-            "engine": {"url": f"http://127.0.0.1:{ENGINE_PORT}"},
+            "engine": {"url": self.engine_url},
             "offers": [{
                 "market": f"inference:{MODEL}", "slots": 8,
                 "price": {"prompt_nano_per_mtok": str(node["prompt"]),
@@ -166,7 +171,7 @@ class Demo:
         }, indent=2) + "\n")
 
     def enrol(self, name, token):
-        enrolled = subprocess.run([BINARIES / "cocoon-node", "enrol", "--config", self.node_config(name),
+        enrolled = subprocess.run([self.binaries / "cocoon-node", "enrol", "--config", self.node_config(name),
                                    "--token-stdin"], input=token + "\n", text=True, stdout=subprocess.PIPE,
                                   stderr=subprocess.STDOUT)
         if enrolled.returncode != 0:
@@ -184,11 +189,11 @@ class Demo:
             def credited():
                 return int(market.must("GET", "/v1/account/balance")["available_nano"]) >= DEPOSIT_NANO // 10
             self.market().wait_until("the deposit to be credited", credited)
-        write_secret(VAR / "demo/work.key", developer["work_key"] + "\n")
-        (VAR / "demo/client.json").write_text(json.dumps({
+        write_secret(self.home / "demo/work.key", developer["work_key"] + "\n")
+        (self.home / "demo/client.json").write_text(json.dumps({
             "market_url": self.market_url,
             "api_key_file": "work.key",
-            "listen": f"127.0.0.1:{CLIENT_PORT}",
+            "listen": f"127.0.0.1:{self.ports.client}",
             "receipts_directory": "receipts",
             "tiers": ["simulated"],
         }, indent=2) + "\n")
@@ -217,7 +222,7 @@ class Demo:
 \033[1mThe market is open.\033[0m
     public pages    {self.market_url}/docs    {self.market_url}/v1/markets
     OpenAI base URL {self.client_url}/v1      (any API key: the sidecar holds the real one)
-    keys            {self.state_file} (developer, provider), {VAR}/market/admin.token
+    keys            {self.state_file} (developer, provider), {self.home}/market/admin.token
     logs            {self.run}/*.log
 
 \033[1mTry\033[0m
@@ -229,27 +234,54 @@ class Demo:
 """)
 
     def up(self):
-        self.start_database()
         self.start_market()
         self.start_nodes()
         self.start_client()
-        self.print_next(self.first_job())
-        print("up: the market, 2 nodes and the client are running")
 
-    def down(self, erase=False):
+    def down(self):
         for program in self.programs():
             if program.pid():
                 step(f"stopping {program.name}")
                 program.stop()
-        if self.postgres:
-            step("stopping PostgreSQL")
-            self.postgres.stop()
-            if erase:
-                self.postgres.erase()
-        if erase:
-            for name in ("demo", "market", "run"):
-                shutil.rmtree(VAR / name, ignore_errors=True)
-        print("down: everything that up started is stopped" + (" and erased" if erase else ""))
+
+
+def private_postgres():
+    return None if "DATABASE_URL" in os.environ else PrivatePostgres(VAR / "postgres", DATABASE_PORT)
+
+
+def demo(postgres):
+    url = postgres.url("cocoon") if postgres else os.environ["DATABASE_URL"]
+    return Demo(VAR, Ports.of_up(), ROOT / "build/release/bin", url)
+
+
+def up():
+    postgres = private_postgres()
+    if postgres:
+        step(f"PostgreSQL on 127.0.0.1:{DATABASE_PORT}")
+        postgres.start()
+        postgres.create("cocoon")
+        done(f"data in {postgres.data}")
+    market = demo(postgres)
+    market.up()
+    market.print_next(market.first_job())
+    print("up: the market, 2 nodes and the client are running")
+
+
+def down(erase):
+    postgres = private_postgres()
+    if postgres and not postgres.password_file.exists():
+        print("down: nothing was started here")
+        return
+    demo(postgres).down()
+    if postgres:
+        step("stopping PostgreSQL")
+        postgres.stop()
+    if erase:
+        if postgres:
+            postgres.erase()
+        for name in ("demo", "market", "run"):
+            shutil.rmtree(VAR / name, ignore_errors=True)
+    print("down: everything that up started is stopped" + (" and erased" if erase else ""))
 
 
 def test_database():
@@ -263,9 +295,9 @@ def main():
     command, options = sys.argv[1:2], sys.argv[2:]
     try:
         if command == ["up"] and not options:
-            Demo().up()
+            up()
         elif command == ["down"] and options in ([], ["--erase"]):
-            Demo().down(erase=bool(options))
+            down(erase=bool(options))
         elif command == ["test-database"]:
             test_database()
         elif command == ["test-database-stop"]:
@@ -279,4 +311,5 @@ def main():
     return 0
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())
