@@ -36,6 +36,7 @@ constexpr std::uint32_t slots_per_offer_max = 4'096;
 constexpr std::uint32_t alternatives_max = 4;                   // any_of
 constexpr std::uint32_t list_items_max = 64;                    // regions, measurements, allow, deny
 constexpr std::uint32_t schedule_windows_max = 21;
+constexpr std::uint32_t explain_offers_max = 512;                 // looked at by one explanation
 constexpr std::size_t name_bytes_max = 128;                     // models, regions, builds, titles
 constexpr std::size_t idempotency_key_bytes_max = 255;
 constexpr std::size_t profile_bytes_max = 8 << 10;              // sign-up form, as canonical JSON

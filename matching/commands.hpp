@@ -18,6 +18,7 @@ struct OpenAccount {
     std::string name, profile, payout_address;
     std::string deposit_memo;  // random, unique
     ApiKey first_key;          // id, account and created_at are filled in
+    std::optional<ApiKey> second_key;  // likewise
 };
 struct AmendAccount {
     AccountId account;
@@ -183,7 +184,11 @@ struct Explanation {
 };
 
 struct Done {};                       // nothing to tell
-struct AccountAnswer { AccountId account; KeyId key; COCOON_FIELDS(AccountAnswer, account, key) };
+struct AccountAnswer {
+    AccountId account;
+    KeyId key, second_key;
+    COCOON_FIELDS(AccountAnswer, account, key, second_key)
+};
 struct KeyAnswer { KeyId key; COCOON_FIELDS(KeyAnswer, key) };
 struct NodeAnswer { NodeId node; KeyId key; COCOON_FIELDS(NodeAnswer, node, key) };
 struct OfferAnswer { Offer offer; COCOON_FIELDS(OfferAnswer, offer) };

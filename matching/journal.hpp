@@ -25,6 +25,19 @@ struct Entry {
     Digest input_hash{};          // of the body that came with the key
     std::vector<Event> events;
     std::string answer;           // encode_reply(), only with a key
+    std::vector<Posting> postings;  // of all events, in order; derived, kept for the ledger projection
+};
+
+// What the market counts. Part of the state hash, so a reload that lost a number is noticed.
+struct Counters {
+    std::uint64_t sequence = 0;  // of the newest entry
+    std::uint64_t account = 2, key = 1, node = 1, market = 1, offer = 1, request = 1, job = 1, payout = 1,
+                  deposit = 1, webhook = 1;     // the next id of each kind; account 1 is the house
+    std::uint64_t priority = 1;                 // next place in a queue
+    std::uint64_t fencing_token = 1;            // next
+    Instant last_at;                            // of the newest event: time never goes back
+    COCOON_FIELDS(Counters, sequence, account, key, node, market, offer, request, job, payout, deposit,
+                  webhook, priority, fencing_token, last_at)
 };
 
 // The newest value of everything a batch touched: what the projector writes, last value wins.
@@ -42,6 +55,8 @@ struct Changes {
     std::vector<Webhook> webhooks;
     std::vector<WebhookId> webhooks_removed;
     int fee_basis_points = -1;    // -1: unchanged
+    std::vector<Deposit> deposits;  // all are new
+    Counters counters;              // as of the last entry of the batch
 };
 
 struct Batch {

@@ -1,11 +1,18 @@
 // Everything the market knows, and the one function that changes it. The lane's Writer owns it; tests
-// and the replay tool own theirs. It is only a cache of the journal: apply(all events) rebuilds it.
+// and the replay tool own theirs. It is only a cache of the journal: replaying all entries rebuilds
+// it, and so does restore() of the projections plus the entries after them. One thread.
 #pragma once
 
+#include <deque>
+#include <memory>
 #include <unordered_map>
+#include <unordered_set>
 
+#include "matching/book.hpp"
 #include "matching/events.hpp"
 #include "matching/journal.hpp"
+#include "matching/table.hpp"
+#include "matching/timers.hpp"
 
 namespace cocoon::matching {
 
@@ -14,7 +21,221 @@ struct Remembered {
     Digest input_hash{};
     std::string answer;   // encode_reply()
     Instant at;
-    COCOON_FIELDS(Remembered, input_hash, answer, at)
+    std::uint64_t sequence = 0;
+    COCOON_FIELDS(Remembered, input_hash, answer, at, sequence)
 };
+
+// ---- Records: an entity and its links. Links and indexes are derived, never stored. -----------
+
+struct MarketRecord;
+struct NodeRecord;
+struct JobRecord;
+
+struct AccountRecord {
+    Account account;
+    bool changed = false;
+    std::uint32_t live_keys = 0;     // not revoked
+    std::uint32_t webhooks = 0;
+    std::vector<NodeRecord*> nodes;
+    // Resting requests that would match if there were money for them: out of the book until there is.
+    std::vector<RequestId> starved;
+};
+struct KeyRecord {
+    ApiKey key;
+    bool changed = false;
+};
+struct NodeRecord {
+    Node node;
+    bool changed = false;
+    AccountRecord* provider = nullptr;
+    std::vector<OfferRecord*> offers;  // active and paused ones
+    std::vector<JobRecord*> jobs;      // open ones
+    std::uint32_t penalty_permille = 1000;
+    Instant away_since;
+    std::shared_ptr<const std::string> keyset_document;  // travels with matches
+};
+struct MarketRecord {
+    Market market;
+    bool changed = false, seen_change = false;
+    Book book;
+    std::vector<OfferRecord*> offers;  // active and paused ones
+    std::optional<Job> last_trade;     // since the start of this process
+};
+struct OfferRecord {
+    Offer offer;
+    OfferLink link;
+    NodeRecord* node = nullptr;
+    MarketRecord* market = nullptr;
+    std::uint32_t market_position = 0;
+    bool changed = false;
+};
+struct RequestRecord {
+    Request request;
+    BidLink bid;                 // of the first alternative
+    std::vector<BidLink> bids;   // of the others
+    bool changed = false, starved = false;
+};
+struct JobRecord {
+    Job job;
+    NodeRecord* node = nullptr;    // links of open jobs only
+    OfferRecord* offer = nullptr;
+    std::uint32_t node_position = 0;
+    bool changed = false;
+};
+
+struct StateHash {
+    std::uint64_t high = 0, low = 0;
+    bool operator==(const StateHash&) const = default;
+    std::string text() const;  // 32 hex digits
+};
+
+// At most three legs: an event moves money in few ways.
+struct Postings {
+    std::array<Posting, 3> legs{};
+    std::size_t count = 0;
+
+    const Posting* begin() const { return legs.data(); }
+    const Posting* end() const { return legs.data() + count; }
+    std::size_t size() const { return count; }
+};
+
+struct DigestHash {
+    std::size_t operator()(const Digest& digest) const noexcept;
+};
+
+struct State {
+    State();
+    State(const State&) = delete;
+    State& operator=(const State&) = delete;
+
+    // ---- Change ---------------------------------------------------------------------------------
+    // The only code that changes entities. `at` is the entry's. Returns the money it moved.
+    Postings apply(const Event& event, Instant at);
+    // Applies an entry of the journal whole: events, sequence, remembered key.
+    void replay(const Entry& entry);
+
+    // ---- Load: the projections' rows in any order, then finish_restore() once -------------------
+    // Rows wanted: all accounts, keys, nodes, markets, webhooks, enrolments, deposits; offers that are
+    // active or paused or have slots used; requests and jobs that are open or ended within
+    // limits::terminal_in_memory_seconds; payouts queued or sent; remembered keys younger than
+    // limits::idempotency_seconds.
+    void restore(Account account);
+    void restore(ApiKey key);
+    void restore(Enrolment enrolment);
+    void restore(Node node);
+    void restore(Market market);
+    void restore(Offer offer);
+    void restore(Request request);
+    void restore(Job job);
+    void restore(Payout payout);
+    void restore(Webhook webhook);
+    void restore(const Deposit& deposit);
+    void restore_fee(int basis_points);
+    void finish_restore(const Counters& counters);
+
+    void remember(AccountId actor, std::string idempotency_key, Remembered remembered);
+    const Remembered* remembered(AccountId actor, const std::string& idempotency_key) const;
+
+    // ---- What changed ---------------------------------------------------------------------------
+    // The newest value of everything touched since the last take.
+    Changes take_changes();
+    void discard_changes();
+
+    // Digest of every live entity: accounts, keys, enrolments, nodes, markets, live offers, open requests
+    // and jobs, open payouts, webhooks, fee, counters. Ended ones that merely wait to be forgotten,
+    // links, remembered keys and deposits are not part of it.
+    StateHash hash() const;
+
+    // Drops what ended limits::terminal_in_memory_seconds before `at`. Called between commands.
+    void forget(Instant at);
+
+    // ---- Lookups --------------------------------------------------------------------------------
+    AccountRecord* account_by_memo(const std::string& memo);
+    KeyRecord* key_by_secret(const Digest& secret_hash);
+    const ApiKey* key_by_secret(const Digest& secret_hash) const;
+    MarketRecord* market_by_name(const std::string& name);
+    const MarketRecord* market_by_name(const std::string& name) const;
+    bool deposit_known(const std::string& reference) const { return deposits.contains(reference); }
+
+    // Whether the offer belongs in the book now (time aside: schedule and evidence are judged per request).
+    bool matchable(const OfferRecord& record) const;
+    bool open_for_trade(const OfferRecord& record) const;  // market not paused, provider not frozen
+
+    // ---- Index of resting requests: moved by the engine when money is what they lack ------------
+    void starve(RequestRecord& record);
+    void unstarve(RequestRecord& record);
+
+    Table<AccountId, AccountRecord> accounts;
+    Table<KeyId, KeyRecord> keys;
+    Table<NodeId, NodeRecord> nodes;
+    Table<MarketId, MarketRecord> markets;
+    Table<OfferId, OfferRecord> offers;
+    Table<RequestId, RequestRecord> requests;
+    Table<JobId, JobRecord> jobs;
+    std::map<PayoutId, Payout> payouts;
+    std::map<WebhookId, Webhook> webhooks;
+    std::unordered_map<Digest, Enrolment, DigestHash> enrolments;
+    std::unordered_map<std::string, DepositId> deposits;  // reference → id: credited once
+    int fee_basis_points = 500;
+    Counters counters;
+    Timers timers;
+    std::vector<AccountId> starving;  // accounts with starved requests
+
+private:
+    struct Applier;  // one overload per event (state_apply.cpp)
+    friend struct Applier;
+
+    struct Ended { Instant at; enum Kind : std::uint8_t { offer, request, job, payout } kind; std::uint64_t id; };
+
+    void post(const Posting& posting);
+    void index(OfferRecord& record, bool keep_priority = false);
+    void unindex(OfferRecord& record);
+    void reindex_node(NodeRecord& node);
+    void index(RequestRecord& record);
+    void unindex(RequestRecord& record);
+    void link(OfferRecord& record);
+    void unlink(OfferRecord& record);
+    void link(JobRecord& record);
+    void unlink(JobRecord& record);
+    void schedule(const Offer& offer, Instant at);
+    void touch(AccountRecord& record);
+    void touch(KeyRecord& record);
+    void touch(NodeRecord& record);
+    void touch(MarketRecord& record);
+    void touch(OfferRecord& record);
+    void touch(RequestRecord& record);
+    void touch(JobRecord& record);
+    void market_seen(MarketRecord& record);
+
+    std::unordered_map<std::string, AccountId> memos_;
+    std::unordered_map<Digest, KeyId, DigestHash> secrets_;
+    std::unordered_map<std::string, MarketId> market_names_;
+    std::unordered_map<std::string, Remembered> remembered_;  // "actor:key"
+    std::deque<std::pair<Instant, std::string>> remembered_order_;
+    std::deque<Ended> ended_;
+    Changes touched_;  // only ids matter until take_changes(); see state.cpp
+    std::vector<AccountId> accounts_touched_;
+    std::vector<KeyId> keys_touched_;
+    std::vector<NodeId> nodes_touched_;
+    std::vector<MarketId> markets_touched_;
+    std::vector<OfferId> offers_touched_;
+    std::vector<RequestId> requests_touched_;
+    std::vector<JobId> jobs_touched_;
+    std::vector<PayoutId> payouts_touched_;
+    std::vector<WebhookId> webhooks_touched_;
+
+public:
+    // Markets whose public view changed since the last call (matching/views.hpp).
+    std::vector<MarketId> take_markets_seen();
+
+private:
+    std::vector<MarketId> markets_seen_;
+};
+
+// What money the event moves, given the state just before it. Pure: replay and ledger projection agree.
+Postings postings_of(const Event& event, const State& state);
+
+// Days since the epoch in UTC, for caps per day.
+std::int64_t day_of(Instant at);
 
 }  // namespace cocoon::matching

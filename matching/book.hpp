@@ -1,0 +1,68 @@
+// The order book of one market: offers that can be matched now in price levels, and resting requests
+// by the highest price they bear. Both are intrusive lists in records that State owns; nothing here
+// walks a list to remove from it. State keeps it in step with the records, the engine searches it.
+// Knows no account, money or time.
+#pragma once
+
+#include <map>
+
+#include "matching/ranking.hpp"
+
+namespace cocoon::matching {
+
+struct OfferRecord;
+struct RequestRecord;
+
+struct LevelKey {
+    std::int64_t blended = 0;
+    std::uint32_t penalty_permille = 1000;
+    PriceVector price;
+
+    friend bool operator<(const LevelKey& a, const LevelKey& b);
+};
+
+// Offers of one price and one node penalty, longest waiting first (ascending priority).
+struct Level {
+    OfferRecord* head = nullptr;
+    OfferRecord* tail = nullptr;
+};
+using Levels = std::map<LevelKey, Level>;
+
+struct OfferLink {
+    OfferRecord* previous = nullptr;
+    OfferRecord* next = nullptr;
+    Levels::iterator level{};
+    bool indexed = false;
+};
+
+struct BidLink;
+struct BidLevel {
+    BidLink* head = nullptr;
+    BidLink* tail = nullptr;
+};
+using BidLevels = std::map<std::int64_t, BidLevel, std::greater<>>;
+
+struct Book;
+// One alternative of a resting request.
+struct BidLink {
+    RequestRecord* request = nullptr;
+    BidLink* previous = nullptr;
+    BidLink* next = nullptr;
+    Book* book = nullptr;  // nullptr: not indexed
+    BidLevels::iterator level{};
+    std::uint32_t alternative = 0;
+};
+
+struct Book {
+    MarketKind kind = MarketKind::inference;
+    Levels levels;
+    BidLevels bids;
+    std::size_t offers = 0, requests = 0;  // indexed
+
+    void add(OfferRecord& offer, std::uint32_t penalty_permille);  // REQUIRES: highest priority of its level
+    void remove(OfferRecord& offer);
+    void add(BidLink& bid, std::int64_t bound);
+    static void remove(BidLink& bid);
+};
+
+}  // namespace cocoon::matching

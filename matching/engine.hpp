@@ -1,0 +1,45 @@
+// Decides: takes a command, an actor and an instant, refuses or answers, and records what happened as
+// events that it applies to the state at once. Deterministic; no clock, chance or storage. Called by
+// the Writer on the lane's thread, and by tests.
+#pragma once
+
+#include "matching/commands.hpp"
+#include "matching/state.hpp"
+
+namespace cocoon::matching {
+
+struct Actor {
+    AccountId account;    // 0: the market itself, which may do everything
+    KeyId key;
+    ScopeSet scopes = 0;  // of the key
+};
+
+// Filled by one command; the caller reuses or keeps the buffers.
+struct Happened {
+    std::vector<Event> events;
+    std::vector<Posting> postings;
+    void clear() { events.clear(); postings.clear(); }
+};
+
+class Engine {
+public:
+    explicit Engine(State& state) : state_{state} {}
+
+    // REQUIRES: at >= state.counters.last_at. Appends to `happened`; a refusal appends nothing.
+    Reply apply(const Command& command, const Actor& actor, Instant at, Happened& happened);
+
+    // When the next Tick has something to do; nothing if never.
+    std::optional<Instant> next_due() const { return state_.timers.next(); }
+
+    // Finds resting requests that only lack money and takes them out of the book. Once after a load.
+    void find_starved(Instant at);
+
+private:
+    class Task;  // one command at work (engine_task.hpp)
+    State& state_;
+};
+
+// Expired things that one Tick handles; the rest stays due and the next Tick follows at once.
+constexpr int tick_expiries_max = 1024;
+
+}  // namespace cocoon::matching
