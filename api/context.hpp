@@ -7,12 +7,13 @@
 #include <memory>
 #include <string>
 
+#include "core/ids.hpp"
 #include "core/limits.hpp"
 #include "core/money.hpp"
 #include "core/result.hpp"
 #include "core/time.hpp"
 
-namespace cocoon::matching { struct MarketViews; }
+namespace cocoon::matching { struct MarketsView; }
 
 namespace cocoon::api {
 
@@ -33,12 +34,14 @@ struct Context {
     Duration challenge_lifetime = minutes(5);
     Duration enrolment_lifetime = hours(24);
 
-    // The newest snapshot of all markets. Never null, never blocks.
-    std::function<std::shared_ptr<const matching::MarketViews>()> views;
+    // The newest snapshot of all markets (matching/views.hpp). Never null, never blocks.
+    std::function<std::shared_ptr<const matching::MarketsView>()> views;
     // Whether `address` is an address that payouts can go to; returns it in normal form.
     std::function<Result<std::string>(const std::string& address)> payout_address;
     // Only with the development chain: makes a real deposit there and returns its reference.
     std::function<Result<std::string>(const std::string& memo, Nano amount)> development_deposit;
+    // db::Outbox::redeliver for a webhook whose owner was checked; called on a worker thread.
+    std::function<std::uint64_t(WebhookId webhook, std::uint64_t since_sequence)> redeliver;
 };
 
 }  // namespace cocoon::api

@@ -40,9 +40,6 @@ struct PendingCommand {
     // Prefer: wait=N. When the answer is a RequestAnswer whose request is resting, the server may hold
     // the response that long and render the newer RequestAnswer instead. 0: answer at once.
     Duration wait;
-    // Calls that are two commands (a new account's second key): what to submit after this answer, with
-    // its own idempotency key; the last command's `render` makes the response. Empty: nothing.
-    std::function<std::optional<PendingCommand>(const matching::Answer& answer, bool replayed)> next;
 };
 
 using CommandHandler = Result<PendingCommand> (*)(const Call&, const Context&);
