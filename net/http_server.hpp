@@ -137,6 +137,8 @@ struct HttpCounters {
     std::atomic<std::uint64_t> hang_ups{0};          // peers gone before their answer was complete
 };
 
+struct HttpServerState;
+
 class HttpServer {
 public:
     // Listens at once; connections are served while `loop` runs. Throws std::runtime_error when the
@@ -158,8 +160,7 @@ public:
     void drain(Duration deadline, std::function<void()> done);
 
 private:
-    struct State;
-    std::shared_ptr<State> state_;
+    std::shared_ptr<HttpServerState> state_;
 };
 
 }  // namespace cocoon::net
