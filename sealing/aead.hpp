@@ -9,7 +9,7 @@
 #include <optional>
 
 #include "core/encoding.hpp"
-#include "core/result.hpp"
+#include "sealing/secret.hpp"
 
 struct evp_cipher_ctx_st;
 
@@ -45,7 +45,8 @@ private:
     Handle make(bool sealing) const;
 
     Aead aead_;
-    Handle sealer_;  // both keyed in the constructor, OpenSSL wipes them on release
+    Secret key_;
+    Handle sealer_;  // keyed at the first use of its direction; OpenSSL wipes it on release
     Handle opener_;
 };
 

@@ -18,7 +18,8 @@ namespace cocoon::sealing::bhttp {
 
 constexpr std::string_view media_type = "message/bhttp";
 
-// Names are lower case (RFC 9292 §3.6); values hold no CR, LF or NUL.
+// Names are lower-case tokens; values hold no CR, LF or NUL and neither begin nor end with white
+// space (RFC 9113 §8.2.1). Pseudo-fields (":...") are refused: we know no extension that has one.
 struct Field {
     std::string name;
     std::string value;
@@ -76,13 +77,14 @@ Result<Bytes> encode_response(const Response& response, std::size_t padded_to = 
 class RequestWriter {
 public:
     Result<Bytes> begin(const Request& head);  // content and trailers of `head` are not looked at
-    Bytes content(ByteView piece);
+    Bytes content(ByteView piece);             // an empty piece gives nothing
     Result<Bytes> finish(const Fields& trailers = {});
 };
 class ResponseWriter {
 public:
-    Bytes informational_prefix();  // framing indicator, only needed when informational() is used
-    Result<Bytes> begin(int status, const Fields& fields);
+    // Interim responses come first, each at once.
+    Result<Bytes> begin(int status, const Fields& fields,
+                        const std::vector<Informational>& informational = {});
     Bytes content(ByteView piece);
     Result<Bytes> finish(const Fields& trailers = {});
 };
@@ -111,34 +113,42 @@ public:
     const Fields& trailers() const { return trailers_; }
 
 private:
-    enum class State { framing, control, fields, content, trailers, padding, done };
+    enum class State { framing, control, fields, content, trailers, padding };
 
-    Result<void> advance(bool ended);
-    Result<bool> step(bool ended);
+    Result<void> advance();
+    // Whether a step was taken; false: more bytes are needed.
+    Result<bool> step();
     Result<bool> read_framing();
-    Result<bool> read_control(bool ended);
     Result<bool> read_request_control();
     Result<bool> read_response_control();
-    Result<bool> read_section(Fields& into, State next, bool ended);
-    Result<bool> read_content(bool ended);
+    Result<bool> read_section(Fields& into);
+    Result<bool> read_known_section(Fields& into);
+    Result<bool> read_open_section(Fields& into);
+    Result<bool> read_content();
     Result<bool> read_padding();
-    ByteView rest() const { return ByteView{buffer_}.subspan(position_); }
+    void end_section();
+    // Whether the message may end here (RFC 9292 §3.8).
+    bool may_end() const;
+    ByteView rest() const { return ByteView{buffer_}.subspan(used_bytes_); }
+    void use(std::size_t count) { used_bytes_ += count; }
 
     Kind kind_;
     Limits limits_;
     State state_ = State::framing;
     bool known_length_ = false;
-    bool in_informational_ = false;
+    bool informational_ = false;       // the section being read belongs to an interim response
+    std::size_t section_bytes_ = 0;    // of the open section, used so far
+    bool content_started_ = false;     // a length of the content has been read
+    std::uint64_t content_left_ = 0;   // of the known length, or of the current piece
+    std::size_t content_bytes_ = 0;
+    std::size_t padding_bytes_ = 0;
     Request request_;
     Response response_;
     Fields trailers_;
     Bytes content_;
     Bytes buffer_;
-    std::size_t position_ = 0;
-    std::uint64_t content_left_ = 0;  // of the known length, or of the current piece
-    bool content_started_ = false;
-    std::size_t content_bytes_ = 0;
-    std::size_t padding_bytes_ = 0;
+    std::size_t used_bytes_ = 0;
+    bool finished_ = false;
     std::optional<Error> failed_;
 };
 

@@ -6,13 +6,16 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <variant>
 #include <vector>
 
+#include "core/ensure.hpp"
 #include "core/result.hpp"
 
 namespace cocoon::sealing {
@@ -33,9 +36,12 @@ public:
     Json() = default;
     Json(std::nullptr_t) {}
     Json(bool flag) : content_{flag} {}
-    Json(int number) : Json{static_cast<std::int64_t>(number)} {}
     // Beyond +-(2^53 - 1) a JSON number is not exact for every reader: send such values as strings.
-    Json(std::int64_t number);
+    template <class Integer>
+        requires(std::is_integral_v<Integer> && !std::is_same_v<Integer, bool>)
+    Json(Integer number) : content_{whole(static_cast<std::int64_t>(number))} {
+        ENSURE(std::in_range<std::int64_t>(number));
+    }
     Json(std::string text) : content_{std::move(text)} {}
     Json(std::string_view text) : content_{std::string{text}} {}
     Json(const char* text) : content_{std::string{text}} {}
@@ -83,6 +89,7 @@ public:
     // passed on.
     std::string serialize() const;
 
+    // Equal as documents: member order and number spelling do not matter.
     bool operator==(const Json& other) const;
 
 private:
@@ -90,6 +97,9 @@ private:
         double value = 0;
         std::string spelling;
     };
+    static Number whole(std::int64_t number);
+    void write(std::string& out, bool canonical_form) const;
+    void write_members(std::string& out, bool canonical_form) const;
     friend class JsonReader;
     std::variant<std::monostate, bool, Number, std::string, Array, Object> content_;
 };

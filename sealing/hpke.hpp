@@ -24,7 +24,7 @@ constexpr std::size_t export_bytes_max = 255 * 32;  // HKDF-Expand's own limit
 
 enum class Mode : std::uint8_t { base = 0, psk = 1, auth = 2, auth_psk = 3 };
 
-// Both empty: no pre-shared key. Only one empty is refused (RFC 9180 §5.1, VerifyPSKInputs).
+// Present exactly in the modes that name it (RFC 9180 §5.1, VerifyPSKInputs).
 struct PreSharedKey {
     ByteView secret;
     ByteView id;
@@ -44,7 +44,8 @@ public:
     Result<Secret> export_secret(ByteView exporter_context, std::size_t length) const;
 
     std::uint64_t sequence() const { return sequence_; }
-    // Continues at a later number (tests of far sequences). Backwards is refused: nonces are used once.
+    // Continues at a later number (tests of far sequences). Backwards is refused: a nonce is used
+    // once.
     Result<void> skip_to(std::uint64_t sequence);
 
 private:
@@ -60,9 +61,10 @@ private:
 };
 
 struct SenderOptions {
+    Mode mode = Mode::base;
     ByteView info;
     PreSharedKey psk;
-    const SealingKey* sender = nullptr;     // authenticates the sender: modes auth and auth_psk
+    const SealingKey* sender = nullptr;     // modes auth and auth_psk, in no other
     const SealingKey* ephemeral = nullptr;  // ONLY for test vectors; normally a fresh key is made
 };
 
@@ -71,10 +73,11 @@ struct Sender {
     Context context;
 };
 
-// SetupS (RFC 9180 §5.1). The mode follows from which options are given.
+// SetupS (RFC 9180 §5.1). A mode whose keys are missing, or keys without their mode, are refused.
 Result<Sender> setup_sender(Aead aead, const PublicKey& receiver, const SenderOptions& options);
 
 struct ReceiverOptions {
+    Mode mode = Mode::base;
     ByteView info;
     PreSharedKey psk;
     const PublicKey* sender = nullptr;
@@ -87,7 +90,8 @@ Result<Context> setup_receiver(Aead aead, const SealingKey& receiver, ByteView e
 // DeriveKeyPair (RFC 9180 §7.1.3) from at least 32 bytes of key material.
 Result<SealingKey> derive_key_pair(ByteView input_key_material);
 
-// HKDF-SHA256 (RFC 5869), as OHTTP uses it for responses. REQUIRES: length <= export_bytes_max.
+// HKDF-SHA256 (RFC 5869), as OHTTP uses it for responses.
+// REQUIRES: input_key_material is not empty, 0 < length <= export_bytes_max.
 Secret hkdf_extract(ByteView salt, ByteView input_key_material);
 Secret hkdf_expand(ByteView pseudorandom_key, ByteView info, std::size_t length);
 

@@ -8,8 +8,8 @@
 // AAD, while the bytes on the wire stay exactly RFC 9458's; empty means plain RFC 9458.
 //
 // Refusals: sealed_message_invalid (does not open, bad framing), not_sealed (not for this gateway),
-// body_too_large (a limit below), stream_truncated (the stream ended before its final chunk).
-// After a refusal an object refuses everything with the same error.
+// body_too_large (a limit below), stream_truncated (the stream ended before its final chunk was
+// whole), wrong_state (used after its end). An opener that refused once refuses everything after.
 #pragma once
 
 #include <cstdint>
@@ -126,6 +126,21 @@ private:
 
 // ---- Chunked messages --------------------------------------------------------------------------
 
+// The AEAD of one answer (RFC 9458 §4.4) and the counter of its chunks.
+class ResponseCipher {
+public:
+    ResponseCipher(Aead aead, const Secret& secret, const PublicKey& encapsulated_key, ByteView nonce);
+    Result<void> seal_to(Bytes& out, ByteView aad, ByteView plaintext);
+    Result<void> open_to(Bytes& out, ByteView aad, ByteView ciphertext);
+
+private:
+    std::array<std::uint8_t, aead_nonce_bytes> next_nonce() const;
+
+    std::optional<AeadCipher> cipher_;
+    std::array<std::uint8_t, aead_nonce_bytes> base_nonce_{};
+    std::uint64_t counter_ = 0;
+};
+
 // Seals one stream. Both directions have the same shape, so client and gateway share the words:
 // seal() any number of times, then finish() once; concatenate what they return.
 class ChunkedResponseSealer {
@@ -140,36 +155,33 @@ public:
 private:
     friend class ChunkedRequestOpener;
     ChunkedResponseSealer() = default;
-    Result<void> seal_chunk(Bytes& out, ByteView plaintext, bool final);
 
-    Bytes pending_prefix_;  // the response nonce, until the first bytes go out
-    std::optional<AeadCipher> cipher_;
-    std::array<std::uint8_t, aead_nonce_bytes> nonce_{};
-    std::uint64_t counter_ = 0;
+    Bytes prefix_;  // the response nonce, until the first bytes go out
+    std::optional<ResponseCipher> cipher_;
     bool finished_ = false;
 };
 
-// The framing both openers share: varint length, chunk, ... , 0, final chunk to the end of the stream.
+// The framing both openers share: (varint length, chunk)..., 0, final chunk to the end of the stream.
 class ChunkFraming {
 public:
     explicit ChunkFraming(StreamLimits limits) : limits_{limits} {}
-    struct Chunk { Bytes sealed; bool final = false; };
-    void add(ByteView bytes) { buffer_.insert(buffer_.end(), bytes.begin(), bytes.end()); }
-    // The next whole chunk that is not final, nothing if more bytes are needed, or a refusal.
+
+    void add(ByteView bytes);
+    // What has arrived and not been used.
+    ByteView rest() const { return ByteView{buffer_}.subspan(used_bytes_); }
+    void use(std::size_t count) { used_bytes_ += count; }
+    // The next whole chunk that is not final, or nothing if more bytes are needed. The view is good
+    // until add(). Refuses a chunk that would be empty or is over the limits.
     Result<std::optional<ByteView>> next();
     // At the end of the stream: the final chunk, or stream_truncated.
-    Result<ByteView> last();
-    // Counts opened plaintext; refuses an empty chunk that is not final, and limits.
-    Result<void> account(std::size_t plaintext_bytes, bool final);
-    void compact();
-
-    Bytes& buffer() { return buffer_; }
-    std::size_t& position() { return position_; }
+    Result<ByteView> last() const;
+    // Plaintext opened so far, against the limit of the whole stream.
+    Result<void> account(std::size_t plaintext_bytes);
 
 private:
     StreamLimits limits_;
     Bytes buffer_;
-    std::size_t position_ = 0;  // bytes of buffer_ already used
+    std::size_t used_bytes_ = 0;
     std::size_t total_bytes_ = 0;
     bool in_final_ = false;
 };
@@ -185,16 +197,13 @@ private:
     friend class ChunkedRequestSealer;
     explicit ChunkedResponseOpener(StreamLimits limits) : framing_{limits} {}
     Result<Bytes> feed_checked(ByteView sealed);
-    Result<Bytes> finish_checked();
     Result<bool> begin();
 
     ChunkFraming framing_;
     Aead aead_{};
     PublicKey encapsulated_key_{};
     Secret response_secret_;
-    std::optional<AeadCipher> cipher_;  // once the response nonce is here
-    std::array<std::uint8_t, aead_nonce_bytes> nonce_{};
-    std::uint64_t counter_ = 0;
+    std::optional<ResponseCipher> cipher_;  // once the response nonce is here
     std::optional<Error> failed_;
     bool finished_ = false;
 };
@@ -210,9 +219,8 @@ public:
 
 private:
     ChunkedRequestSealer() = default;
-    Result<void> seal_chunk(Bytes& out, ByteView plaintext, bool final);
 
-    Bytes pending_prefix_;
+    Bytes prefix_;  // the header, until the first bytes go out
     Aead aead_{};
     PublicKey encapsulated_key_{};
     Secret response_secret_;
@@ -235,7 +243,6 @@ public:
 
 private:
     Result<Bytes> feed_checked(ByteView sealed);
-    Result<Bytes> finish_checked();
     Result<bool> begin();
 
     std::vector<GatewayKey> keys_;

@@ -1,0 +1,58 @@
+#include "sealing/statement.hpp"
+
+#include <algorithm>
+
+#include "core/encoding.hpp"
+#include "sealing/canonical_json.hpp"
+
+namespace cocoon::sealing {
+namespace {
+
+constexpr std::string_view purpose = "aci.report_data.v1";
+constexpr std::string_view gpu_nonce_label = "cocoon-market/gpu-nonce/v1";
+
+}  // namespace
+
+std::string make_nonce() { return to_hex(random_bytes(32)); }
+
+bool is_nonce(std::string_view text) { return parse_hex_32(text).has_value(); }
+
+Result<std::string> attestation_statement(std::string_view keyset_digest,
+                                          std::optional<std::string_view> nonce) {
+    if (!parse_digest_text(keyset_digest))
+        return refuse(ErrorCode::malformed_request,
+                      "a keyset digest is sha256: and 64 lower-case hex characters");
+    if (nonce && !is_nonce(*nonce))
+        return refuse(ErrorCode::malformed_request, "a nonce is 64 lower-case hex characters");
+    return Json::object({{"keyset_digest", keyset_digest},
+                         {"nonce", nonce ? Json{*nonce} : Json{}},
+                         {"purpose", purpose}})
+        .canonical();
+}
+
+Result<ReportData> report_data_for(std::string_view keyset_digest, std::optional<std::string_view> nonce) {
+    const Result<std::string> statement = attestation_statement(keyset_digest, nonce);
+    if (!statement) return statement.error();
+    const Digest digest = sha256(as_bytes(*statement));
+    ReportData out{};
+    std::copy(digest.begin(), digest.end(), out.begin());
+    return out;
+}
+
+Digest gpu_nonce(const ReportData& report_data) {
+    static constexpr std::array<std::uint8_t, 1> separator{0};
+    Sha256 hash;
+    hash.update(as_bytes(gpu_nonce_label));
+    hash.update(separator);
+    hash.update(report_data);
+    return hash.finish();
+}
+
+Result<std::string> session_id(std::string_view document) {
+    const Result<Json> parsed = Json::parse(document);
+    if (!parsed) return parsed.error();
+    if (!parsed->is_object()) return refuse(ErrorCode::malformed_request, "a session is an object");
+    return to_hex(sha256(as_bytes(parsed->canonical())));
+}
+
+}  // namespace cocoon::sealing
