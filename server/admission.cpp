@@ -1,0 +1,96 @@
+#include "server/admission.hpp"
+
+#include <algorithm>
+
+#include "api/routes.hpp"
+
+namespace cocoon::server {
+namespace {
+
+std::string_view trimmed(std::string_view text) {
+    while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
+    while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
+    return text;
+}
+
+std::int64_t seconds_up(Duration time) { return (time.us + 999'999) / 1'000'000; }
+
+}  // namespace
+
+Admission::Admission(const Directory& directory, AdmissionOptions options)
+    : directory_{directory}, options_{std::move(options)}, keys_{options_.per_key}, addresses_{options_.per_address},
+      failures_{options_.failed_credentials} {}
+
+std::string Admission::address_of(const net::RequestHead& head) const {
+    const auto& proxies = options_.proxy_addresses;
+    if (std::find(proxies.begin(), proxies.end(), head.remote_address) == proxies.end()) return head.remote_address;
+    // The last entry is the one our own proxy added; those before it are the caller's own words.
+    const auto all = head.headers.all("X-Forwarded-For");
+    if (all.empty()) return head.remote_address;
+    std::string_view last = all.back();
+    if (const std::size_t comma = last.rfind(','); comma != std::string_view::npos) last.remove_prefix(comma + 1);
+    last = trimmed(last);
+    return last.empty() || last.size() > 64 ? head.remote_address : std::string{last};
+}
+
+std::optional<Error> Admission::recognise(std::string_view authorization, Instant now, api::Principal& principal) const {
+    constexpr std::string_view scheme = "Bearer ";
+    if (authorization.size() <= scheme.size() || !net::same_ignoring_case(authorization.substr(0, scheme.size()), scheme)) {
+        return refuse(ErrorCode::unauthenticated, "Authorization must be: Bearer <API key>");
+    }
+    const auto hash = api::credential_hash(trimmed(authorization.substr(scheme.size())));
+    const Credential* credential = hash ? directory_.credential(*hash) : nullptr;
+    if (credential == nullptr) return refuse(ErrorCode::unauthenticated, "this API key is not known");
+    if (credential->revoked) return refuse(ErrorCode::key_revoked);
+    if (credential->expires_at.us != 0 && credential->expires_at <= now) return refuse(ErrorCode::key_expired);
+    const AccountEntry* account = directory_.account(credential->account);
+    if (account == nullptr) return refuse(ErrorCode::unauthenticated, "this API key is not known");
+    principal.account = credential->account;
+    principal.kind = account->kind;
+    principal.key = credential->key;
+    principal.node = credential->node;
+    principal.scopes = credential->scopes;
+    return std::nullopt;
+}
+
+Admitted Admission::admit(const net::RequestHead& head, Instant now) {
+    Admitted admitted;
+    const std::uint64_t address = address_bucket(address_of(head));
+    const std::string* authorization = head.headers.find("Authorization");
+    if (authorization != nullptr) {
+        if (!failures_.look(address, now).allowed) {
+            // Not even looked at: else guessing would go on at the full rate.
+            admitted.rate = failures_.take(address, now);
+            admitted.policy = failures_.policy();
+            admitted.policy_name = "failed-credentials";
+            admitted.refused = refuse(ErrorCode::rate_limited, "too many wrong credentials from this address");
+            return admitted;
+        }
+        admitted.refused = recognise(*authorization, now, admitted.principal);
+        if (admitted.refused) failures_.take(address, now);
+    }
+    if (admitted.principal.account) {
+        admitted.rate = keys_.take(admitted.principal.key.value, now);
+        admitted.policy = keys_.policy();
+        admitted.policy_name = "key";
+    } else {
+        admitted.rate = addresses_.take(address, now);
+        admitted.policy = addresses_.policy();
+        admitted.policy_name = "address";
+    }
+    if (!admitted.rate.allowed) admitted.refused = refuse(ErrorCode::rate_limited);
+    return admitted;
+}
+
+void add_rate_headers(const Admitted& admitted, net::Headers& headers) {
+    const std::string name = "\"" + std::string{admitted.policy_name} + "\"";
+    headers.add("RateLimit-Policy", name + ";q=" + std::to_string(admitted.policy.limit) + ";w=" +
+                                        std::to_string(admitted.policy.window.seconds()));
+    headers.add("RateLimit", name + ";r=" + std::to_string(admitted.rate.remaining) + ";t=" +
+                                 std::to_string(seconds_up(admitted.rate.reset)));
+    if (!admitted.rate.allowed) {
+        headers.add("Retry-After", std::to_string(std::max<std::int64_t>(1, seconds_up(admitted.rate.retry_after))));
+    }
+}
+
+}  // namespace cocoon::server

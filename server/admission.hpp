@@ -1,0 +1,51 @@
+// Who is calling, and whether they may call so often: the first thing a request meets, on the I/O thread,
+// from memory alone. Knows headers and the directory; whether the route allows the caller is api's
+// question (authorize).
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "api/http.hpp"
+#include "net/http.hpp"
+#include "server/directory.hpp"
+#include "server/rate.hpp"
+
+namespace cocoon::server {
+
+struct AdmissionOptions {
+    RatePolicy per_key{60'000};
+    RatePolicy per_address{6'000};             // calls without a key
+    RatePolicy failed_credentials{30};         // per address
+    std::vector<std::string> proxy_addresses;  // whose X-Forwarded-For is believed
+};
+
+struct Admitted {
+    api::Principal principal;         // without account: no credential was presented
+    std::optional<Error> refused;     // unauthenticated, key_expired, key_revoked, account_frozen, rate_limited
+    RateAnswer rate;
+    std::string_view policy_name;     // "key" or "address"
+    RatePolicy policy;
+};
+
+class Admission {
+public:
+    Admission(const Directory& directory, AdmissionOptions options);
+
+    Admitted admit(const net::RequestHead& head, Instant now);
+    // The caller's address: the peer's, or what a trusted proxy says.
+    std::string address_of(const net::RequestHead& head) const;
+
+private:
+    std::optional<Error> recognise(std::string_view authorization, Instant now, api::Principal& principal) const;
+
+    const Directory& directory_;
+    const AdmissionOptions options_;
+    RateTable keys_, addresses_, failures_;
+};
+
+// RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers-10), and Retry-After when refused.
+void add_rate_headers(const Admitted& admitted, net::Headers& headers);
+
+}  // namespace cocoon::server

@@ -1,0 +1,210 @@
+#include "server/config.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <variant>
+
+#include "core/limits.hpp"
+
+extern char** environ;  // NOLINT: POSIX
+
+namespace cocoon::server {
+namespace {
+
+using Text = std::string Config::*;
+using Number = std::int64_t Config::*;
+struct Listen {};  // "address:port" into two members
+
+struct Setting {
+    std::string_view name;
+    std::variant<Text, Number, Listen> member;
+    std::string_view default_value;
+    std::string_view choices;       // texts: "a|b", empty: any
+    std::int64_t minimum = 0, maximum = 0;  // numbers
+    bool secret = false;
+    bool required = false;
+    std::string_view help;
+};
+
+Setting text(std::string_view name, Text member, std::string_view default_value, std::string_view help,
+             std::string_view choices = {}) {
+    return {name, member, default_value, choices, 0, 0, false, false, help};
+}
+Setting number(std::string_view name, Number member, std::string_view default_value, std::int64_t minimum,
+               std::int64_t maximum, std::string_view help) {
+    return {name, member, default_value, {}, minimum, maximum, false, false, help};
+}
+
+const std::vector<Setting>& settings() {
+    static const std::vector<Setting> table{
+        {"MARKET_LISTEN", Listen{}, "127.0.0.1:8080", {}, 0, 0, false, false,
+         "address and port; [::1]:8080 for IPv6; port 0 lets the kernel choose"},
+        {"DATABASE_URL", &Config::database_url, "", {}, 0, 0, true, true,
+         "PostgreSQL: postgresql://user:password@host:port/name"},
+        text("MARKET_PUBLIC_URL", &Config::public_url, "", "how clients reach this market; default http(s)://MARKET_LISTEN"),
+        text("MARKET_TLS_CERTIFICATE", &Config::tls_certificate_file, "", "PEM chain; with MARKET_TLS_KEY the port speaks TLS only"),
+        text("MARKET_TLS_KEY", &Config::tls_key_file, "", "PEM private key"),
+        text("MARKET_KEY_FILE", &Config::key_file, "var/market.key", "raw 32-byte Ed25519 seed that cosigns receipts, mode 0600; made if absent"),
+        number("MARKET_FEE_BASIS_POINTS", &Config::fee_basis_points, "500", 0, 10'000, "the market's fee; only for a new market, later PUT /v1/admin/fee"),
+        text("MARKET_SIMULATED_TIER", &Config::simulated_tier, "refuse", "whether evidence of the `simulated` tier (proves nothing) may trade", "refuse|allow"),
+        text("MARKET_CHAIN", &Config::chain, "none", "where deposits and payouts happen; `dev` is a file, no real coin", "none|dev"),
+        text("MARKET_CHAIN_FILE", &Config::chain_file, "var/dev-chain.txt", "the development chain's file"),
+        text("MARKET_COIN_NAME", &Config::coin_name, "TON", "the coin's name as people see it"),
+        text("MARKET_ADMIN_TOKEN_FILE", &Config::admin_token_file, "var/admin-token", "the first admin key is written here (0600) when a new market starts"),
+        text("MARKET_CORS_ORIGIN", &Config::cors_origin, "*", "browsers of this origin may call; `*` any (credentials are never ambient), `none` no other"),
+        text("MARKET_WEBHOOK_DESTINATIONS", &Config::webhook_destinations, "public", "`loopback` also lets webhooks go to 127.0.0.0/8 and ::1, for tests", "public|loopback"),
+        text("MARKET_PROXY_ADDRESSES", &Config::proxy_addresses, "", "comma-separated addresses whose X-Forwarded-For is believed"),
+        text("MARKET_LOG_LEVEL", &Config::log_level, "info", "lines below are dropped", "debug|info|warning|error"),
+        text("MARKET_ACCESS_LOG", &Config::access_log, "all", "one line per request: all, only 5xx and 429, or none", "all|failures|none"),
+        number("MARKET_WORKERS", &Config::workers, "4", 1, 256, "threads for reads, receipts and evidence"),
+        number("MARKET_READ_CONNECTIONS", &Config::read_connections, "4", 1, 256, "database connections for reads"),
+        number("MARKET_RATE_PER_MINUTE", &Config::rate_per_minute, "60000", 1, 1'000'000'000, "requests per API key"),
+        number("MARKET_ADDRESS_RATE_PER_MINUTE", &Config::address_rate_per_minute, "6000", 1, 1'000'000'000, "requests without a key per address (IPv6: per /64)"),
+        number("MARKET_FAILED_CREDENTIALS_PER_MINUTE", &Config::failed_credentials_per_minute, "30", 1, 1'000'000'000, "wrong credentials per address, then 429"),
+        number("MARKET_CONNECTIONS_MAX", &Config::connections_max, std::string_view{"4096"}, 1, 1'000'000, "open connections"),
+        number("MARKET_CONNECTIONS_PER_ADDRESS_MAX", &Config::connections_per_address_max, "1024", 1, 1'000'000, "open connections of one address"),
+        number("MARKET_INBOX_COMMANDS_MAX", &Config::inbox_commands_max, "4096", 16, 1'000'000, "commands waiting for the lane, then 503"),
+        number("MARKET_BATCH_COMMANDS_MAX", &Config::batch_commands_max, "512", 1, 65'536, "commands in one commit"),
+        number("MARKET_DRAIN_SECONDS", &Config::drain_seconds, "20", 0, 3'600, "after SIGTERM open answers may go on so long"),
+        number("MARKET_SETTLEMENT_INTERVAL_MS", &Config::settlement_interval_ms, "1000", 10, 3'600'000, "how often the chain is asked"),
+    };
+    return table;
+}
+
+std::optional<std::int64_t> integer_in(std::string_view value) {
+    std::int64_t parsed = 0;
+    const auto [end, failure] = std::from_chars(value.data(), value.data() + value.size(), parsed);
+    if (failure != std::errc{} || end != value.data() + value.size()) return std::nullopt;
+    return parsed;
+}
+
+bool among(std::string_view value, std::string_view choices) {
+    while (true) {
+        const std::size_t end = choices.find('|');
+        if (choices.substr(0, end) == value) return true;
+        if (end == std::string_view::npos) return false;
+        choices.remove_prefix(end + 1);
+    }
+}
+
+// Empty: taken. Otherwise why not, without the value of a secret.
+std::string take_listen(Config& config, std::string_view value) {
+    const std::size_t colon = value.rfind(':');
+    if (colon == std::string_view::npos || colon == 0) return "must be ADDRESS:PORT";
+    std::string_view address = value.substr(0, colon);
+    if (address.front() == '[' && address.back() == ']' && address.size() > 2) {
+        address = address.substr(1, address.size() - 2);
+    } else if (address.find(':') != std::string_view::npos) {
+        return "an IPv6 address must stand in brackets";
+    }
+    const auto port = integer_in(value.substr(colon + 1));
+    if (!port || *port < 0 || *port > 65'535) return "the port must be 0..65535";
+    config.listen_address = std::string{address};
+    config.listen_port = static_cast<std::uint16_t>(*port);
+    return {};
+}
+
+std::string take(Config& config, const Setting& setting, std::string_view value) {
+    if (std::holds_alternative<Listen>(setting.member)) return take_listen(config, value);
+    if (const Number* member = std::get_if<Number>(&setting.member)) {
+        const auto parsed = integer_in(value);
+        if (!parsed || *parsed < setting.minimum || *parsed > setting.maximum) {
+            return "must be a whole number " + std::to_string(setting.minimum) + ".." + std::to_string(setting.maximum);
+        }
+        config.*(*member) = *parsed;
+        return {};
+    }
+    if (setting.required && value.empty()) return "must be set";
+    if (!setting.choices.empty() && !among(value, setting.choices)) {
+        return "must be one of " + std::string{setting.choices};
+    }
+    if (value.size() > 4096) return "must be at most 4096 bytes";
+    config.*std::get<Text>(setting.member) = std::string{value};
+    return {};
+}
+
+const Setting* find_setting(std::string_view name) {
+    for (const Setting& setting : settings()) {
+        if (setting.name == name) return &setting;
+    }
+    return nullptr;
+}
+
+}  // namespace
+
+log::Level Config::level() const {
+    if (log_level == "debug") return log::Level::debug;
+    if (log_level == "warning") return log::Level::warning;
+    if (log_level == "error") return log::Level::error;
+    return log::Level::info;
+}
+
+Environment process_environment() {
+    Environment environment;
+    for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
+        const std::string_view pair{*entry};
+        const std::size_t equals = pair.find('=');
+        if (equals == std::string_view::npos) continue;
+        environment.emplace_back(std::string{pair.substr(0, equals)}, std::string{pair.substr(equals + 1)});
+    }
+    return environment;
+}
+
+Result<Config> read_config(const Environment& environment) {
+    Config config;
+    Error error = refuse(ErrorCode::invalid_body, "the settings are wrong");
+    for (const auto& [name, value] : environment) {
+        if (name.starts_with("MARKET_") && find_setting(name) == nullptr) {
+            error.fields.push_back({name, "there is no such setting; see --help"});
+        }
+    }
+    for (const Setting& setting : settings()) {
+        std::string_view value = setting.default_value;
+        for (const auto& [name, given] : environment) {
+            if (name == setting.name) value = given;
+        }
+        if (const std::string why = take(config, setting, value); !why.empty()) {
+            error.fields.push_back({std::string{setting.name}, why});
+        }
+    }
+    if (config.tls_certificate_file.empty() != config.tls_key_file.empty()) {
+        error.fields.push_back({"MARKET_TLS_KEY", "must be set together with MARKET_TLS_CERTIFICATE"});
+    }
+    if (config.batch_commands_max > config.inbox_commands_max) {
+        error.fields.push_back({"MARKET_BATCH_COMMANDS_MAX", "must not exceed MARKET_INBOX_COMMANDS_MAX"});
+    }
+    while (!config.public_url.empty() && config.public_url.back() == '/') config.public_url.pop_back();
+    if (!config.public_url.empty() && !config.public_url.starts_with("http://") &&
+        !config.public_url.starts_with("https://")) {
+        error.fields.push_back({"MARKET_PUBLIC_URL", "must start with http:// or https://"});
+    }
+    if (!error.fields.empty()) return error;
+    return config;
+}
+
+std::string config_help() {
+    std::string help = "Settings (environment variables):\n";
+    for (const Setting& setting : settings()) {
+        help += "\n  " + std::string{setting.name};
+        if (setting.required) help += " (required)";
+        if (!setting.default_value.empty()) help += " = " + std::string{setting.default_value};
+        if (!setting.choices.empty()) help += "   [" + std::string{setting.choices} + "]";
+        if (std::holds_alternative<Number>(setting.member)) {
+            help += "   [" + std::to_string(setting.minimum) + ".." + std::to_string(setting.maximum) + "]";
+        }
+        help += "\n      " + std::string{setting.help} + "\n";
+    }
+    return help;
+}
+
+std::vector<std::string> describe_config(const Environment& environment) {
+    std::vector<std::string> lines;
+    for (const auto& [name, value] : environment) {
+        const Setting* setting = find_setting(name);
+        if (setting != nullptr) lines.push_back(name + "=" + (setting->secret ? std::string{"***"} : value));
+    }
+    std::sort(lines.begin(), lines.end());
+    return lines;
+}
+
+}  // namespace cocoon::server
