@@ -30,9 +30,10 @@ void check(bool succeeded) {
 EVP_PKEY* simulation_key() {
     static const std::unique_ptr<EVP_PKEY, FreeKey> key = [] {
         std::array<std::uint8_t, 32> seed{};
-        check(EVP_Digest(simulation_key_text.data(), simulation_key_text.size(), seed.data(), nullptr,
-                         EVP_sha256(), nullptr) == 1);
-        EVP_PKEY* made = EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, nullptr, seed.data(), seed.size());
+        check(EVP_Digest(simulation_key_text.data(), simulation_key_text.size(), seed.data(),
+                         nullptr, EVP_sha256(), nullptr) == 1);
+        EVP_PKEY* made =
+            EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, nullptr, seed.data(), seed.size());
         check(made != nullptr);
         return std::unique_ptr<EVP_PKEY, FreeKey>{made};
     }();
@@ -43,14 +44,17 @@ void append_sign(Bytes& report) {
     const std::unique_ptr<EVP_MD_CTX, FreeDigest> context{EVP_MD_CTX_new()};
     std::array<std::uint8_t, signature_bytes> signature{};
     std::size_t size = signature.size();
-    check(context && EVP_DigestSignInit(context.get(), nullptr, nullptr, nullptr, simulation_key()) == 1 &&
-          EVP_DigestSign(context.get(), signature.data(), &size, report.data(), report.size()) == 1);
+    check(context &&
+          EVP_DigestSignInit(context.get(), nullptr, nullptr, nullptr, simulation_key()) == 1 &&
+          EVP_DigestSign(context.get(), signature.data(), &size, report.data(), report.size()) ==
+              1);
     report.insert(report.end(), signature.begin(), signature.end());
 }
 
 bool signature_right(ByteView signed_bytes, ByteView signature) {
     const std::unique_ptr<EVP_MD_CTX, FreeDigest> context{EVP_MD_CTX_new()};
-    check(context && EVP_DigestVerifyInit(context.get(), nullptr, nullptr, nullptr, simulation_key()) == 1);
+    check(context &&
+          EVP_DigestVerifyInit(context.get(), nullptr, nullptr, nullptr, simulation_key()) == 1);
     return EVP_DigestVerify(context.get(), signature.data(), signature.size(), signed_bytes.data(),
                             signed_bytes.size()) == 1;
 }
@@ -62,11 +66,14 @@ bool is_measurement(std::string_view text) {
 bool is_platform_id(std::string_view text) {
     return !text.empty() && text.size() <= platform_id_characters_max &&
            std::all_of(text.begin(), text.end(), [](char c) {
-               return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
+               return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
+                      c == '-';
            });
 }
 
-bool is_time(std::int64_t unix_seconds) { return unix_seconds > 0 && unix_seconds <= unix_seconds_max; }
+bool is_time(std::int64_t unix_seconds) {
+    return unix_seconds > 0 && unix_seconds <= unix_seconds_max;
+}
 
 void append_text(Bytes& out, std::string_view text) {
     out.push_back(static_cast<std::uint8_t>(text.size() >> 8));
@@ -103,7 +110,8 @@ std::optional<Parsed> parse(ByteView bytes) {
     if (!opening || as_text(*opening) != magic) return std::nullopt;
     const auto measurement = take_text(rest);
     const auto platform_id = take_text(rest);
-    if (!measurement || !platform_id || !is_measurement(*measurement) || !is_platform_id(*platform_id))
+    if (!measurement || !platform_id || !is_measurement(*measurement) ||
+        !is_platform_id(*platform_id))
         return std::nullopt;
     Parsed parsed;
     parsed.report.measurement = *measurement;
@@ -114,7 +122,8 @@ std::optional<Parsed> parse(ByteView bytes) {
     std::copy(report_data->begin(), report_data->end(), parsed.report.report_data.begin());
     std::uint64_t unix_seconds = 0;
     for (const std::uint8_t byte : *issued_at) unix_seconds = unix_seconds << 8 | byte;
-    if (unix_seconds > static_cast<std::uint64_t>(unix_seconds_max) || unix_seconds == 0) return std::nullopt;
+    if (unix_seconds > static_cast<std::uint64_t>(unix_seconds_max) || unix_seconds == 0)
+        return std::nullopt;
     parsed.report.issued_at = Instant{} + seconds(static_cast<std::int64_t>(unix_seconds));
     parsed.signed_bytes = bytes.first(bytes.size() - rest.size());
     const auto signature = take(rest, signature_bytes);
@@ -126,11 +135,12 @@ std::optional<Parsed> parse(ByteView bytes) {
 
 // Adds one reason: passed or failed with its own words.
 void judge(Verdict& verdict, const char* code, bool passed, const char* good, const char* bad) {
-    verdict.reasons.push_back({code, passed ? Outcome::passed : Outcome::failed, passed ? good : bad});
+    verdict.reasons.push_back(
+        {code, passed ? Outcome::passed : Outcome::failed, passed ? good : bad});
 }
 
-void judge_report(Verdict& verdict, const Parsed& parsed, const ReportData& expected, const Policy& policy,
-                  Instant at) {
+void judge_report(Verdict& verdict, const Parsed& parsed, const ReportData& expected,
+                  const Policy& policy, Instant at) {
     const SimulatedReport& report = parsed.report;
     judge(verdict, "report_data", report.report_data == expected,
           "the evidence binds this node's keys and this challenge",
@@ -141,7 +151,8 @@ void judge_report(Verdict& verdict, const Parsed& parsed, const ReportData& expe
     judge(verdict, "age", at < report.issued_at + policy.age_max, "the evidence is fresh",
           "the evidence is older than the policy allows; make it anew");
     const auto& accepted = policy.accepted_measurements;
-    const bool known = std::find(accepted.begin(), accepted.end(), report.measurement) != accepted.end();
+    const bool known =
+        std::find(accepted.begin(), accepted.end(), report.measurement) != accepted.end();
     judge(verdict, "measurement", accepted.empty() || known, "the measurement is acceptable",
           "the policy does not list this measurement");
 }
@@ -150,21 +161,25 @@ void judge_report(Verdict& verdict, const Parsed& parsed, const ReportData& expe
 
 Result<Evidence> make_simulated_evidence(const SimulatedReport& report) {
     const auto refused = [](const char* why) { return refuse(ErrorCode::malformed_request, why); };
-    if (!is_measurement(report.measurement)) return refused("a measurement is 96 lower-case hex characters");
-    if (!is_platform_id(report.platform_id)) return refused("a platform id is 1 to 64 of a-z 0-9 . _ -");
-    if (!is_time(report.issued_at.unix_seconds())) return refused("the time of issue is out of range");
+    if (!is_measurement(report.measurement))
+        return refused("a measurement is 96 lower-case hex characters");
+    if (!is_platform_id(report.platform_id))
+        return refused("a platform id is 1 to 64 of a-z 0-9 . _ -");
+    if (!is_time(report.issued_at.unix_seconds()))
+        return refused("the time of issue is out of range");
     Bytes bytes{magic.begin(), magic.end()};
     append_text(bytes, report.measurement);
     append_text(bytes, report.platform_id);
     bytes.insert(bytes.end(), report.report_data.begin(), report.report_data.end());
     const auto unix_seconds = static_cast<std::uint64_t>(report.issued_at.unix_seconds());
-    for (int shift = 56; shift >= 0; shift -= 8) bytes.push_back(static_cast<std::uint8_t>(unix_seconds >> shift));
+    for (int shift = 56; shift >= 0; shift -= 8)
+        bytes.push_back(static_cast<std::uint8_t>(unix_seconds >> shift));
     append_sign(bytes);
     return Evidence{std::string{simulated_tier}, std::move(bytes)};
 }
 
-Verdict verify_simulated(const Evidence& evidence, const ReportData& expected_report_data, const Policy& policy,
-                         Instant at) {
+Verdict verify_simulated(const Evidence& evidence, const ReportData& expected_report_data,
+                         const Policy& policy, Instant at) {
     Verdict verdict;
     verdict.tier = simulated_tier;
     judge(verdict, "simulated_enabled", policy.simulated_enabled,
@@ -174,8 +189,8 @@ Verdict verify_simulated(const Evidence& evidence, const ReportData& expected_re
     judge(verdict, "simulated_format", parsed.has_value(), "the report is well-formed",
           "the report is not a simulated report of version 1");
     if (parsed) {
-        judge(verdict, "simulated_trailing_bytes", parsed->trailing_bytes == 0, "nothing follows the report",
-              "bytes follow the report");
+        judge(verdict, "simulated_trailing_bytes", parsed->trailing_bytes == 0,
+              "nothing follows the report", "bytes follow the report");
         const bool right = signature_right(parsed->signed_bytes, parsed->signature);
         judge(verdict, "simulated_signature", right, "the public simulation key signed the report",
               "the signature is not the simulation key's over this report");

@@ -57,8 +57,8 @@ const Reason* Verdict::first_failure() const {
     return found == reasons.end() ? nullptr : &*found;
 }
 
-Result<Verdict> verify(const Evidence& evidence, const ReportData& expected_report_data, const Policy& policy,
-                       Instant at) {
+Result<Verdict> verify(const Evidence& evidence, const ReportData& expected_report_data,
+                       const Policy& policy, Instant at) {
     if (evidence.bytes.size() > evidence_bytes_max)
         return refuse(ErrorCode::body_too_large, "the evidence is over its size limit");
     const Reason tier = check_tier(evidence.tier, policy);
@@ -73,7 +73,8 @@ Result<Verdict> verify(const Evidence& evidence, const ReportData& expected_repo
     }
     Verdict verdict;
     verdict.tier = shown(evidence.tier);
-    verdict.reasons = {tier, {"verifier", Outcome::not_checked, "this program has no verifier for this tier"}};
+    verdict.reasons = {
+        tier, {"verifier", Outcome::not_checked, "this program has no verifier for this tier"}};
     return verdict;
 }
 

@@ -1,7 +1,7 @@
-// The one entry to attestation: evidence + what it must bind + policy + instant -> verdict. Pure: no
-// clock, no network, no database. Called by market (worker threads) and client; node makes evidence.
-// Must not know keysets or statements: the caller computes the 64 bytes the evidence must carry.
-// TDX, SEV-SNP and NVIDIA verifiers are further rows of the table in verdict.cpp.
+// The one entry to attestation: evidence + what it must bind + policy + instant -> verdict. Pure:
+// no clock, no network, no database. Called by market (worker threads) and client; node makes
+// evidence. Must not know keysets or statements: the caller computes the 64 bytes the evidence must
+// carry. TDX, SEV-SNP and NVIDIA verifiers are further rows of the table in verdict.cpp.
 #pragma once
 
 #include <array>
@@ -20,8 +20,8 @@ constexpr std::size_t evidence_bytes_max = 256 << 10;
 
 using ReportData = std::array<std::uint8_t, 64>;
 
-// `proven`: every check passed. `refuted`: a check failed. `unknown`: we cannot tell (no verifier for
-// this kind of evidence); treat it as not proven.
+// `proven`: every check passed. `refuted`: a check failed. `unknown`: we cannot tell (no verifier
+// for this kind of evidence); treat it as not proven.
 enum class Status { proven, refuted, unknown };
 std::string_view to_text(Status status);
 
@@ -51,10 +51,10 @@ struct Verdict {
 // What is acceptable, as data.
 struct Policy {
     std::vector<std::string> accepted_tiers;         // empty: every tier that has a verifier
-    bool simulated_enabled = false;                  // `simulated` also needs this, whatever the list says
+    bool simulated_enabled = false;  // `simulated` also needs this, whatever the list says
     std::vector<std::string> accepted_measurements;  // empty: any
     Duration age_max = hours(24);
-    Duration clock_skew_max = minutes(5);            // evidence "from the future" up to this is fine
+    Duration clock_skew_max = minutes(5);  // evidence "from the future" up to this is fine
 };
 
 struct Evidence {
@@ -63,7 +63,7 @@ struct Evidence {
 };
 
 // The verdict; refused itself (`body_too_large`) only when the evidence exceeds evidence_bytes_max.
-Result<Verdict> verify(const Evidence& evidence, const ReportData& expected_report_data, const Policy& policy,
-                       Instant at);
+Result<Verdict> verify(const Evidence& evidence, const ReportData& expected_report_data,
+                       const Policy& policy, Instant at);
 
 }  // namespace cocoon::attestation

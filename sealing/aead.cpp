@@ -55,9 +55,10 @@ AeadCipher::AeadCipher(Aead aead, ByteView key) : aead_{aead}, key_{key} {
 
 AeadCipher::Handle AeadCipher::make(bool sealing) const {
     Handle context{EVP_CIPHER_CTX_new()};
-    openssl_check(context && EVP_CipherInit_ex2(context.get(), algorithm_of(aead_), key_.view().data(),
-                                                nullptr, sealing ? 1 : 0, nullptr) == 1,
-                  "AEAD key");
+    openssl_check(
+        context && EVP_CipherInit_ex2(context.get(), algorithm_of(aead_), key_.view().data(),
+                                      nullptr, sealing ? 1 : 0, nullptr) == 1,
+        "AEAD key");
     return context;
 }
 
@@ -65,7 +66,8 @@ void AeadCipher::seal_to(Bytes& out, ByteView nonce, ByteView aad, ByteView plai
     ENSURE(nonce.size() == aead_nonce_bytes && aad.size() <= update_bytes_max);
     if (!sealer_) sealer_ = make(true);
     EVP_CIPHER_CTX* const context = sealer_.get();
-    openssl_check(EVP_EncryptInit_ex2(context, nullptr, nullptr, nonce.data(), nullptr) == 1, "AEAD nonce");
+    openssl_check(EVP_EncryptInit_ex2(context, nullptr, nullptr, nonce.data(), nullptr) == 1,
+                  "AEAD nonce");
     int count = 0;
     if (!aad.empty())
         openssl_check(EVP_EncryptUpdate(context, nullptr, &count, aad.data(),
@@ -82,9 +84,10 @@ void AeadCipher::seal_to(Bytes& out, ByteView nonce, ByteView aad, ByteView plai
         write += count;
         plaintext = plaintext.subspan(size);
     }
-    openssl_check(EVP_EncryptFinal_ex(context, write, &count) == 1 &&
-                      EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, aead_tag_bytes, write) == 1,
-                  "AEAD tag");
+    openssl_check(
+        EVP_EncryptFinal_ex(context, write, &count) == 1 &&
+            EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, aead_tag_bytes, write) == 1,
+        "AEAD tag");
 }
 
 bool AeadCipher::open_to(Bytes& out, ByteView nonce, ByteView aad, ByteView ciphertext) {
@@ -95,9 +98,10 @@ bool AeadCipher::open_to(Bytes& out, ByteView nonce, ByteView aad, ByteView ciph
     std::array<std::uint8_t, aead_tag_bytes> tag{};
     std::copy(ciphertext.end() - aead_tag_bytes, ciphertext.end(), tag.begin());
     ByteView rest = ciphertext.first(ciphertext.size() - aead_tag_bytes);
-    openssl_check(EVP_DecryptInit_ex2(context, nullptr, nullptr, nonce.data(), nullptr) == 1 &&
-                      EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, aead_tag_bytes, tag.data()) == 1,
-                  "AEAD nonce");
+    openssl_check(
+        EVP_DecryptInit_ex2(context, nullptr, nullptr, nonce.data(), nullptr) == 1 &&
+            EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, aead_tag_bytes, tag.data()) == 1,
+        "AEAD nonce");
     int count = 0;
     if (!aad.empty())
         openssl_check(EVP_DecryptUpdate(context, nullptr, &count, aad.data(),
@@ -110,7 +114,8 @@ bool AeadCipher::open_to(Bytes& out, ByteView nonce, ByteView aad, ByteView ciph
     bool opened = true;
     while (opened && !rest.empty()) {
         const std::size_t size = std::min(rest.size(), update_bytes_max);
-        opened = EVP_DecryptUpdate(context, write, &count, rest.data(), static_cast<int>(size)) == 1;
+        opened =
+            EVP_DecryptUpdate(context, write, &count, rest.data(), static_cast<int>(size)) == 1;
         write += count;
         rest = rest.subspan(size);
     }

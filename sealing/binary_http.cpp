@@ -31,7 +31,8 @@ bool is_token(std::string_view text) {
 }
 
 bool is_field_name(std::string_view text) {
-    return is_token(text) && std::none_of(text.begin(), text.end(), [](char c) { return c >= 'A' && c <= 'Z'; });
+    return is_token(text) &&
+           std::none_of(text.begin(), text.end(), [](char c) { return c >= 'A' && c <= 'Z'; });
 }
 
 bool is_field_value(std::string_view text) {
@@ -50,7 +51,8 @@ bool is_visible(std::string_view text) {
 }
 
 bool is_path(std::string_view text) {
-    return text == "*" || (text.starts_with('/') && is_visible(text) && text.find('#') == std::string_view::npos);
+    return text == "*" ||
+           (text.starts_with('/') && is_visible(text) && text.find('#') == std::string_view::npos);
 }
 
 Result<void> check_fields(const Fields& fields) {
@@ -63,12 +65,13 @@ Result<void> check_fields(const Fields& fields) {
 Result<void> check_control(const Request& request) {
     if (!is_token(request.method)) return malformed("the method is not a token");
     if (!is_scheme(request.scheme)) return malformed("the scheme is not a scheme");
-    if (!is_visible(request.authority)) return malformed("the authority has characters that are not allowed");
+    if (!is_visible(request.authority))
+        return malformed("the authority has characters that are not allowed");
     if (!is_path(request.path)) return malformed("the path is not an absolute path");
     return {};
 }
 
-// ---- Writing -------------------------------------------------------------------------------------
+// ---- Writing ------------------------------------------------------------------------------------
 
 void append(Bytes& out, std::string_view text) { out.insert(out.end(), text.begin(), text.end()); }
 void append_text(Bytes& out, std::string_view text) {
@@ -105,7 +108,8 @@ void append_control(Bytes& out, const Request& request) {
 Result<void> append_informational(Bytes& out, const std::vector<Informational>& interim,
                                   void (*append_section)(Bytes&, const Fields&)) {
     for (const Informational& one : interim) {
-        if (one.status < 100 || one.status > 199) return malformed("an interim status is 100 to 199");
+        if (one.status < 100 || one.status > 199)
+            return malformed("an interim status is 100 to 199");
         if (const auto fits = check_fields(one.fields); !fits) return fits.error();
         append_varint(out, static_cast<std::uint64_t>(one.status));
         append_section(out, one.fields);
@@ -174,7 +178,8 @@ Result<std::optional<LineRead>> read_line(ByteView bytes, std::size_t max) {
     if (!*value) return std::optional<LineRead>{};
     if (!is_field_name((*name)->text) || !is_field_value((*value)->text))
         return malformed("a field name or value is not allowed in HTTP");
-    LineRead line{{std::string{(*name)->text}, std::string{(*value)->text}}, (*name)->size + (*value)->size};
+    LineRead line{{std::string{(*name)->text}, std::string{(*value)->text}},
+                  (*name)->size + (*value)->size};
     return std::optional{std::move(line)};
 }
 
@@ -202,7 +207,8 @@ Result<Bytes> encode_response(const Response& response, std::size_t padded_to) {
         if (const auto fits = check_fields(*fields); !fits) return fits.error();
     Bytes out;
     append_varint(out, known_response);
-    if (const auto fits = append_informational(out, response.informational, append_known_section); !fits)
+    if (const auto fits = append_informational(out, response.informational, append_known_section);
+        !fits)
         return fits.error();
     if (const auto fits = append_status(out, response.status); !fits) return fits.error();
     append_known_rest(out, response.fields, response.content, response.trailers, padded_to);
@@ -237,7 +243,7 @@ Result<Bytes> ResponseWriter::begin(int status, const Fields& fields,
 Bytes ResponseWriter::content(ByteView piece) { return open_piece(piece); }
 Result<Bytes> ResponseWriter::finish(const Fields& trailers) { return open_end(trailers); }
 
-// ---- Reading -------------------------------------------------------------------------------------
+// ---- Reading ------------------------------------------------------------------------------------
 
 Result<void> Reader::feed(ByteView bytes) {
     if (failed_) return *failed_;
@@ -286,7 +292,8 @@ Result<void> Reader::advance() {
 Result<bool> Reader::step() {
     switch (state_) {
         case State::framing: return read_framing();
-        case State::control: return kind_ == Kind::request ? read_request_control() : read_response_control();
+        case State::control:
+            return kind_ == Kind::request ? read_request_control() : read_response_control();
         case State::fields:
             if (informational_) return read_section(response_.informational.back().fields);
             return read_section(kind_ == Kind::request ? request_.fields : response_.fields);
@@ -302,7 +309,8 @@ Result<bool> Reader::read_framing() {
     if (!indicator) return false;
     if (indicator->value > open_response) return malformed("unknown framing indicator");
     const bool request = indicator->value == known_request || indicator->value == open_request;
-    if (request != (kind_ == Kind::request)) return malformed("a request where a response belongs, or the reverse");
+    if (request != (kind_ == Kind::request))
+        return malformed("a request where a response belongs, or the reverse");
     known_length_ = indicator->value == known_request || indicator->value == known_response;
     use(indicator->size);
     state_ = State::control;

@@ -1,7 +1,7 @@
 // Binary HTTP (RFC 9292), known-length and indeterminate-length: what travels inside the seal.
 // Called by node and client; each reader and writer is one thread's. Strict and bounded: a message
-// that ends anywhere but where RFC 9292 §3.8 allows is `stream_truncated`, other bad framing and bad
-// field names are `malformed_request`, limits are `headers_too_large` and `body_too_large`.
+// that ends anywhere but where RFC 9292 §3.8 allows is `stream_truncated`, other bad framing and
+// bad field names are `malformed_request`, limits are `headers_too_large` and `body_too_large`.
 // Knows no sockets and no sealing.
 #pragma once
 
@@ -64,7 +64,7 @@ struct Limits {
     std::size_t padding_bytes_max = 1 << 20;
 };
 
-// ---- Writing -----------------------------------------------------------------------------------
+// ---- Writing ------------------------------------------------------------------------------------
 // A field that may not be sent (bad name or value) is refused with `malformed_request`.
 
 // Known-length. `padded_to`: zero bytes are added until the size is a multiple of it (0: none), so
@@ -89,11 +89,11 @@ public:
     Result<Bytes> finish(const Fields& trailers = {});
 };
 
-// ---- Reading -----------------------------------------------------------------------------------
+// ---- Reading ------------------------------------------------------------------------------------
 
-// Takes bytes cut anywhere, in either framing. After each feed(): head() is set as soon as the header
-// section is whole, take_content() hands out what has arrived since. finish() says whether the
-// message was complete when its bytes ended. After a refusal every call gives the same refusal.
+// Takes bytes cut anywhere, in either framing. After each feed(): head() is set as soon as the
+// header section is whole, take_content() hands out what has arrived since. finish() says whether
+// the message was complete when its bytes ended. After a refusal every call gives the same refusal.
 class Reader {
 public:
     enum class Kind { request, response };

@@ -55,8 +55,8 @@ std::uint32_t next_code_point(std::string_view text, std::size_t& at) {
     return point;
 }
 
-// RFC 8785 §3.2.3: by UTF-16 code units. That differs from code points only where one side is beyond
-// the basic plane: its first unit is a surrogate, D800..DFFF, below U+E000..U+FFFF.
+// RFC 8785 §3.2.3: by UTF-16 code units. That differs from code points only where one side is
+// beyond the basic plane: its first unit is a surrogate, D800..DFFF, below U+E000..U+FFFF.
 bool utf16_less(std::string_view a, std::string_view b) {
     std::size_t at_a = 0;
     std::size_t at_b = 0;
@@ -79,8 +79,8 @@ std::string ecmascript_number(double value) {
     if (value == 0) return "0";  // also -0
     char buffer[64];
     // to_chars gives the fewest digits that read back the same, which is what ECMAScript asks for.
-    const auto [end, failure] =
-        std::to_chars(buffer, buffer + sizeof buffer, std::fabs(value), std::chars_format::scientific);
+    const auto [end, failure] = std::to_chars(buffer, buffer + sizeof buffer, std::fabs(value),
+                                              std::chars_format::scientific);
     ENSURE(failure == std::errc{});
     const std::string_view text{buffer, static_cast<std::size_t>(end - buffer)};
     const std::size_t mark = text.find('e');
@@ -117,13 +117,19 @@ public:
 
     bool null() { return put(Json{}); }
     bool boolean(bool flag) { return put(Json{flag}); }
-    bool number_integer(std::int64_t value) { return put_number(static_cast<double>(value), std::to_string(value)); }
+    bool number_integer(std::int64_t value) {
+        return put_number(static_cast<double>(value), std::to_string(value));
+    }
     bool number_unsigned(std::uint64_t value) {
         return put_number(static_cast<double>(value), std::to_string(value));
     }
-    bool number_float(double value, const std::string& spelling) { return put_number(value, spelling); }
+    bool number_float(double value, const std::string& spelling) {
+        return put_number(value, spelling);
+    }
     bool string(std::string& text) { return put(Json{std::move(text)}); }
-    bool binary(nlohmann::json::binary_t&) { return refuse_with(ErrorCode::malformed_request, "not JSON"); }
+    bool binary(nlohmann::json::binary_t&) {
+        return refuse_with(ErrorCode::malformed_request, "not JSON");
+    }
 
     bool start_object(std::size_t) { return open(Json::object()); }
     bool start_array(std::size_t) { return open(Json::array()); }
@@ -134,15 +140,18 @@ public:
         const Json::Object& members = std::get<Json::Object>(level.value.content_);
         if (members.size() == names_compared_linearly)
             for (const Json::Member& member : members) level.names.insert(member.first);
-        const bool known = members.size() < names_compared_linearly ? level.value.find(name) != nullptr
-                                                                    : !level.names.insert(name).second;
-        if (known) return refuse_with(ErrorCode::malformed_request, "a name occurs twice in one object");
+        const bool known = members.size() < names_compared_linearly
+                               ? level.value.find(name) != nullptr
+                               : !level.names.insert(name).second;
+        if (known)
+            return refuse_with(ErrorCode::malformed_request, "a name occurs twice in one object");
         level.name = std::move(name);
         return true;
     }
     bool parse_error(std::size_t position, const std::string&, const nlohmann::json::exception&) {
         // The parser's own message quotes the document, which may be secret.
-        return refuse_with(ErrorCode::malformed_request, "not JSON at byte " + std::to_string(position));
+        return refuse_with(ErrorCode::malformed_request,
+                           "not JSON at byte " + std::to_string(position));
     }
 
     Error error() const { return error_; }
@@ -165,7 +174,8 @@ private:
         return true;
     }
     bool put_number(double value, std::string spelling) {
-        if (!std::isfinite(value)) return refuse_with(ErrorCode::malformed_request, "a number is out of range");
+        if (!std::isfinite(value))
+            return refuse_with(ErrorCode::malformed_request, "a number is out of range");
         Json made;
         made.content_ = Json::Number{value, std::move(spelling)};
         return put(std::move(made));
@@ -192,7 +202,8 @@ private:
         if (level.value.is_array())
             std::get<Json::Array>(level.value.content_).push_back(std::move(value));
         else
-            std::get<Json::Object>(level.value.content_).emplace_back(std::move(level.name), std::move(value));
+            std::get<Json::Object>(level.value.content_)
+                .emplace_back(std::move(level.name), std::move(value));
         return true;
     }
 
@@ -239,7 +250,8 @@ std::optional<bool> Json::boolean() const {
 }
 
 std::optional<std::string_view> Json::text() const {
-    if (const std::string* found = std::get_if<std::string>(&content_)) return std::string_view{*found};
+    if (const std::string* found = std::get_if<std::string>(&content_))
+        return std::string_view{*found};
     return std::nullopt;
 }
 
@@ -279,7 +291,9 @@ const Json* Json::find(std::string_view name) const {
     return nullptr;
 }
 
-Json* Json::find(std::string_view name) { return const_cast<Json*>(std::as_const(*this).find(name)); }
+Json* Json::find(std::string_view name) {
+    return const_cast<Json*>(std::as_const(*this).find(name));
+}
 
 std::optional<std::string_view> Json::text_at(std::string_view name) const {
     const Json* found = find(name);

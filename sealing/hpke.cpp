@@ -40,7 +40,9 @@ Secret derive(int mode, ByteView key, ByteView salt, ByteView info, std::size_t 
     if (!info.empty()) parameters[count++] = octets(OSSL_KDF_PARAM_INFO, info);
     parameters[count] = OSSL_PARAM_construct_end();
     Secret out{length};
-    openssl_check(EVP_KDF_derive(context.get(), out.writable().data(), length, parameters.data()) == 1, "HKDF");
+    openssl_check(
+        EVP_KDF_derive(context.get(), out.writable().data(), length, parameters.data()) == 1,
+        "HKDF");
     return out;
 }
 
@@ -70,7 +72,8 @@ Bytes hpke_suite(Aead aead) {
 // RFC 9180 §4, LabeledExtract and LabeledExpand.
 Secret labeled_extract(ByteView suite, ByteView salt, std::string_view label, ByteView ikm) {
     Bytes labeled;
-    labeled.reserve(version_label.size() + suite.size() + label.size() + ikm.size());  // never regrown
+    labeled.reserve(version_label.size() + suite.size() + label.size() +
+                    ikm.size());  // never regrown
     append(labeled, version_label);
     append(labeled, suite);
     append(labeled, label);
@@ -111,7 +114,8 @@ bool is_psk(Mode mode) { return mode == Mode::psk || mode == Mode::auth_psk; }
 Result<void> check_inputs(Mode mode, const PreSharedKey& psk, bool has_sender) {
     if (mode > Mode::auth_psk) return refused("unknown HPKE mode");
     if (psk.secret.empty() != psk.id.empty()) return refused("a pre-shared key needs its id");
-    if (is_psk(mode) == psk.secret.empty()) return refused("the pre-shared key does not fit the mode");
+    if (is_psk(mode) == psk.secret.empty())
+        return refused("the pre-shared key does not fit the mode");
     if (is_auth(mode) != has_sender) return refused("the sender's key does not fit the mode");
     return {};
 }
@@ -130,7 +134,8 @@ Secret hkdf_expand(ByteView pseudorandom_key, ByteView info, std::size_t length)
 
 // KeySchedule of RFC 9180 §5.1.
 struct KeySchedule {
-    static Context run(Aead aead, Mode mode, const Secret& shared, ByteView info, const PreSharedKey& psk) {
+    static Context run(Aead aead, Mode mode, const Secret& shared, ByteView info,
+                       const PreSharedKey& psk) {
         const Bytes suite = hpke_suite(aead);
         Bytes schedule{static_cast<std::uint8_t>(mode)};
         append(schedule, labeled_extract(suite, {}, "psk_id_hash", psk.id).view());
@@ -139,10 +144,13 @@ struct KeySchedule {
 
         Context context;
         context.aead_id_ = static_cast<std::uint16_t>(aead);
-        context.exporter_secret_ = labeled_expand(suite, secret.view(), "exp", schedule, hash_bytes);
+        context.exporter_secret_ =
+            labeled_expand(suite, secret.view(), "exp", schedule, hash_bytes);
         if (aead == Aead::export_only) return context;
-        const Secret key = labeled_expand(suite, secret.view(), "key", schedule, aead_key_bytes(aead));
-        const Secret nonce = labeled_expand(suite, secret.view(), "base_nonce", schedule, aead_nonce_bytes);
+        const Secret key =
+            labeled_expand(suite, secret.view(), "key", schedule, aead_key_bytes(aead));
+        const Secret nonce =
+            labeled_expand(suite, secret.view(), "base_nonce", schedule, aead_nonce_bytes);
         context.cipher_.emplace(aead, key.view());
         std::copy(nonce.view().begin(), nonce.view().end(), context.base_nonce_.begin());
         return context;
@@ -171,7 +179,8 @@ Result<void> Context::seal_to(Bytes& out, ByteView aad, ByteView plaintext) {
 Result<void> Context::open_to(Bytes& out, ByteView aad, ByteView ciphertext) {
     const auto nonce = next_nonce();
     if (!nonce) return nonce.error();
-    if (!cipher_->open_to(out, *nonce, aad, ciphertext)) return refused("the message does not open");
+    if (!cipher_->open_to(out, *nonce, aad, ciphertext))
+        return refused("the message does not open");
     ++sequence_;
     return {};
 }

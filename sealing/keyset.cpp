@@ -13,7 +13,9 @@ constexpr std::size_t entries_max = 64;
 constexpr std::size_t text_bytes_max = 512;
 constexpr std::int64_t unix_seconds_max = 253'402'300'799;  // the end of the year 9999
 
-Error refused(std::string why) { return refuse(ErrorCode::malformed_request, "keyset: " + std::move(why)); }
+Error refused(std::string why) {
+    return refuse(ErrorCode::malformed_request, "keyset: " + std::move(why));
+}
 
 bool short_text(std::string_view text) { return !text.empty() && text.size() <= text_bytes_max; }
 
@@ -89,7 +91,8 @@ Result<void> read_tls_keys(const Json& document, Keyset& keyset) {
         TlsKey key{{}, *digest};
         if (const Json* domain = item.find("domain"); domain && !domain->is_null()) {
             const auto text = domain->text();
-            if (!text || !short_text(*text)) return refused("a TLS key's domain is not a short text");
+            if (!text || !short_text(*text))
+                return refused("a TLS key's domain is not a short text");
             key.domain = *text;
         }
         keyset.tls_keys.push_back(std::move(key));
@@ -112,7 +115,8 @@ Result<Keyset> parse_keyset(std::string_view document) {
     Keyset keyset;
     if (const Json* subject = parsed->find("subject"); subject && !subject->is_null()) {
         const auto text = subject->text();
-        if (!text || text->size() > text_bytes_max) return refused("subject is not a short text or null");
+        if (!text || text->size() > text_bytes_max)
+            return refused("subject is not a short text or null");
         keyset.subject = std::string{*text};
     }
     const auto not_after = parsed->integer_at("not_after");

@@ -28,10 +28,14 @@ void append_16(Bytes& out, std::size_t number) {
     out.push_back(static_cast<std::uint8_t>(number >> 8));
     out.push_back(static_cast<std::uint8_t>(number));
 }
-std::uint16_t read_16(ByteView bytes) { return static_cast<std::uint16_t>(bytes[0] << 8 | bytes[1]); }
+std::uint16_t read_16(ByteView bytes) {
+    return static_cast<std::uint16_t>(bytes[0] << 8 | bytes[1]);
+}
 
 // max(Nn, Nk): size of the response nonce and of the exported secret (RFC 9458 §4.4).
-std::size_t response_nonce_bytes(Aead aead) { return std::max(aead_nonce_bytes, aead_key_bytes(aead)); }
+std::size_t response_nonce_bytes(Aead aead) {
+    return std::max(aead_nonce_bytes, aead_key_bytes(aead));
+}
 
 Bytes request_header(std::uint8_t key_id, Aead aead) {
     Bytes header{key_id};
@@ -61,7 +65,8 @@ struct ClientSide {
     hpke::Context context;
 };
 
-Result<ClientSide> start_client(const KeyConfig& config, const ClientOptions& options, const Labels& labels) {
+Result<ClientSide> start_client(const KeyConfig& config, const ClientOptions& options,
+                                const Labels& labels) {
     const std::optional<Aead> aead = options.aead ? options.aead : config.preferred();
     if (!aead || !config.offers(*aead))
         return not_for_us("the key configuration offers no algorithms that we have");
@@ -98,8 +103,8 @@ std::optional<Aead> named_aead(ByteView header, const KeyConfig& config) {
 }
 
 // REQUIRES: prefix.size() >= header_bytes.
-Result<GatewaySide> start_gateway(std::span<const GatewayKey> keys, ByteView prefix, ByteView associated,
-                                  const Labels& labels) {
+Result<GatewaySide> start_gateway(std::span<const GatewayKey> keys, ByteView prefix,
+                                  ByteView associated, const Labels& labels) {
     const ByteView header = prefix.first(request_header_bytes);
     const ByteView enc = prefix.subspan(request_header_bytes, hpke::encapsulated_key_bytes);
     for (const GatewayKey& key : keys) {
@@ -134,7 +139,8 @@ Result<void> append_chunk(Cipher& cipher, Bytes& out, ByteView plaintext, bool f
     return cipher.seal_to(out, final ? as_bytes(final_aad) : ByteView{}, plaintext);
 }
 
-// Every full piece becomes a chunk; with `finish` the last one, which may be empty, is the final chunk.
+// Every full piece becomes a chunk; with `finish` the last one, which may be empty, is the final
+// chunk.
 template <class Cipher>
 Result<Bytes> seal_pieces(Cipher& cipher, Bytes& prefix, ByteView plaintext, bool finish) {
     Bytes out;
@@ -144,12 +150,15 @@ Result<Bytes> seal_pieces(Cipher& cipher, Bytes& prefix, ByteView plaintext, boo
     append(out, prefix);
     prefix.clear();
     while (plaintext.size() > sealed_chunk_bytes_default || (!finish && !plaintext.empty())) {
-        const ByteView piece = plaintext.first(std::min(plaintext.size(), sealed_chunk_bytes_default));
-        if (const auto sealed = append_chunk(cipher, out, piece, false); !sealed) return sealed.error();
+        const ByteView piece =
+            plaintext.first(std::min(plaintext.size(), sealed_chunk_bytes_default));
+        if (const auto sealed = append_chunk(cipher, out, piece, false); !sealed)
+            return sealed.error();
         plaintext = plaintext.subspan(piece.size());
     }
     if (finish)
-        if (const auto sealed = append_chunk(cipher, out, plaintext, true); !sealed) return sealed.error();
+        if (const auto sealed = append_chunk(cipher, out, plaintext, true); !sealed)
+            return sealed.error();
     return out;
 }
 
@@ -172,7 +181,8 @@ Result<Bytes> open_final(Cipher& cipher, ChunkFraming& framing) {
     const Result<ByteView> chunk = framing.last();
     if (!chunk) return chunk.error();
     Bytes out;
-    // Its length is where the stream ended, so a final chunk that does not open was most likely cut.
+    // Its length is where the stream ended, so a final chunk that does not open was most likely
+    // cut.
     if (!cipher.open_to(out, as_bytes(final_aad), *chunk))
         return truncated("the final chunk is cut short or was altered");
     if (const auto fits = framing.account(out.size()); !fits) return fits.error();
@@ -181,7 +191,7 @@ Result<Bytes> open_final(Cipher& cipher, ChunkFraming& framing) {
 
 }  // namespace
 
-// ---- Key configurations ------------------------------------------------------------------------
+// ---- Key configurations -------------------------------------------------------------------------
 
 bool KeyConfig::offers(Aead aead) const {
     if (aead == Aead::export_only) return false;
@@ -228,7 +238,8 @@ Result<KeyConfig> parse_key_config(ByteView bytes) {
     std::copy_n(bytes.begin() + 3, 32, config.public_key.begin());
     const std::size_t length = read_16(bytes.subspan(35));
     const ByteView offers = bytes.subspan(fixed_bytes);
-    if (length != offers.size()) return refused("the key configuration's algorithms do not fit its length");
+    if (length != offers.size())
+        return refused("the key configuration's algorithms do not fit its length");
     if (length == 0 || length % 4 != 0)
         return refused("the key configuration's algorithms are not pairs of two-byte ids");
     for (std::size_t at = 0; at < length; at += 4)
@@ -250,17 +261,20 @@ Result<std::vector<KeyConfig>> parse_key_list(ByteView bytes) {
     std::vector<KeyConfig> configs;
     while (!bytes.empty()) {
         if (bytes.size() < 2 || bytes.size() - 2 < read_16(bytes))
-            return refuse(ErrorCode::malformed_request, "a key configuration runs past the end of the list");
+            return refuse(ErrorCode::malformed_request,
+                          "a key configuration runs past the end of the list");
         const ByteView encoded = bytes.subspan(2, read_16(bytes));
         bytes = bytes.subspan(2 + encoded.size());
         // Of a KEM that we do not know, not even the key's size is known.
-        if (encoded.size() >= 3 && read_16(encoded.subspan(1)) != hpke::kem_x25519_hkdf_sha256) continue;
+        if (encoded.size() >= 3 && read_16(encoded.subspan(1)) != hpke::kem_x25519_hkdf_sha256)
+            continue;
         Result<KeyConfig> config = parse_key_config(encoded);
         if (!config) return config.error();
         configs.push_back(std::move(*config));
     }
     if (configs.empty())
-        return refuse(ErrorCode::malformed_request, "the list has no key configuration that we can use");
+        return refuse(ErrorCode::malformed_request,
+                      "the list has no key configuration that we can use");
     return configs;
 }
 
@@ -272,7 +286,7 @@ Result<void> looks_sealed(ByteView first_bytes, const KeyConfig& config) {
     return {};
 }
 
-// ---- Single messages ---------------------------------------------------------------------------
+// ---- Single messages ----------------------------------------------------------------------------
 
 Result<ClientRequest> ClientRequest::seal(const KeyConfig& config, ByteView request,
                                           const ClientOptions& options) {
@@ -283,7 +297,8 @@ Result<ClientRequest> ClientRequest::seal(const KeyConfig& config, ByteView requ
     made.aead_ = side->aead;
     made.encapsulated_key_ = side->encapsulated_key;
     made.response_secret_ = std::move(side->response_secret);
-    if (const auto sealed = side->context.seal_to(made.sealed_, {}, request); !sealed) return sealed.error();
+    if (const auto sealed = side->context.seal_to(made.sealed_, {}, request); !sealed)
+        return sealed.error();
     return made;
 }
 
@@ -291,15 +306,16 @@ Result<Bytes> ClientRequest::open_response(ByteView sealed_response) const {
     const std::size_t nonce_bytes = response_nonce_bytes(aead_);
     if (sealed_response.size() < nonce_bytes + aead_tag_bytes)
         return truncated("the sealed response is shorter than its nonce and tag");
-    ResponseCipher cipher{aead_, response_secret_, encapsulated_key_, sealed_response.first(nonce_bytes)};
+    ResponseCipher cipher{aead_, response_secret_, encapsulated_key_,
+                          sealed_response.first(nonce_bytes)};
     Bytes out;
     if (const auto opened = cipher.open_to(out, {}, sealed_response.subspan(nonce_bytes)); !opened)
         return opened.error();
     return out;
 }
 
-Result<GatewayRequest> GatewayRequest::open(std::span<const GatewayKey> keys, ByteView sealed_request,
-                                            ByteView associated) {
+Result<GatewayRequest> GatewayRequest::open(std::span<const GatewayKey> keys,
+                                            ByteView sealed_request, ByteView associated) {
     if (sealed_request.size() < header_bytes + aead_tag_bytes)
         return not_for_us("the message is shorter than any sealed request");
     Result<GatewaySide> side = start_gateway(keys, sealed_request, associated, single_labels);
@@ -308,7 +324,8 @@ Result<GatewayRequest> GatewayRequest::open(std::span<const GatewayKey> keys, By
     made.aead_ = side->aead;
     made.encapsulated_key_ = side->encapsulated_key;
     made.response_secret_ = std::move(side->response_secret);
-    const auto opened = side->context.open_to(made.request_, {}, sealed_request.subspan(header_bytes));
+    const auto opened =
+        side->context.open_to(made.request_, {}, sealed_request.subspan(header_bytes));
     if (!opened) return opened.error();
     return made;
 }
@@ -322,14 +339,15 @@ Result<Bytes> GatewayRequest::seal_response(ByteView response, ByteView response
     return out;
 }
 
-// ---- Chunked messages: the parts both directions share -----------------------------------------
+// ---- Chunked messages: the parts both directions share ------------------------------------------
 
 ResponseCipher::ResponseCipher(Aead aead, const Secret& secret, const PublicKey& encapsulated_key,
                                ByteView nonce) {
     Bytes salt{encapsulated_key.begin(), encapsulated_key.end()};
     append(salt, nonce);
     const Secret prk = hpke::hkdf_extract(salt, secret.view());
-    cipher_.emplace(aead, hpke::hkdf_expand(prk.view(), as_bytes("key"), aead_key_bytes(aead)).view());
+    cipher_.emplace(aead,
+                    hpke::hkdf_expand(prk.view(), as_bytes("key"), aead_key_bytes(aead)).view());
     const Secret base = hpke::hkdf_expand(prk.view(), as_bytes("nonce"), aead_nonce_bytes);
     std::copy(base.view().begin(), base.view().end(), base_nonce_.begin());
 }
@@ -342,14 +360,16 @@ std::array<std::uint8_t, aead_nonce_bytes> ResponseCipher::next_nonce() const {
 }
 
 Result<void> ResponseCipher::seal_to(Bytes& out, ByteView aad, ByteView plaintext) {
-    if (counter_ == UINT64_MAX) return refuse(ErrorCode::limit_reached, "the chunk counter is used up");
+    if (counter_ == UINT64_MAX)
+        return refuse(ErrorCode::limit_reached, "the chunk counter is used up");
     cipher_->seal_to(out, next_nonce(), aad, plaintext);
     ++counter_;
     return {};
 }
 
 Result<void> ResponseCipher::open_to(Bytes& out, ByteView aad, ByteView ciphertext) {
-    if (counter_ == UINT64_MAX) return refuse(ErrorCode::limit_reached, "the chunk counter is used up");
+    if (counter_ == UINT64_MAX)
+        return refuse(ErrorCode::limit_reached, "the chunk counter is used up");
     if (!cipher_->open_to(out, next_nonce(), aad, ciphertext))
         return does_not_open("the sealed response does not open");
     ++counter_;
@@ -357,7 +377,8 @@ Result<void> ResponseCipher::open_to(Bytes& out, ByteView aad, ByteView cipherte
 }
 
 void ChunkFraming::add(ByteView bytes) {
-    // Used bytes go when they are most of the buffer, so each byte is moved a bounded number of times.
+    // Used bytes go when they are most of the buffer, so each byte is moved a bounded number of
+    // times.
     if (used_bytes_ > buffer_.size() / 2) {
         buffer_.erase(buffer_.begin(), buffer_.begin() + static_cast<std::ptrdiff_t>(used_bytes_));
         used_bytes_ = 0;
@@ -366,7 +387,9 @@ void ChunkFraming::add(ByteView bytes) {
 }
 
 Result<std::optional<ByteView>> ChunkFraming::next() {
-    const auto too_large = [] { return refuse(ErrorCode::body_too_large, "a sealed chunk is over the limit"); };
+    const auto too_large = [] {
+        return refuse(ErrorCode::body_too_large, "a sealed chunk is over the limit");
+    };
     const std::size_t sealed_bytes_max = limits_.chunk_bytes_max + aead_tag_bytes;
     if (!in_final_) {
         const std::optional<Varint> length = read_varint(rest());
@@ -401,9 +424,10 @@ Result<void> ChunkFraming::account(std::size_t plaintext_bytes) {
     return {};
 }
 
-// ---- Chunked messages: client ------------------------------------------------------------------
+// ---- Chunked messages: client -------------------------------------------------------------------
 
-Result<ChunkedRequestSealer> ChunkedRequestSealer::start(const KeyConfig& config, const ClientOptions& options) {
+Result<ChunkedRequestSealer> ChunkedRequestSealer::start(const KeyConfig& config,
+                                                         const ClientOptions& options) {
     Result<ClientSide> side = start_client(config, options, chunked_labels);
     if (!side) return side.error();
     ChunkedRequestSealer made;
@@ -462,16 +486,18 @@ Result<Bytes> ChunkedResponseOpener::feed(ByteView sealed) {
 Result<Bytes> ChunkedResponseOpener::finish() {
     if (failed_) return *failed_;
     if (finished_) return over();
-    Result<Bytes> out = cipher_ ? open_final(*cipher_, framing_)
-                                : Result<Bytes>{truncated("the sealed response ended within its nonce")};
+    Result<Bytes> out =
+        cipher_ ? open_final(*cipher_, framing_)
+                : Result<Bytes>{truncated("the sealed response ended within its nonce")};
     if (!out) failed_ = out.error();
     finished_ = true;
     return out;
 }
 
-// ---- Chunked messages: gateway -----------------------------------------------------------------
+// ---- Chunked messages: gateway ------------------------------------------------------------------
 
-ChunkedRequestOpener::ChunkedRequestOpener(std::vector<GatewayKey> keys, Bytes associated, StreamLimits limits)
+ChunkedRequestOpener::ChunkedRequestOpener(std::vector<GatewayKey> keys, Bytes associated,
+                                           StreamLimits limits)
     : keys_{std::move(keys)}, associated_{std::move(associated)}, framing_{limits} {}
 
 Result<bool> ChunkedRequestOpener::begin() {
@@ -506,8 +532,9 @@ Result<Bytes> ChunkedRequestOpener::feed(ByteView sealed) {
 Result<Bytes> ChunkedRequestOpener::finish() {
     if (failed_) return *failed_;
     if (finished_) return over();
-    Result<Bytes> out = context_ ? open_final(*context_, framing_)
-                                 : Result<Bytes>{truncated("the sealed request ended within its header")};
+    Result<Bytes> out =
+        context_ ? open_final(*context_, framing_)
+                 : Result<Bytes>{truncated("the sealed request ended within its header")};
     if (!out) failed_ = out.error();
     finished_ = true;
     return out;

@@ -1,11 +1,11 @@
 // Oblivious HTTP (RFC 9458) and its chunked variant (draft-ietf-ohai-chunked-ohttp): the market is
-// the relay, the node the gateway. Client and gateway side as incremental objects that take bytes cut
-// anywhere. Called by node, client and (looks_sealed only) the market; each object is one thread's.
-// Must not know what it carries: binary HTTP is made and read by binary_http.hpp.
+// the relay, the node the gateway. Client and gateway side as incremental objects that take bytes
+// cut anywhere. Called by node, client and (looks_sealed only) the market; each object is one
+// thread's. Must not know what it carries: binary HTTP is made and read by binary_http.hpp.
 //
-// `associated`: clear metadata both ends must agree on (market, limits, price). It is appended to the
-// HPKE `info`: another value gives other keys, so the message does not open. That is the effect of
-// AAD, while the bytes on the wire stay exactly RFC 9458's; empty means plain RFC 9458.
+// `associated`: clear metadata both ends must agree on (market, limits, price). It is appended to
+// the HPKE `info`: another value gives other keys, so the message does not open. That is the effect
+// of AAD, while the bytes on the wire stay exactly RFC 9458's; empty means plain RFC 9458.
 //
 // Refusals: sealed_message_invalid (does not open, bad framing), not_sealed (not for this gateway),
 // body_too_large (a limit below), stream_truncated (the stream ended before its final chunk was
@@ -35,7 +35,8 @@ constexpr std::string_view chunked_response_media_type = "message/ohttp-chunked-
 constexpr std::size_t request_header_bytes = 7;  // key id, KEM, KDF, AEAD
 constexpr std::size_t sealed_prefix_bytes_min =  // the shortest sealed request there can be
     request_header_bytes + hpke::encapsulated_key_bytes + aead_tag_bytes;
-constexpr std::size_t sealed_chunk_bytes_default = 16 << 10;  // plaintext; what the draft asks receivers to take
+// Plaintext of one chunk as we send it: what the draft obliges every receiver to take.
+constexpr std::size_t sealed_chunk_bytes_default = 16 << 10;
 
 // ---- Key configurations (RFC 9458 §3) ----------------------------------------------------------
 
@@ -48,7 +49,7 @@ struct Algorithms {
 struct KeyConfig {  // KEM is always DHKEM(X25519, HKDF-SHA256)
     std::uint8_t key_id = 0;
     PublicKey public_key{};
-    std::vector<Algorithms> algorithms;  // in the gateway's order of preference; may hold unknown ones
+    std::vector<Algorithms> algorithms;  // as the gateway prefers them; may hold unknown ones
     bool operator==(const KeyConfig&) const = default;
 
     bool offers(Aead aead) const;
@@ -66,12 +67,12 @@ Result<KeyConfig> parse_key_config(ByteView bytes);
 Bytes encode_key_list(std::span<const KeyConfig> configs);
 Result<std::vector<KeyConfig>> parse_key_list(ByteView bytes);
 
-// What a relay can check without keys: `first_bytes` begin like a request sealed to `config` (key id,
-// KEM, an offered KDF and AEAD) and the message is not shorter than the shortest possible one.
+// What a relay can check without keys: `first_bytes` begin like a request sealed to `config` (key
+// id, KEM, an offered KDF and AEAD) and the message is not shorter than the shortest possible one.
 // `first_bytes` must hold the whole body or at least its first sealed_prefix_bytes_min bytes.
 Result<void> looks_sealed(ByteView first_bytes, const KeyConfig& config);
 
-// ---- Options -----------------------------------------------------------------------------------
+// ---- Options ------------------------------------------------------------------------------------
 
 struct ClientOptions {
     ByteView associated;
@@ -124,12 +125,13 @@ private:
     Secret response_secret_;
 };
 
-// ---- Chunked messages --------------------------------------------------------------------------
+// ---- Chunked messages ---------------------------------------------------------------------------
 
 // The AEAD of one answer (RFC 9458 §4.4) and the counter of its chunks.
 class ResponseCipher {
 public:
-    ResponseCipher(Aead aead, const Secret& secret, const PublicKey& encapsulated_key, ByteView nonce);
+    ResponseCipher(Aead aead, const Secret& secret, const PublicKey& encapsulated_key,
+                   ByteView nonce);
     Result<void> seal_to(Bytes& out, ByteView aad, ByteView plaintext);
     Result<void> open_to(Bytes& out, ByteView aad, ByteView ciphertext);
 
@@ -145,8 +147,9 @@ private:
 // seal() any number of times, then finish() once; concatenate what they return.
 class ChunkedResponseSealer {
 public:
-    // Sealed chunks for `plaintext`, cut at sealed_chunk_bytes_default. Empty plaintext gives nothing:
-    // an empty chunk that is not final is forbidden. The first bytes out are the response nonce.
+    // Sealed chunks for `plaintext`, cut at sealed_chunk_bytes_default. Empty plaintext gives
+    // nothing: an empty chunk that is not final is forbidden. The first bytes out are the response
+    // nonce.
     Result<Bytes> seal(ByteView plaintext);
     // The final chunk, which ends the stream.
     Result<Bytes> finish(ByteView last_plaintext = {});
@@ -161,7 +164,8 @@ private:
     bool finished_ = false;
 };
 
-// The framing both openers share: (varint length, chunk)..., 0, final chunk to the end of the stream.
+// The framing both openers share: (varint length, chunk)..., 0, final chunk to the end of the
+// stream.
 class ChunkFraming {
 public:
     explicit ChunkFraming(StreamLimits limits) : limits_{limits} {}
@@ -210,7 +214,8 @@ private:
 
 class ChunkedRequestSealer {
 public:
-    static Result<ChunkedRequestSealer> start(const KeyConfig& config, const ClientOptions& options = {});
+    static Result<ChunkedRequestSealer> start(const KeyConfig& config,
+                                              const ClientOptions& options = {});
     // As ChunkedResponseSealer; the first bytes out are the request's header.
     Result<Bytes> seal(ByteView plaintext);
     Result<Bytes> finish(ByteView last_plaintext = {});

@@ -1,5 +1,6 @@
-// Private to sealing/: OpenSSL failing at its own work is a broken machine, so it throws. Algorithms
-// are fetched once per process, because OpenSSL 3.0's implicit fetch costs more than a small message.
+// Private to sealing/: OpenSSL failing at its own work is a broken machine, so it throws.
+// Algorithms are fetched once per process, because OpenSSL 3.0's implicit fetch costs more than a
+// small message.
 #pragma once
 
 #include <openssl/evp.h>

@@ -94,7 +94,7 @@ std::optional<std::uint64_t> decimal_64(std::optional<std::string_view> text) {
     return failure == std::errc{} && read == end ? std::optional{number} : std::nullopt;
 }
 
-// ---- The market.job event ------------------------------------------------------------------------
+// ---- The market.job event -----------------------------------------------------------------------
 
 void write_usage(Json& event, const char* prefix, const ReceiptUsage& usage) {
     for (const auto& field : usage_fields)
@@ -129,7 +129,8 @@ Json job_event(const JobReceipt& receipt) {
 }
 
 std::optional<ReceiptStatus> parse_status(std::string_view text) {
-    for (const ReceiptStatus status : {ReceiptStatus::completed, ReceiptStatus::partial, ReceiptStatus::failed})
+    for (const ReceiptStatus status :
+         {ReceiptStatus::completed, ReceiptStatus::partial, ReceiptStatus::failed})
         if (to_text(status) == text) return status;
     return std::nullopt;
 }
@@ -170,14 +171,15 @@ std::optional<std::string> read_job_event(const Json& event, JobReceipt& receipt
     return std::nullopt;
 }
 
-// ---- The document around it ----------------------------------------------------------------------
+// ---- The document around it ---------------------------------------------------------------------
 
 Json receipt_document(const JobReceipt& receipt, const Keyset& keyset, std::string_view key_id) {
     Json document = Json::object({{"api_version", aci_version},
                                   {"key_id", key_id},
                                   {"workload_keyset_digest", keyset.digest},
                                   {"served_at", receipt.served_at.unix_seconds()}});
-    for (const TextField& field : document_text_fields) document.set(field.name, receipt.*field.member);
+    for (const TextField& field : document_text_fields)
+        document.set(field.name, receipt.*field.member);
     for (const TextField& field : nullable_text_fields) {
         const std::string& text = receipt.*field.member;
         document.set(field.name, text.empty() ? Json{} : Json{text});
@@ -214,7 +216,8 @@ std::optional<ReceiptRefusal> read_document(const Json& document, JobReceipt& re
         receipt.*field.member = *text;
     }
     const auto served_at = document.integer_at("served_at");
-    if (!served_at || *served_at < 0 || *served_at > unix_seconds_max) return malformed("served_at");
+    if (!served_at || *served_at < 0 || *served_at > unix_seconds_max)
+        return malformed("served_at");
     receipt.served_at = Instant{} + seconds(*served_at);
     return std::nullopt;
 }
@@ -230,11 +233,13 @@ std::optional<ReceiptRefusal> check_signature(const Json& document, const Keyset
     const auto text = document.text_at("signature");
     const auto signature = text ? from_hex(*text) : std::nullopt;
     if (!signature || signature->size() != signature_bytes)
-        return fault(ReceiptFault::bad_signature_format, "signature is not 128 lower-case hex characters");
+        return fault(ReceiptFault::bad_signature_format,
+                     "signature is not 128 lower-case hex characters");
     Json unsigned_document = document;
     unsigned_document.erase("signature");
     if (!verify_signature(key->public_key, as_bytes(unsigned_document.canonical()), *signature))
-        return fault(ReceiptFault::bad_signature, "the signature is not the key's over this document");
+        return fault(ReceiptFault::bad_signature,
+                     "the signature is not the key's over this document");
     return std::nullopt;
 }
 
@@ -254,10 +259,12 @@ std::optional<ReceiptRefusal> read_events(const Json& document, Events& events) 
         const auto type = event.text_at("type");
         if (!type) return fault(ReceiptFault::malformed, "an event has no type");
         if (*type == job_event_type) {
-            if (events.job) return fault(ReceiptFault::no_job_event, "there are two market.job events");
+            if (events.job)
+                return fault(ReceiptFault::no_job_event, "there are two market.job events");
             events.job = &event;
         }
-        if (*type != received_type && *type != returned_type && *type != "request.forwarded") continue;
+        if (*type != received_type && *type != returned_type && *type != "request.forwarded")
+            continue;
         const auto hash = parse_digest_text(event.text_at("body_hash").value_or(""));
         if (!hash) return fault(ReceiptFault::malformed, std::string{*type} + " has no body_hash");
         std::optional<Digest>& place = *type == received_type ? events.received : events.returned;
@@ -270,23 +277,29 @@ std::optional<ReceiptRefusal> read_events(const Json& document, Events& events) 
 
 std::optional<ReceiptRefusal> read_job(const Events& events, JobReceipt& receipt) {
     if (const auto wrong = read_job_event(*events.job, receipt))
-        return fault(ReceiptFault::bad_job_event, "market.job: " + *wrong + " is missing or not acceptable");
+        return fault(ReceiptFault::bad_job_event,
+                     "market.job: " + *wrong + " is missing or not acceptable");
     // What we write back must be what was there: so no unknown member hides in the event.
     if (job_event(receipt) != *events.job)
-        return fault(ReceiptFault::bad_job_event, "market.job has a member that does not belong there");
-    if (events.received != receipt.sealed_request_sha256 || events.returned != receipt.sealed_response_sha256)
-        return fault(ReceiptFault::hash_mismatch, "market.job and the ACI events name different bytes");
+        return fault(ReceiptFault::bad_job_event,
+                     "market.job has a member that does not belong there");
+    if (events.received != receipt.sealed_request_sha256 ||
+        events.returned != receipt.sealed_response_sha256)
+        return fault(ReceiptFault::hash_mismatch,
+                     "market.job and the ACI events name different bytes");
     return std::nullopt;
 }
 
 ReceiptVerdict verify(const Json& document, const Keyset& keyset, bool needs_job) {
-    if (!document.is_object()) return fault(ReceiptFault::malformed, "the receipt is not an object");
+    if (!document.is_object())
+        return fault(ReceiptFault::malformed, "the receipt is not an object");
     if (const auto refused = check_signature(document, keyset)) return *refused;
     JobReceipt receipt;
     if (const auto refused = read_document(document, receipt)) return *refused;
     Events events;
     if (const auto refused = read_events(document, events)) return *refused;
-    if (needs_job && !events.job) return fault(ReceiptFault::no_job_event, "there is no market.job event");
+    if (needs_job && !events.job)
+        return fault(ReceiptFault::no_job_event, "there is no market.job event");
     if (events.job)
         if (const auto refused = read_job(events, receipt)) return *refused;
     VerifiedReceipt verified;
@@ -344,14 +357,15 @@ Error ReceiptRefusal::error() const {
     return refuse(ErrorCode::receipt_invalid, std::string{to_text(fault)} + ": " + detail);
 }
 
-Result<std::string> sign_receipt(const JobReceipt& receipt, const Keyset& keyset, std::string_view key_id,
-                                 const SigningKey& key) {
+Result<std::string> sign_receipt(const JobReceipt& receipt, const Keyset& keyset,
+                                 std::string_view key_id, const SigningKey& key) {
     const ReceiptKey* entry = keyset.find_receipt_key(key_id);
     if (!entry || entry->public_key != key.public_key())
         return refuse(ErrorCode::malformed_request, "the keyset does not list this receipt key");
     Json document = receipt_document(receipt, keyset, key_id);
     const std::string canonical = document.canonical();
-    if (!is_utf8(canonical)) return refuse(ErrorCode::malformed_request, "a receipt's text is not UTF-8");
+    if (!is_utf8(canonical))
+        return refuse(ErrorCode::malformed_request, "a receipt's text is not UTF-8");
     document.set("signature", to_hex(key.sign(as_bytes(canonical))));
     std::string signed_document = document.canonical();
     // A node must never sign what the market would not take.
@@ -368,8 +382,8 @@ ReceiptVerdict verify_job_receipt(std::string_view document, const Keyset& keyse
     return verify_text(document, keyset, true);
 }
 
-Result<std::string> cosign_receipt(std::string_view receipt_document_text, std::string_view market_key_id,
-                                   const SigningKey& market_key) {
+Result<std::string> cosign_receipt(std::string_view receipt_document_text,
+                                   std::string_view market_key_id, const SigningKey& market_key) {
     Result<Json> receipt = Json::parse(receipt_document_text, receipt_limits);
     if (!receipt) return receipt.error();
     const Bytes message = cosigned_bytes(receipt->canonical());
@@ -382,7 +396,8 @@ Result<std::string> cosign_receipt(std::string_view receipt_document_text, std::
     return envelope.canonical();
 }
 
-ReceiptVerdict verify_cosigned(std::string_view envelope, const Keyset& keyset, const PublicKey& market_key) {
+ReceiptVerdict verify_cosigned(std::string_view envelope, const Keyset& keyset,
+                               const PublicKey& market_key) {
     const Result<Json> parsed = Json::parse(envelope, receipt_limits);
     if (!parsed) return fault(ReceiptFault::malformed, parsed.error().detail);
     const Json* receipt = parsed->find("receipt");
@@ -390,7 +405,8 @@ ReceiptVerdict verify_cosigned(std::string_view envelope, const Keyset& keyset, 
     if (!receipt || !cosignature || parsed->members().size() != 2)
         return fault(ReceiptFault::malformed, "the envelope is not {cosignature, receipt}");
     if (cosignature->text_at("public_key") != to_hex(market_key))
-        return fault(ReceiptFault::wrong_market_key, "the cosignature is by another key than the market's");
+        return fault(ReceiptFault::wrong_market_key,
+                     "the cosignature is by another key than the market's");
     const auto signature = from_hex(cosignature->text_at("signature").value_or(""));
     const Bytes message = cosigned_bytes(receipt->canonical());
     if (!signature || !verify_signature(market_key, message, *signature))

@@ -74,8 +74,8 @@ struct JobReceipt {
 };
 
 // The signed document, canonical. `malformed_request` if a field is outside its limits.
-Result<std::string> sign_receipt(const JobReceipt& receipt, const Keyset& keyset, std::string_view key_id,
-                                 const SigningKey& key);
+Result<std::string> sign_receipt(const JobReceipt& receipt, const Keyset& keyset,
+                                 std::string_view key_id, const SigningKey& key);
 
 // Why a receipt does not verify; the wire name is the enumerator's.
 enum class ReceiptFault {
@@ -128,15 +128,16 @@ ReceiptVerdict verify_receipt(std::string_view document, const Keyset& keyset);
 // A receipt of ours: also requires the event.
 ReceiptVerdict verify_job_receipt(std::string_view document, const Keyset& keyset);
 
-// ---- The market's cosignature ------------------------------------------------------------------
+// ---- The market's cosignature -------------------------------------------------------------------
 
 // {"cosignature": {key_id, public_key, signature}, "receipt": <the signed receipt>}, canonical. The
 // signature is Ed25519 over "cocoon-market/receipt-cosignature/v1" || 0x00 || canonical receipt.
 // REQUIRES of the caller: the receipt was verified.
-Result<std::string> cosign_receipt(std::string_view receipt_document, std::string_view market_key_id,
-                                   const SigningKey& market_key);
+Result<std::string> cosign_receipt(std::string_view receipt_document,
+                                   std::string_view market_key_id, const SigningKey& market_key);
 // Checks the envelope: the market's signature by `market_key` and the node's by `keyset`.
-ReceiptVerdict verify_cosigned(std::string_view envelope, const Keyset& keyset, const PublicKey& market_key);
+ReceiptVerdict verify_cosigned(std::string_view envelope, const Keyset& keyset,
+                               const PublicKey& market_key);
 // The receipt inside an envelope, canonical, unchecked: to find out which keyset it needs.
 Result<std::string> receipt_of_envelope(std::string_view envelope);
 

@@ -102,7 +102,8 @@ Result<void> write_seed(const std::string& path, const Secret& seed) {
         if (file.get() < 0) file_failed(draft);
         std::size_t have = 0;
         while (have < seed.size()) {
-            const ssize_t count = ::write(file.get(), seed.view().data() + have, seed.size() - have);
+            const ssize_t count =
+                ::write(file.get(), seed.view().data() + have, seed.size() - have);
             if (count < 0 && errno == EINTR) continue;
             if (count < 0) file_failed(draft);
             have += static_cast<std::size_t>(count);
@@ -173,9 +174,9 @@ Bytes random_bytes(std::size_t count) {
 
 Digest sha256(ByteView bytes) {
     Digest out{};
-    openssl_check(
-        EVP_Digest(bytes.data(), bytes.size(), out.data(), nullptr, sha256_algorithm(), nullptr) == 1,
-        "SHA256");
+    openssl_check(EVP_Digest(bytes.data(), bytes.size(), out.data(), nullptr, sha256_algorithm(),
+                             nullptr) == 1,
+                  "SHA256");
     return out;
 }
 

@@ -28,7 +28,8 @@ using Digest = std::array<std::uint8_t, 32>;     // SHA-256
 using PublicKey = std::array<std::uint8_t, 32>;  // Ed25519 or X25519, raw
 using Signature = std::array<std::uint8_t, signature_bytes>;
 
-void fill_random(std::span<std::uint8_t> out);  // the operating system's generator; throws if it fails
+// From the operating system's generator; throws if that fails.
+void fill_random(std::span<std::uint8_t> out);
 Bytes random_bytes(std::size_t count);
 
 Digest sha256(ByteView bytes);
@@ -70,7 +71,7 @@ public:
 
 private:
     SigningKey() = default;
-    std::shared_ptr<evp_pkey_st> key_;  // shared: a copy is another handle on the same immutable key
+    std::shared_ptr<evp_pkey_st> key_;  // immutable, so copies may share it
     PublicKey public_key_{};
 };
 

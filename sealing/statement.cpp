@@ -30,7 +30,8 @@ Result<std::string> attestation_statement(std::string_view keyset_digest,
         .canonical();
 }
 
-Result<ReportData> report_data_for(std::string_view keyset_digest, std::optional<std::string_view> nonce) {
+Result<ReportData> report_data_for(std::string_view keyset_digest,
+                                   std::optional<std::string_view> nonce) {
     const Result<std::string> statement = attestation_statement(keyset_digest, nonce);
     if (!statement) return statement.error();
     const Digest digest = sha256(as_bytes(*statement));

@@ -25,7 +25,8 @@ bool is_nonce(std::string_view text);
 Result<std::string> attestation_statement(std::string_view keyset_digest,
                                           std::optional<std::string_view> nonce);
 // SHA-256 of that statement in bytes 0..31, zeros after.
-Result<ReportData> report_data_for(std::string_view keyset_digest, std::optional<std::string_view> nonce);
+Result<ReportData> report_data_for(std::string_view keyset_digest,
+                                   std::optional<std::string_view> nonce);
 
 // The GPU's challenge, bound to the same report data:
 // SHA-256("cocoon-market/gpu-nonce/v1" || 0x00 || the 64 bytes).

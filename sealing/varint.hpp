@@ -1,5 +1,5 @@
-// Private to sealing/: QUIC's variable-length integer (RFC 9000 §16), which binary HTTP and chunked
-// OHTTP share. Longer spellings of a small number are legal in both.
+// Private to sealing/: QUIC's variable-length integer (RFC 9000 §16), which binary HTTP and
+// chunked OHTTP share. Longer spellings of a small number are legal in both.
 #pragma once
 
 #include <cstdint>

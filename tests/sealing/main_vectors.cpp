@@ -78,7 +78,7 @@ PublicKey public_key_of(const Bytes& bytes) {
 
 bool same(ByteView a, ByteView b) { return std::equal(a.begin(), a.end(), b.begin(), b.end()); }
 
-// ---- hpke ----------------------------------------------------------------------------------------
+// ---- hpke ---------------------------------------------------------------------------------------
 
 std::optional<Aead> suite_of(const Json& test) {
     if (integer_at(test, "kem_id") != hpke::kem_x25519_hkdf_sha256) return std::nullopt;
@@ -108,12 +108,15 @@ struct HpkeInputs {
     }
 };
 
-void check_derivation(const Json& test, const char* material, const char* private_key, const char* public_key) {
+void check_derivation(const Json& test, const char* material, const char* private_key,
+                      const char* public_key) {
     if (!has(test, material)) return;
     const SealingKey derived = take(hpke::derive_key_pair(hex_at(test, material)), material);
-    expect(same(derived.private_key().view(), hex_at(test, private_key)), "another private key is derived");
+    expect(same(derived.private_key().view(), hex_at(test, private_key)),
+           "another private key is derived");
     if (has(test, public_key))
-        expect(same(derived.public_key(), hex_at(test, public_key)), "another public key is derived");
+        expect(same(derived.public_key(), hex_at(test, public_key)),
+               "another public key is derived");
 }
 
 void check_encryptions(const Json& test, hpke::Context& sender, hpke::Context& receiver) {
@@ -135,8 +138,10 @@ void check_encryptions(const Json& test, hpke::Context& sender, hpke::Context& r
         take(sender.skip_to(static_cast<std::uint64_t>(sequence)).has_value()
                  ? Result<bool>{true} : Result<bool>{refuse(ErrorCode::limit_reached)}, "sequence");
         expect(receiver.skip_to(static_cast<std::uint64_t>(sequence)).has_value(), "sequence");
-        expect(same(take(sender.seal(aad, plaintext), "sealing"), ciphertext), "another ciphertext" + at);
-        expect(same(take(receiver.open(aad, ciphertext), "opening"), plaintext), "another plaintext" + at);
+        expect(same(take(sender.seal(aad, plaintext), "sealing"), ciphertext),
+               "another ciphertext" + at);
+        expect(same(take(receiver.open(aad, ciphertext), "opening"), plaintext),
+               "another plaintext" + at);
     }
 }
 
@@ -151,13 +156,15 @@ void run_hpke_vector(const Json& test) {
     const SealingKey receiver_key = key_at(test, "skRm");
     hpke::SenderOptions options{inputs.mode, inputs.info, {inputs.psk, inputs.psk_id},
                                 inputs.sender ? &*inputs.sender : nullptr, &ephemeral};
-    hpke::Sender sender = take(hpke::setup_sender(*aead, receiver_key.public_key(), options), "sender set-up");
+    hpke::Sender sender =
+        take(hpke::setup_sender(*aead, receiver_key.public_key(), options), "sender set-up");
     const Bytes enc = hex_at(test, "enc");
     expect(same(sender.encapsulated_key, enc), "another encapsulated key");
     hpke::Context receiver = take(hpke::setup_receiver(*aead, receiver_key, enc, inputs.receiver()),
                                   "receiver set-up");
     if (*aead == Aead::export_only)
-        expect(!sender.context.seal({}, {}) && !receiver.open({}, Bytes(16)), "an export-only context sealed");
+        expect(!sender.context.seal({}, {}) && !receiver.open({}, Bytes(16)),
+               "an export-only context sealed");
     else
         check_encryptions(test, sender.context, receiver);
     const Json* exports = test.find("exports");
@@ -167,7 +174,8 @@ void run_hpke_vector(const Json& test) {
         const auto length = static_cast<std::size_t>(integer_at(wanted, "L"));
         const Bytes value = hex_at(wanted, "exported_value");
         for (hpke::Context* side : {&sender.context, &receiver})
-            expect(same(take(side->export_secret(context, length), "export").view(), value), "another export");
+            expect(same(take(side->export_secret(context, length), "export").view(), value),
+                   "another export");
     }
 }
 
@@ -175,7 +183,8 @@ Result<Bytes> open_hpke(const Json& test) {
     const auto aead = suite_of(test);
     if (!aead) return refuse(ErrorCode::sealed_message_invalid, "the suite is not supported");
     const HpkeInputs inputs{test};
-    auto context = hpke::setup_receiver(*aead, key_at(test, "skRm"), hex_or_empty(test, "enc"), inputs.receiver());
+    auto context = hpke::setup_receiver(*aead, key_at(test, "skRm"), hex_or_empty(test, "enc"),
+                                        inputs.receiver());
     if (!context) return context.error();
     return context->open(hex_or_empty(test, "aad"), hex_or_empty(test, "ct"));
 }
@@ -184,13 +193,14 @@ void run_hpke_opening(const Json& test) {
     const Result<Bytes> opened = open_hpke(test);
     if (test.text_at("expect") == "ok") {
         expect(opened.has_value(), "it does not open");
-        if (has(test, "pt")) expect(same(*opened, hex_at(test, "pt")), "it opens to something else");
+        if (has(test, "pt"))
+            expect(same(*opened, hex_at(test, "pt")), "it opens to something else");
     } else {
         expect(!opened.has_value(), "it opens and must not");
     }
 }
 
-// ---- ohttp ---------------------------------------------------------------------------------------
+// ---- ohttp --------------------------------------------------------------------------------------
 
 // One exchange through either variant, with the same questions to both.
 struct Exchange {
@@ -200,7 +210,8 @@ struct Exchange {
     Bytes response_nonce;
 
     explicit Exchange(const Json& test)
-        : gateway{take(ohttp::parse_key_config(hex_at(test, "key_config")), "key_config"), key_at(test, "skR")},
+        : gateway{take(ohttp::parse_key_config(hex_at(test, "key_config")), "key_config"),
+                  key_at(test, "skR")},
           aead{gateway.config.preferred().value_or(Aead::aes_128_gcm)},
           response_nonce{hex_or_empty(test, "response_nonce")} {
         if (has(test, "skE")) ephemeral = key_at(test, "skE");
@@ -213,8 +224,9 @@ struct Exchange {
         if (response_nonce.empty() && has(test, "enc_response")) {
             const Bytes response = hex_at(test, "enc_response");
             const std::size_t size = std::max(aead_nonce_bytes, aead_key_bytes(aead));
-            response_nonce.assign(response.begin(),
-                                  response.begin() + static_cast<std::ptrdiff_t>(std::min(size, response.size())));
+            response_nonce.assign(
+                response.begin(),
+                response.begin() + static_cast<std::ptrdiff_t>(std::min(size, response.size())));
         }
     }
     ohttp::ClientOptions client() const { return {{}, aead, ephemeral ? &*ephemeral : nullptr}; }
@@ -222,13 +234,15 @@ struct Exchange {
 
 void run_single(const Json& test, std::string_view expected) {
     const Exchange exchange{test};
-    const auto opened = ohttp::GatewayRequest::open({&exchange.gateway, 1}, hex_at(test, "enc_request"));
+    const auto opened =
+        ohttp::GatewayRequest::open({&exchange.gateway, 1}, hex_at(test, "enc_request"));
     if (expected == "request_fail") return expect(!opened, "the gateway opens it and must not");
     expect(opened.has_value(), "the gateway refuses it");
     const Bytes request = hex_at(test, "request_bhttp");
     expect(same(opened->request(), request), "the gateway opens something else");
     expect(exchange.ephemeral.has_value(), "the case has no skE");
-    const auto client = take(ohttp::ClientRequest::seal(exchange.gateway.config, request, exchange.client()), "sealing");
+    const auto client = take(
+        ohttp::ClientRequest::seal(exchange.gateway.config, request, exchange.client()), "sealing");
     expect(same(client.sealed(), hex_at(test, "enc_request")), "the client seals another request");
     if (!has(test, "enc_response")) return;
     const Bytes sealed = hex_at(test, "enc_response");
@@ -277,19 +291,22 @@ std::vector<std::size_t> chunk_sizes(ByteView framed) {
 template <class Sealer>
 std::optional<Bytes> seal_like(Sealer& sealer, ByteView plain, ByteView framed) {
     const std::vector<std::size_t> sizes = chunk_sizes(framed);
-    if (sizes.empty() || *std::max_element(sizes.begin(), sizes.end()) > ohttp::sealed_chunk_bytes_default)
+    if (sizes.empty() ||
+        *std::max_element(sizes.begin(), sizes.end()) > ohttp::sealed_chunk_bytes_default)
         return std::nullopt;
     Bytes out;
     for (std::size_t i = 0; i < sizes.size(); ++i) {
         const ByteView piece = plain.first(sizes[i]);
         plain = plain.subspan(sizes[i]);
-        const Bytes sealed = take(i + 1 < sizes.size() ? sealer.seal(piece) : sealer.finish(piece), "chunk");
+        const Bytes sealed =
+            take(i + 1 < sizes.size() ? sealer.seal(piece) : sealer.finish(piece), "chunk");
         out.insert(out.end(), sealed.begin(), sealed.end());
     }
     return out;
 }
 
-constexpr std::size_t request_prefix_bytes = ohttp::request_header_bytes + hpke::encapsulated_key_bytes;
+constexpr std::size_t request_prefix_bytes =
+    ohttp::request_header_bytes + hpke::encapsulated_key_bytes;
 
 void run_chunked_in_steps(const Json& test, std::string_view expected, std::size_t step) {
     const Exchange exchange{test};
@@ -301,9 +318,11 @@ void run_chunked_in_steps(const Json& test, std::string_view expected, std::size
     const Bytes request = hex_at(test, "request_bhttp");
     expect(same(*opened, request), "the gateway opens something else");
     expect(exchange.ephemeral.has_value(), "the case has no skE");
-    auto client = take(ohttp::ChunkedRequestSealer::start(exchange.gateway.config, exchange.client()), "sealing");
+    auto client = take(
+        ohttp::ChunkedRequestSealer::start(exchange.gateway.config, exchange.client()), "sealing");
     auto response_opener = client.response_opener();
-    const auto resealed = seal_like(client, request, ByteView{sealed}.subspan(request_prefix_bytes));
+    const auto resealed =
+        seal_like(client, request, ByteView{sealed}.subspan(request_prefix_bytes));
     if (resealed) expect(same(*resealed, sealed), "the client seals another request");
     if (!has(test, "enc_response")) return;
     const Bytes sealed_response = hex_at(test, "enc_response");
@@ -330,7 +349,8 @@ void run_exchange(const Json& test) {
 
 void run_key_list(const Json& test) {
     const auto configs = ohttp::parse_key_list(hex_at(test, "ohttp_keys"));
-    if (test.text_at("expect") != "ok") return expect(!configs, "the list is taken and must not be");
+    if (test.text_at("expect") != "ok")
+        return expect(!configs, "the list is taken and must not be");
     expect(configs.has_value(), "the list is refused");
     const Json* ids = test.find("key_ids");
     if (!ids) return;
@@ -339,7 +359,7 @@ void run_key_list(const Json& test) {
         expect(ids->items()[i].integer() == (*configs)[i].key_id, "other key ids");
 }
 
-// ---- aci -----------------------------------------------------------------------------------------
+// ---- aci ----------------------------------------------------------------------------------------
 
 bool wanted(const Json& test) { return test.text_at("expect").value_or("ok") == "ok"; }
 
@@ -365,11 +385,13 @@ void run_statement(const Json& test) {
     const bool typed = digest && (!nonce || nonce->is_null() || nonce->text());
     std::optional<std::string_view> nonce_text;
     if (nonce) nonce_text = nonce->text();
-    const auto statement = typed ? attestation_statement(*digest, nonce_text)
-                                 : Result<std::string>{refuse(ErrorCode::malformed_request, "not text")};
+    const auto statement =
+        typed ? attestation_statement(*digest, nonce_text)
+              : Result<std::string>{refuse(ErrorCode::malformed_request, "not text")};
     if (!wanted(test)) return expect(!statement, "the statement is made and must not be");
     expect(statement.has_value(), "the statement is refused");
-    if (has(test, "statement")) expect(*statement == test.text_at("statement"), "another statement");
+    if (has(test, "statement"))
+        expect(*statement == test.text_at("statement"), "another statement");
     const ReportData data = take(report_data_for(*digest, nonce_text), "report data");
     Bytes slot = hex_at(test, "report_data");
     expect(slot.size() <= data.size(), "the report data is too long");
@@ -388,10 +410,11 @@ void run_receipt(const Json& test) {
     if (!keyset) return expect(!wanted(test), "the keyset is refused: " + keyset.error().detail);
     const ReceiptVerdict verdict = verify_receipt(document_at(test, "document"), *keyset);
     if (!wanted(test)) return expect(!verdict, "the receipt verifies and must not");
-    if (!verdict) throw CaseFailed{"the receipt does not verify: " + verdict.refusal().error().detail};
+    if (!verdict)
+        throw CaseFailed{"the receipt does not verify: " + verdict.refusal().error().detail};
 }
 
-// ---- Counting ------------------------------------------------------------------------------------
+// ---- Counting -----------------------------------------------------------------------------------
 
 struct Tally {
     int passed = 0;
@@ -409,7 +432,8 @@ struct Tally {
             why = std::string{"exception: "} + failure.what();
         }
         ++failed;
-        const std::string_view what = test.text_at("what") ? *test.text_at("what") : test.text_at("why").value_or("");
+        const std::string_view what =
+            test.text_at("what") ? *test.text_at("what") : test.text_at("why").value_or("");
         std::printf("FAILED %s%s%s%s: %s\n", id.c_str(), what.empty() ? "" : " (",
                     std::string{what}.c_str(), what.empty() ? "" : ")", why.c_str());
     }
@@ -422,7 +446,9 @@ Check check_for(const std::string& folder, const Json& test) {
                                  : test.find("ct")                               ? run_hpke_opening
                                                                                  : nullptr;
     if (folder == "ohttp")
-        return test.find("ohttp_keys") ? run_key_list : test.find("enc_request") ? run_exchange : nullptr;
+        return test.find("ohttp_keys")    ? run_key_list
+               : test.find("enc_request") ? run_exchange
+                                          : nullptr;
     return nullptr;
 }
 
@@ -438,7 +464,8 @@ std::string id_of(const Json& test, const std::string& fallback) {
     return test.text_at("id") ? std::string{*test.text_at("id")} : fallback;
 }
 
-void run_document(const std::string& folder, const std::string& name, const Json& document, Tally& tally) {
+void run_document(const std::string& folder, const std::string& name, const Json& document,
+                  Tally& tally) {
     const int before = tally.passed + tally.failed;
     const auto run_one = [&](const Json& test, const std::string& fallback, Check check) {
         if (check) tally.run(name + " " + id_of(test, fallback), test, check);
@@ -446,17 +473,20 @@ void run_document(const std::string& folder, const std::string& name, const Json
     if (folder == "aci") {
         for (const auto& [section, cases] : document.members())
             for (std::size_t i = 0; i < cases.items().size(); ++i)
-                run_one(cases.items()[i], section + "[" + std::to_string(i) + "]", check_for_section(section));
+                run_one(cases.items()[i], section + "[" + std::to_string(i) + "]",
+                        check_for_section(section));
     } else if (document.is_array()) {
         for (std::size_t i = 0; i < document.items().size(); ++i)
-            run_one(document.items()[i], "[" + std::to_string(i) + "]", check_for(folder, document.items()[i]));
+            run_one(document.items()[i], "[" + std::to_string(i) + "]",
+                    check_for(folder, document.items()[i]));
     } else if (const Json* cases = document.find("cases")) {
         run_document(folder, name, *cases, tally);
         return;
     } else {
         run_one(document, "", check_for(folder, document));
     }
-    if (tally.passed + tally.failed == before) std::printf("note: no case of ours in %s\n", name.c_str());
+    if (tally.passed + tally.failed == before)
+        std::printf("note: no case of ours in %s\n", name.c_str());
 }
 
 void run_file(const std::string& folder, const std::filesystem::path& path, Tally& tally) {
