@@ -116,6 +116,7 @@ private:
     bool is_writing_ = false;
     bool message_waits_ = false;   // one whole message came before on_message was set
     bool close_begun_ = false;
+    bool close_sent_ = false;
     bool ended_ = false;
 };
 
@@ -350,6 +351,7 @@ void Core::wrote(ErrorStatus failure) {
 }
 
 void Core::begin_close() {
+    if (std::exchange(close_sent_, true)) return;  // the last write and the wish to close may both ask
     ws::close_reason reason;
     {
         const std::lock_guard lock{shared_->mutex};
