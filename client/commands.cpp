@@ -1,0 +1,578 @@
+#include "client/commands.hpp"
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+#include "client/arguments.hpp"
+#include "client/market_api.hpp"
+#include "client/receipts.hpp"
+#include "client/table.hpp"
+#include "client/trust.hpp"
+#include "sealing/statement.hpp"
+
+namespace cocoon::client {
+
+using sealing::Json;
+
+namespace {
+
+constexpr int exit_refused = 1;
+constexpr int exit_usage = 2;
+constexpr int exit_run = -1;  // main.cpp runs this one itself
+
+struct Invocation {
+    const Arguments& arguments;
+    const Config& config;
+    MarketApi& market;
+    bool json = false;
+};
+
+struct Command {
+    std::string_view name;
+    std::string_view positional;  // for the usage line; each word is one required argument
+    std::string_view help;
+    std::vector<OptionSpec> options;
+    Output (*run)(const Invocation& call);
+};
+
+const std::vector<OptionSpec> common_options{
+    {"--config", "FILE", "settings (default: ./client.json if there is one)"},
+    {"--market", "URL", "the market, instead of the settings' market_url"},
+    {"--json", "", "answer as one JSON document"},
+    {"--help", "", "this page"},
+};
+
+// ---- Small words ---------------------------------------------------------------------------------
+
+Output usage_error(std::string text) { return {{}, std::move(text) + "\n", exit_usage}; }
+Output failed(std::string text) { return {{}, std::move(text) + "\n", exit_refused}; }
+Output printed(std::string text) { return {std::move(text), {}, 0}; }
+
+Output refused(const Problem& problem, const Invocation& call) {
+    const Failure failure = failure_of(problem, {}, call.config.coin);
+    Output output = failed(refusal_text(failure.error));
+    if (call.json) output.out = (problem.document.is_object() ? problem.document
+                                                              : Json::object({{"code", describe(problem.error.code).name},
+                                                                              {"detail", problem.error.detail}}))
+                                    .serialize() + "\n";
+    return output;
+}
+
+std::string coins_of(const Json& value, std::string_view name) {
+    const auto amount = Nano::parse(value.text_at(name).value_or(""));
+    return amount ? coins_text(*amount) : "-";
+}
+
+std::string count_of(const Json& value, std::string_view name) {
+    const auto count = value.integer_at(name);
+    return count ? std::to_string(*count) : "-";
+}
+
+std::string joined(const Json* list) {
+    std::string text;
+    if (list)
+        for (const Json& item : list->items()) text += (text.empty() ? "" : ",") + std::string{item.text().value_or("?")};
+    return text.empty() ? "-" : text;
+}
+
+Json json_list(std::string_view commas) {
+    Json list = Json::array();
+    while (!commas.empty()) {
+        const auto comma = commas.find(',');
+        if (const std::string_view item = commas.substr(0, comma); !item.empty()) list.push(item);
+        commas = comma == std::string_view::npos ? std::string_view{} : commas.substr(comma + 1);
+    }
+    return list;
+}
+
+// The settings' policy, with the tiers the command line names.
+attestation::Policy policy_for(const Invocation& call) {
+    if (!call.arguments.has("--tiers")) return policy_of(call.config);
+    Config config = call.config;
+    config.tiers.clear();
+    const Json tiers = json_list(call.arguments.get("--tiers"));
+    for (const Json& tier : tiers.items()) config.tiers.emplace_back(tier.text().value_or(""));
+    return policy_of(config);
+}
+
+Result<std::string> file_text(const std::string& path, std::size_t bytes_max) {
+    std::ifstream file{path, std::ios::binary};
+    if (!file) return refuse(ErrorCode::not_found, "cannot read " + path);
+    std::string text(bytes_max + 1, '\0');
+    file.read(text.data(), static_cast<std::streamsize>(text.size()));
+    text.resize(static_cast<std::size_t>(file.gcount()));
+    if (text.size() > bytes_max) return refuse(ErrorCode::body_too_large, path + " is too large");
+    return text;
+}
+
+ApiAnswer get(const Invocation& call, std::string path) {
+    ApiCall request;
+    request.path = std::move(path);
+    return call.market.call(request);
+}
+
+Output or_json(const Invocation& call, const Json& body, const std::function<std::string()>& text) {
+    return printed(call.json ? body.serialize() + "\n" : text());
+}
+
+// "inference:" may be left out: a model's name is enough.
+std::string market_name(const std::string& name) {
+    return name.starts_with("inference:") || name.starts_with("compute:") ? name : "inference:" + name;
+}
+
+// ---- book, models --------------------------------------------------------------------------------
+
+std::vector<std::string> price_cells(const Json* price) {
+    static const Json none = Json::object();
+    const Json& value = price && price->is_object() ? *price : none;
+    std::vector<std::string> cells;
+    for (const Dimension& dimension : dimensions) cells.push_back(coins_of(value, dimension.price_name));
+    return cells;
+}
+
+Output show_book(const Invocation& call) {
+    const auto depth = call.arguments.number("--depth", 20, 1, 100);
+    if (!depth) return usage_error(depth.error().detail);
+    const std::string name = market_name(call.arguments.positional.front());
+    const ApiAnswer answer = get(call, "/v1/markets/" + percent_encode(name) + "/book?depth=" + std::to_string(*depth));
+    if (!answer.ok()) return refused(*answer.problem, call);
+    return or_json(call, answer.body, [&] {
+        Table table{{"PROMPT", "CACHED", "COMPLETION", "REASONING", "REQUEST", "GPU_SECOND", "OFFERS", "FREE", "SLOTS"}};
+        std::size_t levels = 0;
+        if (const Json* offers = answer.body.find("offers"))
+            for (const Json& level : offers->items()) {
+                std::vector<std::string> cells = price_cells(level.find("price"));
+                for (const char* member : {"offers", "slots_free", "slots"}) cells.push_back(count_of(level, member));
+                table.add(std::move(cells));
+                ++levels;
+            }
+        std::string text = printable(name) + "   prices in " + call.config.coin + " (tokens: per million)\n";
+        text += levels ? table.text() : "no offers\n";
+        return text + "resting requests: " + count_of(answer.body, "requests") + "\n";
+    });
+}
+
+Output show_models(const Invocation& call) {
+    const ApiAnswer answer = get(call, "/v1/models");
+    if (!answer.ok()) return refused(*answer.problem, call);
+    return or_json(call, answer.body, [&] {
+        Table table{{"MODEL", "PROMPT", "COMPLETION", "REQUEST", "CONTEXT", "OFFERS", "FREE", "TIERS"}};
+        if (const Json* data = answer.body.find("data"))
+            for (const Json& model : data->items()) {
+                const auto price = price_cells(model.find("pricing"));
+                table.add({std::string{model.text_at("id").value_or("?")}, price[0], price[2], price[4],
+                           count_of(model, "context_length"), count_of(model, "offers"),
+                           count_of(model, "slots_free"), joined(model.find("tiers"))});
+            }
+        return "prices in " + call.config.coin + " (tokens: per million)\n" + table.text();
+    });
+}
+
+// ---- balance, deposit ----------------------------------------------------------------------------
+
+Output show_balance(const Invocation& call) {
+    const ApiAnswer answer = get(call, "/v1/account/balance");
+    if (!answer.ok()) return refused(*answer.problem, call);
+    return or_json(call, answer.body, [&] {
+        Table table{{"BALANCE", call.config.coin, "NANO"}};
+        for (const char* name : {"available", "held", "earned", "paying"}) {
+            const std::string member = std::string{name} + "_nano";
+            table.add({name, coins_of(answer.body, member), std::string{answer.body.text_at(member).value_or("-")}});
+        }
+        return table.text();
+    });
+}
+
+Output show_deposit(const Invocation& call) {
+    const ApiAnswer answer = get(call, "/v1/account/deposit");
+    if (!answer.ok()) return refused(*answer.problem, call);
+    const std::string address{answer.body.text_at("address").value_or("")};
+    const std::string memo{answer.body.text_at("memo").value_or("")};
+    std::string link;
+    if (!address.empty()) link = "ton://transfer/" + percent_encode(address) + "?text=" + percent_encode(memo);
+    if (const std::string amount = call.arguments.get("--amount-nano"); !amount.empty()) {
+        const auto nano = Nano::parse(amount);
+        if (!nano || nano->value <= 0) return usage_error("--amount-nano must be a positive whole number");
+        if (!link.empty()) link += "&amount=" + amount;
+    }
+    Json body = answer.body;
+    body.set("link", link.empty() ? Json{} : Json{link});
+    return or_json(call, body, [&] {
+        const std::string coin{answer.body.text_at("coin").value_or(call.config.coin)};
+        return "send     " + printable(coin) + ", at least " + coins_of(answer.body, "minimum_nano") + "\n" +
+               "to       " + (address.empty() ? "(this market takes no deposits)" : printable(address)) + "\n" +
+               "comment  " + printable(memo) + "   (without it the deposit cannot be credited to you)\n" +
+               (link.empty() ? "" : "link     " + printable(link) + "\n");
+    });
+}
+
+// ---- request, cancel -----------------------------------------------------------------------------
+
+Result<Json> request_body(const Invocation& call) {
+    const Arguments& arguments = call.arguments;
+    Quantities quantity;
+    const auto prompt = arguments.number("--prompt-tokens", 1'000, 0, limits::tokens_max);
+    const auto output = arguments.number("--output-tokens", 1'000, 0, limits::tokens_max);
+    const auto requests = arguments.number("--requests", 1, 0, 1'000'000'000);
+    const auto gpu_seconds = arguments.number("--gpu-seconds", 0, 0, limits::gpu_seconds_max);
+    const auto wait = arguments.number("--wait", 0, 0, 3'600);
+    for (const auto* number : {&prompt, &output, &requests, &gpu_seconds, &wait})
+        if (!*number) return number->error();
+    quantity.prompt = *prompt;
+    quantity.completion = *output;
+    quantity.requests = *requests;
+    quantity.gpu_seconds = *gpu_seconds;
+    Json body = Json::object({{"market", market_name(arguments.positional.front())}});
+    if (arguments.has("--build")) body.set("build", arguments.get("--build"));
+    body.set("quantity", quantities_json(quantity));
+    Json constraints = call.config.constraints;
+    Json tiers = Json::array();
+    for (const std::string& tier : call.config.tiers) tiers.push(tier);
+    constraints.set("tiers", arguments.has("--tiers") ? json_list(arguments.get("--tiers")) : std::move(tiers));
+    if (!call.config.measurements.empty()) {
+        Json measurements = Json::array();
+        for (const std::string& measurement : call.config.measurements) measurements.push(measurement);
+        constraints.set("measurements", std::move(measurements));
+    }
+    for (const char* name : {"regions", "countries"})
+        if (arguments.has(std::string{"--"} + name)) constraints.set(name, json_list(arguments.get(std::string{"--"} + name)));
+    body.set("constraints", std::move(constraints));
+    const auto cap = arguments.number("--max-cost-nano", call.config.cost_max.value_or(Nano{}).value, 0, limits::amount_nano_max);
+    if (!cap) return cap.error();
+    if (*cap > 0) body.set("cap_total_nano", Nano{*cap}.text());
+    if (arguments.has("--session")) body.set("session", true);
+    body.set("time_in_force", *wait > 0 ? "rest" : "immediate");
+    if (*wait > 0) body.set("rest_until", (SystemClock{}.now() + seconds(*wait)).text());
+    return body;
+}
+
+std::string explanation_lines(const Json* explanation, std::string_view coin) {
+    if (!explanation || !explanation->is_object()) return {};
+    std::string text = "offers seen: " + count_of(*explanation, "offers_seen") + "\n";
+    Table removed{{"REMOVED BY", "OFFERS"}};
+    if (const Json* list = explanation->find("removed"); list && !list->items().empty()) {
+        for (const Json& item : list->items())
+            removed.add({std::string{item.text_at("constraint").value_or("?")}, count_of(item, "offers")});
+        text += removed.text();
+    }
+    Table relaxations{{"IT WOULD MATCH WITH", "VALUE", "OFFERS", "HOLDING " + std::string{coin}}};
+    if (const Json* list = explanation->find("relaxations"); list && !list->items().empty()) {
+        for (const Json& item : list->items())
+            relaxations.add({std::string{item.text_at("constraint").value_or("?")},
+                             std::string{item.text_at("suggestion").value_or("?")}, count_of(item, "offers"),
+                             coins_of(item, "cost_nano")});
+        text += relaxations.text();
+    }
+    Table best{{"BEST OFFER", "NODE", "COST " + std::string{coin}, "PENALTY"}};
+    if (const Json* list = explanation->find("best"); list && !list->items().empty()) {
+        for (const Json& item : list->items())
+            best.add({std::string{item.text_at("offer").value_or("?")}, std::string{item.text_at("node").value_or("?")},
+                      coins_of(item, "cost_nano"), count_of(item, "penalty_permille")});
+        text += best.text();
+    }
+    return text;
+}
+
+Output place_request(const Invocation& call) {
+    auto body = request_body(call);
+    if (!body) return usage_error(body.error().detail);
+    const bool what_if = call.arguments.has("--what-if");
+    ApiCall request;
+    request.method = "POST";
+    request.path = what_if ? "/v1/requests:whatif" : "/v1/requests";
+    request.body = *std::move(body);
+    if (!what_if) request.idempotency_key = random_key();
+    request.wait_seconds = what_if ? 0 : call.arguments.number("--wait", 0, 0, 3'600).value();
+    const ApiAnswer answer = call.market.call(request);
+    if (!answer.ok()) {
+        Output output = refused(*answer.problem, call);
+        if (!call.json) output.out = explanation_lines(answer.problem->document.find("explanation"), call.config.coin);
+        return output;
+    }
+    return or_json(call, answer.body, [&] {
+        if (what_if)
+            return "would be: " + std::string{answer.body.text_at("state").value_or("?")} + "\n" +
+                   explanation_lines(answer.body.find("explanation"), call.config.coin);
+        const Json* placed = answer.body.find("request");
+        std::string text = "request  " + std::string{placed ? placed->text_at("id").value_or("?") : "?"} + "  " +
+                           std::string{placed ? placed->text_at("state").value_or("?") : "?"} + "\n";
+        const Json* job = answer.body.find("job");
+        if (!job || !job->is_object()) return text;
+        text += "job      " + std::string{job->text_at("id").value_or("?")} + " on " +
+                std::string{job->text_at("node").value_or("?")} + "\n";
+        text += "holds    " + coins_of(*job, "hold_nano") + " " + call.config.coin + " until " +
+                std::string{job->text_at("expires_at").value_or("?")} + "\n";
+        return text;
+    });
+}
+
+Output cancel_work(const Invocation& call) {
+    const std::string& id = call.arguments.positional.front();
+    const bool job = JobId::parse(id).has_value();
+    if (!job && !RequestId::parse(id)) return usage_error("not a request or job id: " + printable(id));
+    ApiCall request;
+    request.method = "DELETE";
+    request.path = (job ? "/v1/jobs/" : "/v1/requests/") + id;
+    const ApiAnswer answer = call.market.call(request);
+    if (!answer.ok()) return refused(*answer.problem, call);
+    return or_json(call, answer.body, [&] { return id + " cancelled\n"; });
+}
+
+// ---- attest --------------------------------------------------------------------------------------
+
+Output attest_node(const Invocation& call) {
+    const auto id = NodeId::parse(call.arguments.positional.front());
+    if (!id) return usage_error("not a node id: " + printable(call.arguments.positional.front()));
+    const auto evidence = fetch_evidence(call.market, *id);
+    if (!evidence) return failed(refusal_text(evidence.error()));
+    const auto keyset = sealing::parse_keyset(evidence->keyset_document);
+    if (!keyset) return failed("the keyset is malformed: " + keyset.error().detail);
+    attestation::Verdict verdict;
+    const auto node = verify_node(*evidence, keyset->digest, policy_for(call), SystemClock{}.now(), &verdict);
+    Json reasons = Json::array();
+    Table table{{"CHECK", "OUTCOME", "WHAT WAS FOUND"}};
+    for (const attestation::Reason& reason : verdict.reasons) {
+        const std::string outcome{attestation::to_text(reason.outcome)};
+        table.add({reason.code, outcome, reason.text});
+        reasons.push(Json::object({{"check", reason.code}, {"outcome", outcome}, {"text", reason.text}}));
+    }
+    Json body = Json::object({{"node", id->text()}, {"accepted", node.has_value()}, {"tier", verdict.tier},
+                              {"measurement", verdict.measurement}, {"keyset_digest", keyset->digest},
+                              {"reasons", std::move(reasons)}});
+    if (!node) body.set("refusal", node.error().detail);
+    Output output = or_json(call, body, [&] {
+        return table.text() + (node ? "accepted: tier " + printable(node->tier) + ", valid until " + node->valid_until.text()
+                                    : "refused: " + printable(node.error().detail)) + "\n";
+    });
+    output.exit_code = node ? 0 : exit_refused;
+    return output;
+}
+
+// ---- verify --------------------------------------------------------------------------------------
+
+Result<ReceiptBundle> bundle_for(const Invocation& call) {
+    const std::string& name = call.arguments.positional.front();
+    std::string path = name;
+    if (!std::filesystem::exists(path) && is_receipt_id(name)) {
+        if (call.config.receipts_directory.empty())
+            return refuse(ErrorCode::not_found, "the settings name no receipts_directory to look for " + name);
+        path = receipt_path(call.config, name);
+    }
+    const auto text = file_text(path, bundle_bytes_max);
+    if (!text) return text.error();
+    return parse_bundle(*text);
+}
+
+Result<void> read_evidence(const std::string& path, ReceiptBundle& bundle) {
+    const auto text = file_text(path, bundle_bytes_max);
+    if (!text) return text.error();
+    const auto document = Json::parse(*text, {.bytes_max = bundle_bytes_max});
+    if (!document) return document.error();
+    bundle.evidence = NodeEvidence{std::string{document->text_at("tier").value_or("")},
+                                   std::string{document->text_at("nonce").value_or("")},
+                                   std::string{document->text_at("evidence").value_or("")}, {}};
+    if (const auto keyset = document->text_at("keyset_document"); keyset && bundle.keyset_document.empty())
+        bundle.keyset_document = *keyset;
+    return {};
+}
+
+// What the command line gives replaces what came with the receipt: the reader's word counts.
+Result<void> add_given(const Invocation& call, ReceiptBundle& bundle) {
+    const Arguments& arguments = call.arguments;
+    if (arguments.has("--keyset")) {
+        const auto text = file_text(arguments.get("--keyset"), bundle_bytes_max);
+        if (!text) return text.error();
+        bundle.keyset_document = *text;
+    }
+    if (arguments.has("--evidence")) {
+        const auto read = read_evidence(arguments.get("--evidence"), bundle);
+        if (!read) return read;
+    }
+    if (bundle.evidence) bundle.evidence->keyset_document = bundle.keyset_document;
+    if (arguments.has("--market-key")) {
+        bundle.market_key = sealing::parse_hex_32(arguments.get("--market-key"));
+        if (!bundle.market_key) return refuse(ErrorCode::malformed_request, "--market-key must be 64 hex characters");
+        bundle.market_key_pinned = true;
+    } else if (call.config.market_public_key) {
+        bundle.market_key = call.config.market_public_key;
+        bundle.market_key_pinned = true;
+    }
+    for (const auto& [option, digest] : {std::pair{"--sealed-request", &bundle.sealed_request_sha256},
+                                         std::pair{"--sealed-response", &bundle.sealed_response_sha256}})
+        if (arguments.has(option)) {
+            const auto bytes = file_text(arguments.get(option), limits::engine_answer_bytes_max * 2);
+            if (!bytes) return bytes.error();
+            *digest = sealing::sha256(as_bytes(*bytes));
+        }
+    return {};
+}
+
+std::string job_lines(const sealing::JobReceipt& job, std::string_view coin) {
+    std::string text = "receipt   " + job.receipt_id + "  " + std::string{sealing::to_text(job.status)} + "\n";
+    text += "work      " + job.job + " of " + job.request + " on " + job.node + ", " + job.market +
+            (job.build.empty() ? "" : "@" + job.build) + ", " + job.served_at.text() + "\n";
+    Table table{{"", "USAGE", "PRICE " + std::string{coin}}};
+    for (const Dimension& dimension : dimensions)
+        if (job.usage.*dimension.quantity != 0 || job.prices.*dimension.price != 0)
+            table.add({std::string{dimension.name}, std::to_string(job.usage.*dimension.quantity),
+                       coins_text(Nano{job.prices.*dimension.price})});
+    return text + table.text() + "cost      " + coins_text(job.cost) + " " + std::string{coin} + "\n";
+}
+
+Output verify_receipt_command(const Invocation& call) {
+    auto bundle = bundle_for(call);
+    if (!bundle)
+        return bundle.error().code == ErrorCode::not_found ? usage_error(bundle.error().detail)
+                                                           : failed("invalid: " + bundle.error().detail);
+    const auto given = add_given(call, *bundle);
+    if (!given) return usage_error(given.error().detail);
+    const ReceiptReport report = check_receipt(*bundle, policy_for(call));
+    Json checks = Json::array();
+    Table table{{"CHECK", "OUTCOME", "WHAT WAS FOUND"}};
+    for (const ReceiptCheck& check : report.checks) {
+        const std::string outcome{to_text(check.outcome)};
+        table.add({check.name, outcome, check.text});
+        checks.push(Json::object({{"check", check.name}, {"outcome", outcome}, {"text", check.text}}));
+    }
+    Json body = Json::object({{"valid", report.valid()}, {"checks", std::move(checks)}, {"digest", report.digest}});
+    if (report.job) {
+        body.set("receipt_id", report.job->receipt_id);
+        body.set("cost_nano", report.job->cost.text());
+        body.set("usage", quantities_json(report.job->usage));
+        body.set("price", prices_json(report.job->prices));
+    }
+    Output output = or_json(call, body, [&] {
+        return (report.job ? job_lines(*report.job, call.config.coin) : "") + table.text() +
+               (report.valid() ? "VALID\n" : "INVALID\n");
+    });
+    output.exit_code = report.valid() ? 0 : exit_refused;
+    return output;
+}
+
+// ---- The table of commands -----------------------------------------------------------------------
+
+const std::vector<Command>& commands() {
+    static const std::vector<Command> table{
+        {"serve", "", "OpenAI-compatible server on localhost; stops on SIGTERM.", {}, nullptr},
+        {"verify", "RECEIPT", "Checks a receipt offline: a file, or an id (job_9) kept in receipts_directory.",
+         {{"--keyset", "FILE", "the node's keyset document"},
+          {"--evidence", "FILE", "the node's evidence, as GET /v1/nodes/{id}/evidence answers"},
+          {"--market-key", "HEX", "the market's cosigning key, as GET /v1/market-key answers"},
+          {"--sealed-request", "FILE", "the sealed request's bytes"},
+          {"--sealed-response", "FILE", "the sealed response's bytes"},
+          {"--tiers", "A,B", "acceptable trust tiers, instead of the settings'"}},
+         verify_receipt_command},
+        {"book", "MARKET", "Shows the offers of a market (inference:NAME, or just NAME; compute:CLASS).",
+         {{"--depth", "N", "price levels (default 20)"}}, show_book},
+        {"models", "", "Lists models with their best prices.", {}, show_models},
+        {"request", "MARKET", "Places a request, or asks what would happen to it, with reasons.",
+         {{"--what-if", "", "place nothing, explain (needs no key)"},
+          {"--build", "NAME", "only this build"},
+          {"--prompt-tokens", "N", "at most (default 1000)"},
+          {"--output-tokens", "N", "at most (default 1000)"},
+          {"--requests", "N", "at most (default 1)"},
+          {"--gpu-seconds", "N", "for compute markets"},
+          {"--max-cost-nano", "N", "the most the hold may be"},
+          {"--tiers", "A,B", "acceptable trust tiers"},
+          {"--regions", "A,B", "acceptable regions"},
+          {"--countries", "A,B", "acceptable countries"},
+          {"--session", "", "many exchanges in one job"},
+          {"--wait", "SECONDS", "rest in the book so long"}},
+         place_request},
+        {"cancel", "ID", "Cancels a request (req_1) or a job (job_1).", {}, cancel_work},
+        {"balance", "", "Shows the account's money.", {}, show_balance},
+        {"deposit", "", "Shows where to send coins, and the comment they need.",
+         {{"--amount-nano", "N", "put the amount into the link"}}, show_deposit},
+        {"attest", "NODE", "Fetches a node's evidence and verifies it with your own policy.",
+         {{"--tiers", "A,B", "acceptable trust tiers, instead of the settings'"}}, attest_node},
+    };
+    return table;
+}
+
+std::string option_lines(const std::vector<OptionSpec>& options) {
+    std::string text;
+    for (const OptionSpec& option : options) {
+        std::string left = "  " + std::string{option.name} + (option.value.empty() ? "" : " " + std::string{option.value});
+        left.resize(std::max<std::size_t>(left.size() + 2, 27), ' ');
+        text += left + std::string{option.help} + "\n";
+    }
+    return text;
+}
+
+constexpr std::string_view exit_codes = "Exit codes: 0 done or valid, 1 refused or invalid, 2 wrong usage or settings.\n";
+
+std::string overview() {
+    std::string text = "cocoon-client: confidential AI on your own OpenAI SDK.\n\n"
+                       "Usage: cocoon-client COMMAND ...\n\n";
+    for (const Command& command : commands()) {
+        std::string left = "  " + std::string{command.name} + " " + std::string{command.positional};
+        left.resize(std::max<std::size_t>(left.size() + 1, 21), ' ');
+        text += left + std::string{command.help} + "\n";
+    }
+    text += "  version            Prints the version\n\n";
+    text += option_lines(common_options);
+    text += "\nEnvironment: COCOON_MARKET_URL, COCOON_API_KEY.\n";
+    return text + std::string{exit_codes} + "`cocoon-client COMMAND --help` says more.\n";
+}
+
+std::string help_of(const Command& command) {
+    std::string text = "Usage: cocoon-client " + std::string{command.name} +
+                       (command.positional.empty() ? "" : " " + std::string{command.positional}) + " [options]\n\n" +
+                       std::string{command.help} + "\n\n";
+    return text + option_lines(command.options) + option_lines(common_options) + "\n" + std::string{exit_codes};
+}
+
+Output run_one(const Command& command, const std::vector<std::string>& rest, const CommandContext& context) {
+    std::vector<OptionSpec> specs = command.options;
+    specs.insert(specs.end(), common_options.begin(), common_options.end());
+    const auto arguments = parse_arguments(rest, specs);
+    if (!arguments) return usage_error(arguments.error().detail + "\n\n" + help_of(command));
+    if (arguments->has("--help")) return printed(help_of(command));
+    if (arguments->positional.size() != (command.positional.empty() ? 0 : 1)) return usage_error(help_of(command));
+    if (!command.run) return {{}, {}, exit_run};
+    const auto config = settings_for(rest, context);
+    if (!config) return usage_error(refusal_text(config.error()));
+    if (config->market_url.empty() && command.name != "verify")
+        return usage_error("which market? --market URL, COCOON_MARKET_URL, or market_url in --config");
+    MarketApi market{*config};
+    return command.run({*arguments, *config, market, arguments->has("--json")});
+}
+
+}  // namespace
+
+std::string refusal_text(const Error& error) {
+    std::string text = std::string{describe(error.code).name} + ": " +
+                       (error.detail.empty() ? std::string{describe(error.code).title} : printable(error.detail));
+    for (const FieldError& field : error.fields) text += "\n  " + printable(field.path + " " + field.message);
+    return text;
+}
+
+Result<Config> settings_for(const std::vector<std::string>& arguments, const CommandContext& context) {
+    const auto value_of = [&](const std::string& name) -> std::string {
+        for (std::size_t i = 0; i < arguments.size(); ++i) {
+            if (arguments[i] == name && i + 1 < arguments.size()) return arguments[i + 1];
+            if (arguments[i].starts_with(name + "=")) return arguments[i].substr(name.size() + 1);
+        }
+        return {};
+    };
+    std::string path = value_of("--config");
+    if (path.empty() && std::filesystem::exists("client.json")) path = "client.json";
+    const std::string market = value_of("--market");
+    return load_config(path, [&](const char* name) {
+        return name == std::string_view{"COCOON_MARKET_URL"} && !market.empty() ? market : context.environment(name);
+    });
+}
+
+Output run_command(const std::vector<std::string>& arguments, const CommandContext& context) {
+    if (arguments.empty()) return usage_error(overview());
+    const std::string& name = arguments.front();
+    if (name == "--help" || name == "help" || name == "-h") return printed(overview());
+    if (name == "version" || name == "--version") return printed("cocoon-client " + context.version + "\n");
+    for (const Command& command : commands())
+        if (command.name == name) return run_one(command, {arguments.begin() + 1, arguments.end()}, context);
+    return usage_error("unknown command " + printable(name) + "\n\n" + overview());
+}
+
+}  // namespace cocoon::client

@@ -1,0 +1,125 @@
+#include "client/trust.hpp"
+
+#include <algorithm>
+
+#include "sealing/statement.hpp"
+
+namespace cocoon::client {
+
+using sealing::Json;
+
+namespace {
+
+Error refused(std::string detail) { return refuse(ErrorCode::verdict_refused, std::move(detail)); }
+
+bool holds(const std::vector<std::string>& list, const std::string& item) {
+    return std::find(list.begin(), list.end(), item) != list.end();
+}
+
+Result<attestation::Verdict> judge(const NodeEvidence& evidence, std::string_view keyset_digest,
+                                   const attestation::Policy& policy, Instant at) {
+    if (!sealing::is_nonce(evidence.nonce)) return refused("the evidence has no valid nonce");
+    auto bytes = from_base64(evidence.evidence_base64);
+    if (!bytes) return refused("the evidence is not base64");
+    const auto expected = sealing::report_data_for(keyset_digest, evidence.nonce);
+    if (!expected) return refused("the keyset digest is malformed");
+    return attestation::verify({evidence.tier, *std::move(bytes)}, *expected, policy, at);
+}
+
+}  // namespace
+
+attestation::Policy policy_of(const Config& config) {
+    attestation::Policy policy;
+    policy.accepted_tiers = config.tiers;
+    policy.simulated_enabled = holds(config.tiers, "simulated");
+    policy.accepted_measurements = config.measurements;
+    policy.age_max = seconds(config.evidence_age_seconds_max);
+    return policy;
+}
+
+Result<TrustedNode> verify_node(const NodeEvidence& evidence, std::string_view keyset_digest,
+                                const attestation::Policy& policy, Instant at, attestation::Verdict* verdict) {
+    auto keyset = sealing::parse_keyset(evidence.keyset_document);
+    if (!keyset) return refused("the keyset is malformed: " + keyset.error().detail);
+    if (keyset->digest != keyset_digest) return refused("the keyset is not the one the job names");
+    if (keyset->expired(at)) return refused("the keyset has expired");
+    if (keyset->sealing_keys.empty()) return refused("the keyset has no key to seal to");
+    const auto judged = judge(evidence, keyset_digest, policy, at);
+    if (!judged) return refused(judged.error().detail);
+    if (verdict) *verdict = *judged;
+    if (!judged->proven()) {
+        const attestation::Reason* reason = judged->first_failure();
+        return refused(reason ? reason->code + ": " + reason->text
+                              : "nothing here can verify evidence of tier " + judged->tier);
+    }
+    TrustedNode node;
+    node.seal_to = keyset->sealing_keys.front().config;
+    node.valid_until = std::min(judged->valid_until, keyset->not_after);
+    node.keyset = *std::move(keyset);
+    node.evidence = evidence;
+    node.tier = judged->tier;
+    node.measurement = judged->measurement;
+    return node;
+}
+
+Result<NodeEvidence> fetch_evidence(MarketApi& market, NodeId node, net::CancelToken* cancel) {
+    ApiCall call;
+    call.path = "/v1/nodes/" + node.text() + "/evidence";
+    const ApiAnswer answer = market.call(call, cancel);
+    if (!answer.ok()) return answer.problem->error;
+    NodeEvidence evidence;
+    evidence.tier = answer.body.text_at("tier").value_or("");
+    evidence.nonce = answer.body.text_at("nonce").value_or("");
+    evidence.evidence_base64 = answer.body.text_at("evidence").value_or("");
+    evidence.keyset_document = answer.body.text_at("keyset_document").value_or("");
+    if (evidence.keyset_document.empty() || evidence.evidence_base64.empty())
+        return refuse(ErrorCode::upstream_failed, "the market shows no evidence of " + node.text());
+    return evidence;
+}
+
+TrustStore::TrustStore(MarketApi& market, const Clock& clock)
+    : market_{market}, clock_{clock}, policy_{policy_of(market.config())} {}
+
+Result<std::shared_ptr<const TrustedNode>> TrustStore::verify(const Match& match,
+                                                              const std::vector<std::string>& tiers,
+                                                              const std::vector<std::string>& measurements,
+                                                              net::CancelToken* cancel) {
+    const Instant at = clock_.now();
+    const std::string key = match.job.keyset_digest + " " + match.job.evidence_hash;
+    auto node = remembered(key, at);
+    if (!node) {
+        const auto evidence = fetch_evidence(market_, match.node.id, cancel);
+        if (!evidence) return evidence.error();
+        auto verified = verify_node(*evidence, match.job.keyset_digest, policy_, at);
+        if (!verified) return verified.error();
+        node = std::make_shared<const TrustedNode>(*std::move(verified));
+        remember(key, node, at);
+        log::info("node_verified", {{"node", match.node.id.text()}, {"tier", node->tier},
+                                    {"valid_until", node->valid_until.text()}});
+    }
+    if (!holds(tiers, node->tier)) return refused("the node proves tier " + node->tier + ", which this call refuses");
+    if (!measurements.empty() && !holds(measurements, node->measurement))
+        return refused("the node's measurement is not one this call accepts");
+    return node;
+}
+
+std::shared_ptr<const TrustedNode> TrustStore::remembered(const std::string& key, Instant at) {
+    const std::lock_guard lock{mutex_};
+    const auto found = nodes_.find(key);
+    if (found == nodes_.end()) return nullptr;
+    if (found->second->valid_until > at) return found->second;
+    nodes_.erase(found);
+    return nullptr;
+}
+
+void TrustStore::remember(const std::string& key, std::shared_ptr<const TrustedNode> node, Instant at) {
+    const std::lock_guard lock{mutex_};
+    std::erase_if(nodes_, [at](const auto& entry) { return entry.second->valid_until <= at; });
+    if (nodes_.size() >= trusted_nodes_max)
+        nodes_.erase(std::min_element(nodes_.begin(), nodes_.end(), [](const auto& a, const auto& b) {
+            return a.second->valid_until < b.second->valid_until;
+        }));
+    nodes_[key] = std::move(node);
+}
+
+}  // namespace cocoon::client
