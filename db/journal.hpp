@@ -1,14 +1,16 @@
 // The journal on PostgreSQL: the truth of the market. One durable round trip per batch, one writer at
 // a time (advisory lock elects, the lane's epoch fences the one before). Made by server/app.cpp, called
-// by matching::Writer on the lane's thread only. Does not know what a batch means, only how to keep it.
+// by matching::Writer: commits on the lane's committing thread, loads on the lane (locked inside). Does not know what a batch means, only how to keep it.
 #pragma once
 
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 
 #include "db/pool.hpp"
 #include "matching/journal.hpp"
+#include "matching/state.hpp"
 
 namespace cocoon::db {
 
@@ -23,7 +25,8 @@ public:
 
 class PgJournal final : public matching::Journal {
 public:
-    // Sees each batch once it is certainly stored, in order, on the lane's thread: Projector::enqueue.
+    // Sees each batch once it is certainly stored, in order, on the thread that found out:
+    // Projector::enqueue.
     // `replayed`: it comes from load(), may overlap earlier ones, and must not be waited for.
     using Observer = std::function<void(const matching::Batch& batch, bool replayed)>;
 
@@ -44,27 +47,25 @@ public:
 
     // Notes the state hash at `sequence`, verified by the load() that passes it (clean shutdown, or
     // now and then). REQUIRES: `sequence` is stored.
-    void store_state_hash(std::uint64_t sequence, const matching::Digest& hash);
+    void store_state_hash(std::uint64_t sequence, const matching::StateHash& hash);
 
     std::uint64_t epoch() const { return epoch_; }
 
 private:
-    void connect();
     Connection& connection();
     void resume();
-    void settle_doubt(std::uint64_t stored);
+    void settle_doubt();
+    void note_backend();
 
+    std::mutex mutex_;
     ConnectOptions options_;
     Observer observer_;
     std::unique_ptr<Connection> connection_;
-    std::uint64_t epoch_ = 0;
-    std::uint64_t sequence_ = 0;
+    std::int64_t writer_ = 0;                     // this process, at random
+    std::uint64_t epoch_ = 0;                     // 0: not elected
+    std::uint64_t sequence_ = 0;                  // last stored, as far as known
+    std::int64_t backend_pid_ = 0, backend_started_ = 0;
     std::optional<matching::Batch> in_doubt_;
 };
-
-// The entries after `after`, at most `entries_max`, ascending: what SSE catch-up, webhooks and the
-// replay read. Any connection.
-std::vector<matching::Entry> read_entries(Connection& connection, std::uint64_t after,
-                                          std::size_t entries_max);
 
 }  // namespace cocoon::db

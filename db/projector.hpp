@@ -11,6 +11,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <vector>
 
 #include "db/pool.hpp"
@@ -63,8 +64,10 @@ private:
         matching::Batch batch;
         std::int64_t queued_us = 0;
     };
-    std::vector<Queued> take(Duration patience);
-    void write(std::vector<Queued>& taken);
+    bool take(Duration patience);
+    std::vector<const matching::Batch*> continuing(bool& gap) const;
+    void write(std::span<const matching::Batch* const> batches);
+    void advance(std::uint64_t sequence);
     Connection& connection();
 
     ConnectOptions options_;
@@ -74,7 +77,8 @@ private:
     mutable std::mutex mutex_;
     std::condition_variable arrived_, written_, room_;
     std::deque<Queued> queue_;
-    std::size_t queue_entries_ = 0;
+    std::vector<Queued> taken_;      // being written; only step()'s thread changes it
+    std::size_t queue_entries_ = 0;  // of both
     std::uint64_t wanted_ = 0;   // highest sequence that somebody waits for
     bool stopped_ = false;
     std::atomic<std::uint64_t> sequence_{0};

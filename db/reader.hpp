@@ -32,8 +32,8 @@ struct OfferFilter {
 };
 struct NodeFilter {
     AccountId provider;          // none: every provider's
-    bool matchable_only = false; // connected, not draining, not suspended, evidence valid at `at`
-    Instant at;
+    // Only nodes that are connected, not draining, not suspended, with evidence valid at this instant.
+    std::optional<Instant> matchable_at;
 };
 
 class Reader {
@@ -69,7 +69,8 @@ public:
     Listed<OfferRow> offers(const OfferFilter& filter, PageBefore page);
     std::optional<OfferRow> offer(OfferId offer);
 
-    // ---- Demand. `account` sees its own; for jobs also as the provider. none: an auditor, all.
+    // ---- Demand. `account` sees its own; for jobs also as the provider. none: an auditor, all (lists
+    // then look at the 20,000 newest ids before the page only).
     Listed<RequestRow> requests(AccountId account, const RequestFilter& filter, PageBefore page);
     std::optional<RequestRow> request(AccountId account, RequestId request);
     Listed<JobRow> jobs(AccountId account, const JobFilter& filter, PageBefore page);
@@ -80,7 +81,7 @@ public:
     // ---- Public market data
     std::vector<MarketRow> markets();
     std::optional<MarketRow> market(std::string_view name);
-    Listed<TradeRow> trades(MarketId market, EntryKey before, std::uint32_t rows_max);  // newest first
+    Listed<TradeRow> trades(MarketId market, PageBefore page);  // newest first, by number
     // `interval` is a multiple of a minute that divides a day; ascending; [from, to).
     std::vector<CandleRow> candles(MarketId market, Duration interval, Instant from, Instant to);
     PercentileRow percentiles(MarketId market, Instant from, Instant to);
@@ -97,6 +98,8 @@ public:
     std::optional<FeedEvent> event_at(EntryKey key);
 
 private:
+    std::int64_t newest_id();
+
     struct Held;
     std::unique_ptr<Held> held_;
     std::uint64_t as_of_ = 0;

@@ -92,7 +92,7 @@ Nano unit_price(const matching::PriceVector& price, const matching::QuantityVect
 std::int64_t volume(const matching::QuantityVector& quantity);
 
 struct TradeRow {              // a match, without the people
-    EntryKey key;
+    std::uint64_t number = 0;          // ascends; the page key, and nothing a stranger should be shown
     Instant at;
     MarketId market;
     std::string build;
@@ -122,12 +122,11 @@ struct MarketRow {
     matching::Market market;
     std::int64_t offers = 0, slots = 0, slots_used = 0;  // active offers only
     std::int64_t resting = 0;                            // requests
-    std::optional<matching::PriceVector> best_price;     // least in each dimension
+    std::optional<matching::PriceVector> best_price;     // least in each dimension, of nodes in reach
     matching::TierSet tiers = 0;                         // of nodes that offer here
     std::int64_t context_tokens_max = 0;
     Nano last_unit_price;                                // 0: never traded
     Instant last_trade_at;
-    Instant opened_at;
 };
 
 // ---- Operation --------------------------------------------------------------------------------

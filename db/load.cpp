@@ -1,0 +1,208 @@
+#include "db/load.hpp"
+
+#include "core/limits.hpp"
+#include "db/columns.hpp"
+#include "matching/codec.hpp"
+
+namespace cocoon::db {
+namespace {
+
+// Ended requests and jobs that a restart brings back, so that a late receipt still finds its job. After
+// an hour of full load there are millions: the newest of them are enough.
+constexpr std::int64_t ended_rows_max = 100'000;
+
+template <class Noun>
+std::string select_sql(std::string_view table, std::string_view rest) {
+    return "select " + column_list(columns_of<Noun>(), "t") + " from " + std::string{table} + " t " +
+           std::string{rest};
+}
+
+const Statement read_journal{
+    "read_journal", "select sequence, at, actor, idempotency_key, input_hash, body, postings, answer "
+                    "from journal where sequence > $1::bigint order by sequence limit $2::bigint"};
+const Statement read_journal_end{"read_journal_end", "select coalesce(max(sequence), 0) from journal"};
+const Statement read_projection{"read_projection",
+                                "select sequence, fee_basis_points, counters from projection"};
+const Statement read_hash{"read_state_hash", "select sequence, hash from state_hash"};
+
+const Statement load_accounts{"load_accounts", select_sql<matching::Account>("accounts", "")};
+const Statement load_keys{"load_keys", select_sql<matching::ApiKey>("api_keys", "")};
+const Statement load_enrolments{"load_enrolments", select_sql<matching::Enrolment>("enrolments", "")};
+const Statement load_webhooks{"load_webhooks", select_sql<matching::Webhook>("webhooks", "")};
+const Statement load_nodes{"load_nodes", select_sql<matching::Node>("nodes", "")};
+const Statement load_markets{"load_markets", select_sql<matching::Market>("markets", "")};
+const Statement load_deposits{"load_deposits", select_sql<matching::Deposit>("deposits", "")};
+const Statement load_offers{
+    "load_offers",
+    select_sql<matching::Offer>("offers", "where state in ('active', 'paused') or slots_used > 0")};
+const Statement load_requests{
+    "load_requests",
+    select_sql<matching::Request>("requests", "where state = 'resting'") + " union all " +
+        select_sql<matching::Request>(
+            "jobs j join requests", "on (t.account, t.id) = (j.account, j.request) "
+                                    "where j.ended_at is null and t.state <> 'resting'")};
+const Statement load_jobs{"load_jobs", select_sql<matching::Job>("jobs", "where ended_at is null")};
+const Statement load_ended_requests{
+    "load_ended_requests",
+    select_sql<matching::Request>("requests", "where ended_at >= $1::bigint and state <> 'resting' "
+                                              "order by ended_at desc limit $2::bigint")};
+const Statement load_ended_jobs{
+    "load_ended_jobs", select_sql<matching::Job>("jobs", "where ended_at >= $1::bigint "
+                                                         "order by ended_at desc limit $2::bigint")};
+const Statement load_payouts{
+    "load_payouts", select_sql<matching::Payout>("payouts", "where state in ('queued', 'sent')")};
+const Statement load_remembered{
+    "load_remembered", "select sequence, at, actor, idempotency_key, input_hash, answer from journal "
+                       "where sequence > $1::bigint and sequence <= $2::bigint "
+                       "and idempotency_key is not null order by sequence"};
+const Statement first_journaled_at{
+    "first_journaled_at", "select at from journal where sequence >= $1::bigint order by sequence limit 1"};
+
+[[noreturn]] void unreadable(std::uint64_t sequence, const Error& error) {
+    throw Failure{"journal entry " + std::to_string(sequence) + " cannot be read: " + error.detail, "XX001"};
+}
+
+matching::Digest digest_of(ByteView bytes) {
+    matching::Digest digest{};
+    if (bytes.size() != digest.size()) throw Failure{"an input hash is not 32 bytes", "XX001"};
+    std::ranges::copy(bytes, digest.begin());
+    return digest;
+}
+
+template <class Noun>
+void restore_each(Connection& connection, const Statement& statement, matching::State& state,
+                  const Parameters& parameters = {}) {
+    const Rows rows = connection.run(statement, parameters);
+    for (std::size_t row = 0; row < rows.size(); ++row) state.restore(read_row<Noun>(rows, row));
+}
+
+void restore_remembered(Connection& connection, matching::State& state, const matching::Counters& counters) {
+    const Instant oldest = counters.last_at - seconds(limits::idempotency_seconds);
+    std::uint64_t after = sequence_before(connection, oldest, counters.sequence);
+    constexpr std::uint64_t step = 100'000;  // bounds the memory of one answer
+    for (; after < counters.sequence; after += step) {
+        const Rows rows = connection.run(
+            load_remembered, Parameters{}.add(static_cast<std::int64_t>(after))
+                                 .add(static_cast<std::int64_t>(std::min(after + step, counters.sequence))));
+        for (std::size_t row = 0; row < rows.size(); ++row)
+            state.remember({static_cast<std::uint64_t>(rows.integer(row, 2))}, unpack_text(rows.text(row, 3)),
+                           {.input_hash = digest_of(rows.bytes(row, 4)),
+                            .answer = std::string{rows.text(row, 5)},
+                            .at = {rows.integer(row, 1)},
+                            .sequence = static_cast<std::uint64_t>(rows.integer(row, 0))});
+    }
+}
+
+}  // namespace
+
+std::uint64_t sequence_before(Connection& connection, Instant at, std::uint64_t last) {
+    std::uint64_t low = 0, high = last;  // every entry up to `low` is before `at`
+    while (low < high) {
+        const std::uint64_t middle = low + (high - low + 1) / 2;
+        const Rows rows =
+            connection.run(first_journaled_at, Parameters{}.add(static_cast<std::int64_t>(middle)));
+        if (!rows.empty() && rows.integer(0, 0) < at.us) {
+            low = middle;
+        } else {
+            high = middle - 1;
+        }
+    }
+    return low;
+}
+
+std::vector<matching::Entry> read_entries(Connection& connection, std::uint64_t after,
+                                          std::size_t entries_max) {
+    const Rows rows = connection.run(read_journal, Parameters{}.add(static_cast<std::int64_t>(after))
+                                                       .add(static_cast<std::int64_t>(entries_max)));
+    std::vector<matching::Entry> entries(rows.size());
+    for (std::size_t row = 0; row < rows.size(); ++row) {
+        matching::Entry& entry = entries[row];
+        entry.sequence = static_cast<std::uint64_t>(rows.integer(row, 0));
+        entry.at.us = rows.integer(row, 1);
+        entry.actor.value = static_cast<std::uint64_t>(rows.integer(row, 2));
+        if (!rows.null(row, 3)) {
+            entry.idempotency_key = unpack_text(rows.text(row, 3));
+            entry.input_hash = digest_of(rows.bytes(row, 4));
+            entry.answer = rows.text(row, 7);
+        }
+        auto events = matching::decode_events(rows.text(row, 5));
+        if (!events) unreadable(entry.sequence, events.error());
+        entry.events = std::move(*events);
+        if (rows.null(row, 6)) continue;
+        auto postings = matching::decode_postings(rows.text(row, 6));
+        if (!postings) unreadable(entry.sequence, postings.error());
+        entry.postings = std::move(*postings);
+    }
+    return entries;
+}
+
+std::uint64_t journal_sequence(Connection& connection) {
+    return static_cast<std::uint64_t>(connection.run(read_journal_end).integer(0, 0));
+}
+
+std::uint64_t projection_sequence(Connection& connection) {
+    return static_cast<std::uint64_t>(connection.run(read_projection).integer(0, 0));
+}
+
+std::unique_ptr<matching::State> restore_state(Connection& connection) {
+    auto state = std::make_unique<matching::State>();
+    const Rows cursor = connection.run(read_projection);
+    matching::Counters counters;
+    if (!cursor.null(0, 2)) {
+        auto decoded = matching::decode_counters(cursor.text(0, 2));
+        if (!decoded) throw Failure{"the projections' counters cannot be read", "XX001"};
+        counters = *decoded;
+    }
+    const Parameters ended = Parameters{}
+                                 .add((counters.last_at - seconds(limits::terminal_in_memory_seconds)).us)
+                                 .add(ended_rows_max);
+    restore_each<matching::Account>(connection, load_accounts, *state);
+    restore_each<matching::ApiKey>(connection, load_keys, *state);
+    restore_each<matching::Enrolment>(connection, load_enrolments, *state);
+    restore_each<matching::Webhook>(connection, load_webhooks, *state);
+    restore_each<matching::Node>(connection, load_nodes, *state);
+    restore_each<matching::Market>(connection, load_markets, *state);
+    restore_each<matching::Deposit>(connection, load_deposits, *state);
+    restore_each<matching::Offer>(connection, load_offers, *state);
+    restore_each<matching::Request>(connection, load_requests, *state);
+    restore_each<matching::Request>(connection, load_ended_requests, *state, ended);
+    restore_each<matching::Job>(connection, load_jobs, *state);
+    restore_each<matching::Job>(connection, load_ended_jobs, *state, ended);
+    restore_each<matching::Payout>(connection, load_payouts, *state);
+    if (!cursor.null(0, 1)) state->restore_fee(static_cast<int>(cursor.integer(0, 1)));
+    restore_remembered(connection, *state, counters);
+    state->finish_restore(counters);
+    state->discard_changes();
+    return state;
+}
+
+matching::Batch replay_next(Connection& connection, matching::State& state, std::size_t entries_max,
+                            std::uint64_t no_further_than) {
+    matching::Batch batch{.previous = state.counters.sequence, .entries = {}, .changes = {}};
+    if (no_further_than <= batch.previous) return batch;
+    entries_max = static_cast<std::size_t>(
+        std::min<std::uint64_t>(entries_max, no_further_than - batch.previous));
+    batch.entries = read_entries(connection, batch.previous, entries_max);
+    if (batch.entries.empty()) return batch;
+    std::uint64_t expected = batch.previous;
+    for (const matching::Entry& entry : batch.entries) {
+        if (entry.sequence != ++expected)
+            throw Failure{"the journal lacks entry " + std::to_string(expected), "XX001"};
+        state.replay(entry);
+    }
+    batch.changes = state.take_changes();
+    return batch;
+}
+
+std::optional<StoredHash> read_state_hash(Connection& connection) {
+    const Rows rows = connection.run(read_hash);
+    if (rows.empty()) return std::nullopt;
+    StoredHash stored{.sequence = static_cast<std::uint64_t>(rows.integer(0, 0)), .hash = {}};
+    for (std::size_t index = 0; index < 16; ++index) {
+        std::uint64_t& half = index < 8 ? stored.hash.high : stored.hash.low;
+        half = half << 8 | rows.bytes(0, 1)[index];
+    }
+    return stored;
+}
+
+}  // namespace cocoon::db
