@@ -1,6 +1,7 @@
 #include "sealing/statement.hpp"
 
 #include <algorithm>
+#include <optional>
 
 #include "core/encoding.hpp"
 #include "sealing/canonical_json.hpp"
@@ -10,6 +11,24 @@ namespace {
 
 constexpr std::string_view purpose = "aci.report_data.v1";
 constexpr std::string_view gpu_nonce_label = "cocoon-market/gpu-nonce/v1";
+
+// `data` as the specification writes it: "data:<content type>;base64,<bytes>".
+std::optional<Bytes> decode_data_uri(std::string_view data) {
+    constexpr std::string_view scheme = "data:";
+    constexpr std::string_view encoding = ";base64,";
+    const std::size_t split = data.find(encoding);
+    if (!data.starts_with(scheme) || split == std::string_view::npos) return std::nullopt;
+    return from_base64(data.substr(split + encoding.size()));
+}
+
+// An abbreviated record, as lists have them, carries no data and cannot be checked here.
+bool evidence_fits(const Json& session) {
+    const Json* evidence = session.find("evidence");
+    const Json* data = evidence ? evidence->find("data") : nullptr;
+    if (!data) return true;
+    const auto bytes = data->text() ? decode_data_uri(*data->text()) : std::nullopt;
+    return bytes && evidence->text_at("digest") == digest_text(sha256(*bytes));
+}
 
 }  // namespace
 
@@ -52,7 +71,10 @@ Digest gpu_nonce(const ReportData& report_data) {
 Result<std::string> session_id(std::string_view document) {
     const Result<Json> parsed = Json::parse(document);
     if (!parsed) return parsed.error();
-    if (!parsed->is_object()) return refuse(ErrorCode::malformed_request, "a session is an object");
+    if (parsed->text_at("api_version") != "aci/1")
+        return refuse(ErrorCode::malformed_request, "this is no session of aci/1");
+    if (!evidence_fits(*parsed))
+        return refuse(ErrorCode::malformed_request, "the evidence does not hash to its digest");
     return to_hex(sha256(as_bytes(parsed->canonical())));
 }
 

@@ -32,7 +32,8 @@ Result<ReportData> report_data_for(std::string_view keyset_digest,
 // SHA-256("cocoon-market/gpu-nonce/v1" || 0x00 || the 64 bytes).
 Digest gpu_nonce(const ReportData& report_data);
 
-// ACI session id: SHA-256 of the canonical session document, lower-case hex.
+// ACI session id (aci.md §8): SHA-256 of the canonical document, lower-case hex. Refused with
+// `malformed_request` if it is no aci/1 session or its evidence does not hash to its own digest.
 Result<std::string> session_id(std::string_view document);
 
 }  // namespace cocoon::sealing

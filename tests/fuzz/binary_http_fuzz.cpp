@@ -1,4 +1,4 @@
-// Any bytes as binary HTTP: both kinds, whole and in pieces, must agree and must not crash; what was
+// Any bytes as binary HTTP: both kinds, whole and in pieces, must agree and not crash; what was
 // read must read the same after it is written again.
 #include <cstdint>
 #include <cstdlib>

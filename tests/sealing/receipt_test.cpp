@@ -70,6 +70,38 @@ std::string fault_of(const ReceiptVerdict& verdict) {
     return verdict ? "verified" : std::string{to_text(verdict.refusal().fault)};
 }
 
+// The signed document with one member of it, or of its job event, set to something else.
+Json changed(const char* name, Json value) {
+    Json document = signed_json();
+    document.set(name, std::move(value));
+    return document;
+}
+std::string with_event(const char* name, Json value) {
+    Json document = signed_json();
+    job_event_of(document).set(name, std::move(value));
+    return resigned(std::move(document));
+}
+// The document with its event log changed and signed anew.
+template <class Change>
+std::string with_log(Change change) {
+    Json::Array events = signed_json().find("event_log")->items();
+    change(events);
+    return resigned(changed("event_log", Json::array(std::move(events))));
+}
+
+struct FaultRow {
+    std::string fault;
+    std::string document;
+};
+void check_faults(std::span<const FaultRow> rows) {
+    for (const FaultRow& row : rows) {
+        INFO(row.document.substr(0, 2000));
+        const ReceiptVerdict verdict = verify_job_receipt(row.document, keyset);
+        CHECK(fault_of(verdict) == row.fault);
+        if (!verdict) CHECK(verdict.refusal().error().code == ErrorCode::receipt_invalid);
+    }
+}
+
 }  // namespace
 
 TEST_CASE("a keyset survives any spelling and names its digest") {
@@ -125,7 +157,8 @@ TEST_CASE("keysets with unknown algorithms are read, wrong ones refused") {
          false},
         {R"({"not_after":1,"receipt_signing_keys":[],"tls_public_keys":{}})", false},
         {R"({"not_after":1,"receipt_signing_keys":[],)"
-         R"("e2ee_public_keys":[{"algo":"ohttp-x25519-hkdf-sha256","key_id":"o","public_key":"00"}]})",
+         R"("e2ee_public_keys":[{"algo":"ohttp-x25519-hkdf-sha256","key_id":"o",)"
+         R"("public_key":"00"}]})",
          false},
         {R"({"not_after":1,"receipt_signing_keys":[],)"
          R"("e2ee_public_keys":[{"algo":"other","key_id":"o","public_key":"00"}]})",
@@ -165,6 +198,22 @@ TEST_CASE("the statement binds keyset and nonce, and the GPU's nonce binds the s
     }
 }
 
+TEST_CASE("a session's id covers its document and its evidence must be its own") {
+    const auto session = [](const char* version, const std::string& data) {
+        const std::string digest = digest_text(sha256(as_bytes("evidence")));
+        return Json::object({{"api_version", version},
+                             {"evidence", Json::object({{"digest", digest}, {"data", data}})}});
+    };
+    const std::string data = "data:text/plain;base64," + to_base64(as_bytes("evidence"));
+    const Json good = session("aci/1", data);
+    CHECK(session_id(good.serialize()).value() == to_hex(sha256(as_bytes(good.canonical()))));
+    CHECK(session_id(R"({"api_version":"aci/1","evidence":{"digest":"x"}})"));
+    CHECK_FALSE(session_id(session("aci/2", data).serialize()));
+    CHECK_FALSE(session_id(session("aci/1", data + "AAAA").serialize()));
+    CHECK_FALSE(session_id(session("aci/1", to_base64(as_bytes("evidence"))).serialize()));
+    CHECK_FALSE(session_id("[]"));
+}
+
 TEST_CASE("a receipt says what was signed, in any spelling") {
     for (const std::uint64_t counter : {std::uint64_t{0}, std::uint64_t{7}, UINT64_MAX}) {
         const JobReceipt receipt = sample(counter);
@@ -186,40 +235,10 @@ TEST_CASE("a receipt says what was signed, in any spelling") {
     CHECK(document.find(to_hex(sha256(as_bytes("request")))) != std::string::npos);
 }
 
-TEST_CASE("each fault of a receipt has its name") {
-    const auto changed = [](const char* name, Json value) {
-        Json document = signed_json();
-        document.set(name, std::move(value));
-        return document;
-    };
-    const auto with_event = [](const char* name, Json value) {
-        Json document = signed_json();
-        job_event_of(document).set(name, std::move(value));
-        return resigned(std::move(document));
-    };
-    Json reordered = signed_json();
-    Json::Array events = reordered.find("event_log")->items();
-    std::swap(events[0], events[1]);
-    reordered.set("event_log", Json::array(events));
-    Json jobless = signed_json();
-    events = jobless.find("event_log")->items();
-    events.erase(events.begin() + 1);
-    jobless.set("event_log", Json::array(events));
-    Json doubled = signed_json();
-    events = doubled.find("event_log")->items();
-    events.push_back(events[1]);
-    doubled.set("event_log", Json::array(events));
-    Json other_hash = signed_json();
-    const_cast<Json&>(other_hash.find("event_log")->items()[2])
-        .set("body_hash", digest_text(sha256({})));
-    Json many_events = signed_json();
-    events = many_events.find("event_log")->items();
-    while (events.size() <= receipt_events_max) events.push_back(Json::object({{"type", "note"}}));
-    many_events.set("event_log", Json::array(events));
+TEST_CASE("each fault of a receipt's document has its name") {
     std::string upper{signed_json().text_at("signature").value()};
     for (char& c : upper) c = static_cast<char>(std::toupper(c));
-    struct Row { std::string fault; std::string document; };
-    const Row rows[] = {
+    const FaultRow rows[] = {
         {"verified", resigned(signed_json())},
         {"malformed", "{"},
         {"malformed", "[]"},
@@ -238,12 +257,36 @@ TEST_CASE("each fault of a receipt has its name") {
         {"malformed", resigned(changed("endpoint", ""))},
         {"malformed", resigned(changed("model", 3))},
         {"malformed", resigned(changed("event_log", 3))},
-        {"malformed", resigned(many_events)},
-        {"wrong_event_order", resigned(changed("event_log", Json::array()))},
-        {"wrong_event_order", resigned(reordered)},
-        {"no_job_event", resigned(jobless)},
-        {"no_job_event", resigned(doubled)},
-        {"hash_mismatch", resigned(other_hash)},
+    };
+    check_faults(rows);
+    for (const char* name :
+         {"receipt_id", "endpoint", "method", "served_at", "event_log", "key_id", "api_version"}) {
+        INFO(name);
+        Json missing = signed_json();
+        missing.erase(name);
+        CHECK_FALSE(verify_job_receipt(resigned(missing), keyset));
+    }
+}
+
+TEST_CASE("each fault of a receipt's events has its name") {
+    const std::string jobless = with_log([](Json::Array& log) { log.erase(log.begin() + 1); });
+    const FaultRow rows[] = {
+        {"malformed", with_log([](Json::Array& log) {
+             while (log.size() <= receipt_events_max)
+                 log.push_back(Json::object({{"type", "note"}}));
+         })},
+        {"wrong_event_order", with_log([](Json::Array& log) { log.clear(); })},
+        {"wrong_event_order", with_log([](Json::Array& log) { std::swap(log[0], log[1]); })},
+        {"no_job_event", jobless},
+        {"no_job_event", with_log([](Json::Array& log) { log.push_back(Json{log[1]}); })},
+        {"malformed", with_log([](Json::Array& log) { log.push_back(Json{log[0]}); })},
+        {"malformed", with_log([](Json::Array& log) { log[2].set("body_hash", "aa"); })},
+        {"hash_mismatch",
+         with_log([](Json::Array& log) { log[2].set("body_hash", digest_text(sha256({}))); })},
+        {"hash_mismatch", with_log([](Json::Array& log) { log.pop_back(); })},
+        {"verified", with_log([](Json::Array& log) {
+             log.push_back(Json::object({{"type", "note"}}));
+         })},
         {"bad_job_event", with_event("version", "2")},
         {"bad_job_event", with_event("surplus", "1")},
         {"bad_job_event", with_event("cost_nano", 5)},
@@ -260,22 +303,11 @@ TEST_CASE("each fault of a receipt has its name") {
         {"bad_job_event", with_event("session_counter", "18446744073709551616")},
         {"bad_job_event", with_event("sealed_request_sha256", "aa")},
     };
-    for (const Row& row : rows) {
-        INFO(row.document.substr(0, 2000));
-        const ReceiptVerdict verdict = verify_job_receipt(row.document, keyset);
-        CHECK(fault_of(verdict) == row.fault);
-        if (!verdict) CHECK(verdict.refusal().error().code == ErrorCode::receipt_invalid);
-    }
-    CHECK(verify_receipt(resigned(jobless), keyset));  // fine as a receipt of another service
-    CHECK_FALSE(verify_receipt(resigned(jobless), keyset).receipt().job);
-    for (const char* name :
-         {"receipt_id", "endpoint", "method", "served_at", "event_log", "key_id", "api_version"}) {
-        INFO(name);
-        Json missing = signed_json();
-        missing.erase(name);
-        CHECK_FALSE(verify_job_receipt(resigned(missing), keyset));
-    }
-    for (const auto& member : job_event_of(reordered = signed_json()).members()) {
+    check_faults(rows);
+    CHECK(verify_receipt(jobless, keyset));  // fine as a receipt of another service
+    CHECK_FALSE(verify_receipt(jobless, keyset).receipt().job);
+    Json whole = signed_json();
+    for (const auto& member : job_event_of(whole).members()) {
         INFO(member.first);
         Json missing = signed_json();
         job_event_of(missing).erase(member.first);
