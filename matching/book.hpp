@@ -61,6 +61,7 @@ struct Book {
 
     void add(OfferRecord& offer, std::uint32_t penalty_permille);  // REQUIRES: highest priority of its level
     void remove(OfferRecord& offer);
+    void send_back(OfferRecord& offer);  // to the end of its level; its priority is the newest
     void add(BidLink& bid, std::int64_t bound);
     static void remove(BidLink& bid);
 };

@@ -34,10 +34,11 @@ struct JobRecord;
 struct AccountRecord {
     Account account;
     bool changed = false;
-    std::uint32_t live_keys = 0;     // not revoked
+    std::uint32_t live_keys = 0;     // not revoked; nodes' own ones apart
     std::uint32_t webhooks = 0;
+    std::uint32_t enrolments = 0;      // not used yet
     std::vector<NodeRecord*> nodes;
-    // Resting requests that would match if there were money for them: out of the book until there is.
+    // Resting requests that would match if there were money for them: tried again when some comes.
     std::vector<RequestId> starved;
 };
 struct KeyRecord {
@@ -67,6 +68,7 @@ struct OfferRecord {
     NodeRecord* node = nullptr;
     MarketRecord* market = nullptr;
     std::uint32_t market_position = 0;
+    Instant window_edge;  // for which a timer stands
     bool changed = false;
 };
 struct RequestRecord {
@@ -74,6 +76,7 @@ struct RequestRecord {
     BidLink bid;                 // of the first alternative
     std::vector<BidLink> bids;   // of the others
     bool changed = false, starved = false;
+    Nano starved_hold;           // no offer that fits needs less than this; 0: not known
 };
 struct JobRecord {
     Job job;
@@ -161,9 +164,10 @@ struct State {
     bool matchable(const OfferRecord& record) const;
     bool open_for_trade(const OfferRecord& record) const;  // market not paused, provider not frozen
 
-    // ---- Index of resting requests: moved by the engine when money is what they lack ------------
-    void starve(RequestRecord& record);
-    void unstarve(RequestRecord& record);
+    // ---- Marks the engine leaves (derived, found again after a load) ----------------------------
+    // The request fits an offer but its account or key cannot bear `hold` (0: unknown).
+    void starve(RequestRecord& record, Nano hold, Instant at);
+    void schedule_window(OfferRecord& record, Instant at);
 
     Table<AccountId, AccountRecord> accounts;
     Table<KeyId, KeyRecord> keys;
@@ -188,7 +192,7 @@ private:
     struct Ended { Instant at; enum Kind : std::uint8_t { offer, request, job, payout } kind; std::uint64_t id; };
 
     void post(const Posting& posting);
-    void index(OfferRecord& record, bool keep_priority = false);
+    void index(OfferRecord& record);
     void unindex(OfferRecord& record);
     void reindex_node(NodeRecord& node);
     void index(RequestRecord& record);
@@ -197,7 +201,11 @@ private:
     void unlink(OfferRecord& record);
     void link(JobRecord& record);
     void unlink(JobRecord& record);
-    void schedule(const Offer& offer, Instant at);
+    void schedule(OfferRecord& record, Instant at);
+    void finish(Ended::Kind kind, std::uint64_t id, Instant at);
+    bool live(const Timer& timer) const;
+    void restore_links();
+    void restore_timers();
     void touch(AccountRecord& record);
     void touch(KeyRecord& record);
     void touch(NodeRecord& record);
@@ -213,7 +221,10 @@ private:
     std::unordered_map<std::string, Remembered> remembered_;  // "actor:key"
     std::deque<std::pair<Instant, std::string>> remembered_order_;
     std::deque<Ended> ended_;
-    Changes touched_;  // only ids matter until take_changes(); see state.cpp
+    Instant midnight_;                    // for which a timer stands
+    std::vector<Digest> enrolments_touched_, enrolments_ended_;
+    std::vector<Deposit> deposits_new_;
+    bool fee_touched_ = false;
     std::vector<AccountId> accounts_touched_;
     std::vector<KeyId> keys_touched_;
     std::vector<NodeId> nodes_touched_;

@@ -1,0 +1,90 @@
+// Money from and to the chain, and what the operator decides.
+#include "matching/engine_task.hpp"
+
+namespace cocoon::matching {
+
+Reply Engine::Task::operator()(const CreditDeposit& command) {
+    if (command.amount.value <= 0) return invalid("/amount", "More than nothing.");
+    if (command.reference.empty()) return invalid("/reference", "A deposit names its transaction.");
+    const AccountRecord* record = state_.account_by_memo(command.memo);
+    if (record == nullptr) return refuse(ErrorCode::not_found, "No account has this deposit memo.");
+    if (const auto known = state_.deposits.find(command.reference); known != state_.deposits.end())
+        return Answer{DepositAnswer{{known->second, record->account.id, command.amount, command.reference, at_}, true}};
+    // Everything in the books together never exceeds the coin's supply, so that no sum inside overflows.
+    const Nano owed = -state_.accounts.find(house)->account.balances[static_cast<std::size_t>(Bucket::chain)];
+    if (command.amount.value > limits::amount_nano_max - owed.value)
+        return refuse(ErrorCode::arithmetic_overflow, "The deposit exceeds the coin's supply.");
+    Deposit deposit{DepositId{state_.counters.deposit}, record->account.id, command.amount, command.reference, at_};
+    DepositAnswer answer{deposit, false};
+    emit(DepositCredited{std::move(deposit)});
+    return Answer{std::move(answer)};
+}
+
+Reply Engine::Task::operator()(const RequestPayout& command) {
+    const AccountRecord* record = state_.accounts.find(command.account);
+    if (record == nullptr) return refuse(ErrorCode::not_found);
+    const Account& account = record->account;
+    if (account.frozen) return refuse(ErrorCode::account_frozen);
+    const bool from_fees = command.source == Bucket::fees && account.id == house && is_operator();
+    if (command.source != Bucket::earned && command.source != Bucket::available && !from_fees)
+        return invalid("/source", "\"earned\" or \"available\".");
+    if (command.amount.value <= 0) return invalid("/amount_nano", "More than nothing.");
+    if (account.payout_address.empty()) return refuse(ErrorCode::wrong_state, "The account has no payout address.");
+    if (command.amount > account.balances[static_cast<std::size_t>(command.source)])
+        return refuse(ErrorCode::insufficient_funds);
+    Payout payout;
+    payout.id = PayoutId{state_.counters.payout};
+    payout.account = account.id;
+    payout.source = command.source;
+    payout.amount = command.amount;
+    payout.address = account.payout_address;
+    payout.requested_at = at_;
+    PayoutAnswer answer{payout};
+    emit(PayoutRequested{std::move(payout)});
+    return Answer{std::move(answer)};
+}
+
+// All or none, and harmless when repeated: the chain adapter may have to ask twice.
+Reply Engine::Task::operator()(const AdvancePayouts& command) {
+    using enum PayoutState;
+    std::vector<PayoutId> moving;
+    for (const PayoutId id : command.payouts) {
+        const auto found = state_.payouts.find(id);
+        if (found == state_.payouts.end()) return refuse(ErrorCode::not_found, id.text());
+        const PayoutState from = found->second.state;
+        if (from == command.state || std::find(moving.begin(), moving.end(), id) != moving.end()) continue;
+        const bool allowed = (from == queued && command.state != queued) ||
+                             (from == sent && (command.state == paid || command.state == returned));
+        if (!allowed) return refuse(ErrorCode::wrong_state, id.text());
+        moving.push_back(id);
+    }
+    for (const PayoutId id : moving) emit(PayoutAdvanced{id, command.state, command.reference});
+    return Answer{Done{}};
+}
+
+Reply Engine::Task::operator()(const FreezeAccount& command) {
+    if (!is_operator()) return refuse(ErrorCode::forbidden);
+    AccountRecord* record = state_.accounts.find(command.account);
+    if (record == nullptr || command.account == house) return refuse(ErrorCode::not_found);
+    const Account& account = record->account;
+    if (account.frozen == command.frozen) return Answer{Done{}};
+    emit(AccountAmended{account.id, account.name, account.profile, account.payout_address, command.frozen});
+    audit(command.frozen ? "freeze_account" : "unfreeze_account", command.account.text(),
+          command.frozen ? "active" : "frozen", command.frozen ? "frozen" : "active", command.note);
+    funded_.push_back(command.account);
+    for (NodeRecord* node : record->nodes) offers_of(*node);
+    return Answer{Done{}};
+}
+
+Reply Engine::Task::operator()(const SetFee& command) {
+    if (!is_operator()) return refuse(ErrorCode::forbidden);
+    if (command.basis_points < 0 || command.basis_points > 10'000)
+        return invalid("/basis_points", "Between 0 and 10000.");
+    const int before = state_.fee_basis_points;
+    if (before == command.basis_points) return Answer{Done{}};
+    emit(FeeChanged{command.basis_points});
+    audit("set_fee", "market", std::to_string(before), std::to_string(command.basis_points), command.note);
+    return Answer{Done{}};
+}
+
+}  // namespace cocoon::matching

@@ -1,0 +1,304 @@
+// Demand: placing, resting, matching.
+#include "matching/engine_task.hpp"
+
+namespace cocoon::matching {
+namespace {
+
+std::optional<Error> bad_quantity(const QuantityVector& quantity) {
+    const auto tokens = {quantity.prompt, quantity.cached, quantity.completion, quantity.reasoning, quantity.requests};
+    bool any = quantity.gpu_seconds > 0;
+    for (const std::int64_t count : tokens) {
+        if (count < 0 || count > limits::tokens_max) return invalid("/quantity", "Each count lies between 0 and 10^12.");
+        any = any || count > 0;
+    }
+    if (quantity.gpu_seconds < 0 || quantity.gpu_seconds > limits::gpu_seconds_max)
+        return invalid("/quantity/gpu_seconds", "Out of range.");
+    if (!any) return invalid("/quantity", "Something must be asked for.");
+    return std::nullopt;
+}
+
+bool too_long(const Constraints& wants) {
+    constexpr std::size_t most = limits::list_items_max;
+    return wants.regions.size() > most || wants.countries.size() > most || wants.measurements.size() > most ||
+           wants.gpu_models.size() > most || wants.providers_allow.size() > most ||
+           wants.providers_deny.size() > most;
+}
+
+std::optional<Error> bad_terms(const Request& request, Instant at) {
+    if (auto error = bad_quantity(request.quantity)) return error;
+    if (request.slots < 1 || request.slots > limits::slots_per_offer_max) return invalid("/slots", "Between 1 and 4096.");
+    if (request.cap_total.value < 0) return invalid("/cap_total_nano", "Not negative.");
+    if (request.job_duration.us <= 0 || request.job_duration > seconds(limits::reservation_seconds_max))
+        return invalid("/job_seconds", "Between 1 second and 31 days.");
+    if (request.attempts_max < 1 || request.attempts_max > 16) return invalid("/attempts_max", "Between 1 and 16.");
+    if (too_long(request.constraints)) return invalid("/constraints", "At most 64 items in a list.");
+    if (request.time_in_force == TimeInForce::rest &&
+        (request.rest_until <= at || request.rest_until > at + seconds(limits::rest_seconds_max)))
+        return invalid("/rest_until", "In the future, at most 7 days ahead.");
+    return std::nullopt;
+}
+
+}  // namespace
+
+// ---- Placing ----------------------------------------------------------------------------------
+
+Result<Request> Engine::Task::prepared(const PlaceRequest& command) const {
+    const std::vector<NamedAlternative>& named = command.alternatives;
+    if (named.empty() || named.size() > limits::alternatives_max) return invalid("/any_of", "Between 1 and 4 markets.");
+    Request request = command.request;
+    if (request.job_duration.us == 0) request.job_duration = seconds(limits::reservation_seconds_default);
+    if (auto error = bad_terms(request, at_)) return *error;
+    request.alternatives.clear();
+    request.alternatives.reserve(named.size());
+    for (const NamedAlternative& alternative : named) {
+        const MarketRecord* market = state_.market_by_name(alternative.market);
+        if (market == nullptr) return refuse(ErrorCode::unknown_market, alternative.market);
+        request.alternatives.push_back({market->market.id, alternative.build});
+    }
+    request.state = RequestState::resting;
+    request.reason.clear();
+    request.placed_at = at_;
+    request.ended_at = Instant{};
+    request.job = JobId{};
+    request.attempts = 0;
+    request.nodes_lost.clear();
+    request.version = 1;
+    return request;
+}
+
+Result<RequestAnswer> Engine::Task::place(const PlaceRequest& command) {
+    const AccountRecord* account = state_.accounts.find(command.request.account);
+    const KeyRecord* key = state_.keys.find(command.request.key);
+    if (account == nullptr || key == nullptr || key->key.account != command.request.account)
+        return refuse(ErrorCode::not_found);
+    if (key->key.revoked) return refuse(ErrorCode::key_revoked);
+    if (key->key.expires_at.us != 0 && key->key.expires_at <= at_) return refuse(ErrorCode::key_expired);
+    if ((key->key.scopes & scope_work) == 0) return refuse(ErrorCode::forbidden, "This key cannot place work.");
+    if (account->account.frozen) return refuse(ErrorCode::account_frozen);
+    if (account->account.open_requests >= limits::open_requests_per_account_max)
+        return refuse(ErrorCode::limit_reached, "The account has as many open requests as it may have.");
+    Result<Request> made = prepared(command);
+    if (!made) return std::move(made).error();
+    Request& request = *made;
+    const Nano budget = budget_of(account->account, key->key, at_);
+    const Choice choice = choose(state_, request, at_, budget);
+    if (choice.offer == nullptr && choose(state_, request, at_).offer != nullptr) return unaffordable(request);
+    request.id = RequestId{state_.counters.request};
+    request.priority = state_.counters.priority;
+    if (choice.offer != nullptr) request.state = RequestState::matched;  // never enters the book
+    const RequestId id = request.id;
+    const bool rests = request.time_in_force == TimeInForce::rest;
+    emit(RequestPlaced{std::move(request)});
+    RequestRecord& record = *state_.requests.find(id);
+    if (choice.offer != nullptr) reserve(record.request, choice);
+    else if (!rests) end_request(id, RequestState::unmatched, "no_match");
+    RequestAnswer answer = answer_for(record);
+    if (choice.offer == nullptr && !rests) answer.why = explain(state_, record.request, at_);
+    return answer;
+}
+
+// There is an offer, but not the money: says which of the two purses is too small.
+Error Engine::Task::unaffordable(const Request& request) const {
+    const Account& account = state_.accounts.find(request.account)->account;
+    const Choice best = choose(state_, request, at_);
+    const Nano hold = *cost_max(best.offer->offer.price, request.quantity);
+    const Nano available = account.balances[static_cast<std::size_t>(Bucket::available)];
+    const std::string detail = "The best offer needs a hold of " + hold.text() + " nano";
+    if (available < hold)
+        return refuse(ErrorCode::insufficient_funds, detail + "; available are " + available.text() + ".");
+    return refuse(ErrorCode::spend_cap_reached, detail + ", more than the key's cap leaves.");
+}
+
+void Engine::Task::reserve(const Request& request, const Choice& choice) {
+    const Offer& offer = choice.offer->offer;
+    const Node& node = choice.offer->node->node;
+    Job job;
+    job.id = JobId{state_.counters.job};
+    job.request = request.id;
+    job.account = request.account;
+    job.key = request.key;
+    job.provider = offer.provider;
+    job.node = offer.node;
+    job.offer = offer.id;
+    job.market = offer.market;
+    job.build = offer.build;
+    job.session = request.session;
+    job.price = offer.price;
+    job.quantity = request.quantity;
+    job.slots = request.slots;
+    job.attempt = request.attempts + 1;
+    job.fee_basis_points = state_.fee_basis_points;
+    job.fencing_token = state_.counters.fencing_token;
+    job.keyset_digest = node.keyset_digest;
+    job.evidence_hash = node.evidence_hash;
+    job.reserved_at = at_;
+    job.expires_at = at_ + request.job_duration;
+    job.hold = *cost_max(offer.price, request.quantity);
+    emit(JobReserved{std::move(job), state_.counters.priority});
+}
+
+RequestAnswer Engine::Task::answer_for(const RequestRecord& record) const {
+    RequestAnswer answer;
+    answer.request = record.request;
+    if (record.request.state != RequestState::matched) return answer;
+    const JobRecord* job = state_.jobs.find(record.request.job);
+    if (job == nullptr || job->node == nullptr) return answer;
+    answer.job = job->job;
+    answer.keyset_document = job->node->keyset_document;
+    answer.tier = job->node->node.tier;
+    return answer;
+}
+
+Reply Engine::Task::operator()(const PlaceRequest& command) {
+    Result<RequestAnswer> placed = place(command);
+    if (!placed) return std::move(placed).error();
+    return Answer{std::move(*placed)};
+}
+
+Reply Engine::Task::operator()(const PlaceRequests& command) {
+    if (command.requests.empty() || command.requests.size() > limits::request_batch_max)
+        return invalid("/requests", "Between 1 and 256.");
+    RequestsAnswer answer;
+    answer.answers.reserve(command.requests.size());
+    for (const PlaceRequest& one : command.requests) answer.answers.push_back(place(one));
+    return Answer{std::move(answer)};
+}
+
+Reply Engine::Task::operator()(const AmendRequest& command) {
+    RequestRecord* record = state_.requests.find(command.request);
+    if (record == nullptr || record->request.account != command.account) return refuse(ErrorCode::not_found);
+    if (record->request.state != RequestState::resting)
+        return refuse(ErrorCode::wrong_state, "Only a resting request can be changed.");
+    if (command.version != 0 && command.version != record->request.version)
+        return refuse(ErrorCode::precondition_failed);
+    Request request = record->request;
+    if (command.cap_total) request.cap_total = *command.cap_total;
+    if (command.cap_price) request.cap_price = *command.cap_price;
+    if (command.constraints) request.constraints = *command.constraints;
+    if (command.rest_until) request.rest_until = *command.rest_until;
+    if (auto error = bad_terms(request, at_)) return *error;
+    // New terms queue anew; a longer or shorter stay does not.
+    if (command.cap_total || command.cap_price || command.constraints) request.priority = state_.counters.priority;
+    ++request.version;
+    emit(RequestAmended{std::move(request)});
+    try_match(*record);
+    return Answer{answer_for(*record)};
+}
+
+Reply Engine::Task::operator()(const CancelRequest& command) {
+    RequestRecord* record = state_.requests.find(command.request);
+    if (record == nullptr || record->request.account != command.account) return refuse(ErrorCode::not_found);
+    if (!open(record->request.state)) return refuse(ErrorCode::wrong_state, "The request has ended.");
+    if (record->request.state == RequestState::resting)
+        end_request(command.request, RequestState::cancelled, "cancelled");
+    else
+        cancel_job(*state_.jobs.find(record->request.job));
+    return Answer{answer_for(*record)};
+}
+
+Reply Engine::Task::operator()(const Explain& command) {
+    const RequestRecord* record = state_.requests.find(command.request);
+    if (record == nullptr || record->request.account != command.account) return refuse(ErrorCode::not_found);
+    return Answer{ExplainAnswer{record->request.state, explain(state_, record->request, at_)}};
+}
+
+Reply Engine::Task::operator()(const WhatIf& command) {
+    const Result<Request> request = prepared(command.request);
+    if (!request) return request.error();
+    const bool matches = choose(state_, *request, at_).offer != nullptr;
+    return Answer{ExplainAnswer{matches ? RequestState::matched : RequestState::unmatched,
+                                explain(state_, *request, at_)}};
+}
+
+void Engine::Task::end_request(RequestId id, RequestState state, std::string reason) {
+    emit(RequestEnded{id, state, std::move(reason)});
+}
+
+// ---- Matching what rests ----------------------------------------------------------------------
+
+bool Engine::Task::try_match(RequestRecord& record) {
+    const Request& request = record.request;
+    const Nano budget = budget_of(state_.accounts.find(request.account)->account, state_.keys.find(request.key)->key, at_);
+    const Choice choice = choose(state_, request, at_, budget);
+    if (choice.offer == nullptr) {
+        if (choose(state_, request, at_).offer != nullptr) state_.starve(record, Nano{}, at_);
+        return false;
+    }
+    reserve(request, choice);
+    return true;
+}
+
+// Whether the offer now serves this request. A request that lacks only money is marked instead.
+bool Engine::Task::consider(RequestRecord& record, const BidLink& bid, const OfferRecord& offer) {
+    const Request& request = record.request;
+    const Alternative& alternative = request.alternatives[bid.alternative];
+    if (first_failed({offer.offer, offer.node->node, request, alternative.build, true, at_})) return false;
+    if (price_failed(offer.offer.price, request)) return false;
+    const Nano hold = *cost_max(offer.offer.price, request.quantity);
+    const Nano budget = budget_of(state_.accounts.find(request.account)->account, state_.keys.find(request.key)->key, at_);
+    if (hold > budget) {
+        state_.starve(record, hold, at_);
+        return false;
+    }
+    reserve(request, choose(state_, request, at_, budget));
+    return true;
+}
+
+// The dearest bids first, then the longest waiting; each gets its own best offer, so that nobody fills
+// worse than an eligible better offer, whichever offer woke it.
+void Engine::Task::serve_resting(OfferRecord& offer) {
+    Book& book = offer.market->book;
+    const std::int64_t blended_price = blended(book.kind, offer.offer.price);
+    auto level = book.bids.begin();
+    while (offer.link.indexed && level != book.bids.end() && level->first >= blended_price) {
+        const auto here = level++;  // matching may remove the level it empties
+        BidLink* bid = here->second.head;
+        while (bid != nullptr && offer.link.indexed) {
+            RequestRecord& record = *bid->request;
+            BidLink* next = bid->next;
+            while (next != nullptr && next->request == &record) next = next->next;  // its other alternatives
+            for (const BidLink* own = bid; own != next; own = own->next)
+                if (consider(record, *own, offer)) break;
+            bid = next;
+        }
+    }
+}
+
+void Engine::Task::retry_starved(AccountRecord& account) {
+    const Nano available = account.account.balances[static_cast<std::size_t>(Bucket::available)];
+    std::vector<RequestId> waiting;
+    std::swap(waiting, account.starved);
+    std::erase(state_.starving, account.account.id);
+    for (const RequestId id : waiting) {
+        RequestRecord* record = state_.requests.find(id);
+        if (record == nullptr || !record->starved) continue;
+        const Nano least = record->starved_hold;
+        record->starved = false;
+        if (least > available) state_.starve(*record, least, at_);
+        else try_match(*record);
+    }
+}
+
+void Engine::Task::match_resting() {
+    while (!freed_.empty() || !funded_.empty()) {
+        if (!freed_.empty()) {
+            OfferRecord* offer = state_.offers.find(freed_.back());
+            freed_.pop_back();
+            if (offer != nullptr && offer->link.indexed) serve_resting(*offer);
+            continue;
+        }
+        AccountRecord* account = state_.accounts.find(funded_.back());
+        funded_.pop_back();
+        if (account != nullptr && !account->starved.empty()) retry_starved(*account);
+    }
+}
+
+// After a load the marks are gone: whatever rests beside an offer that fits can only lack money.
+void Engine::Task::find_starved() {
+    state_.requests.for_each([&](RequestRecord& record) {
+        if (record.bid.book != nullptr && !record.starved && choose(state_, record.request, at_).offer != nullptr)
+            state_.starve(record, Nano{}, at_);
+    });
+}
+
+}  // namespace cocoon::matching

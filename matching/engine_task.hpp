@@ -1,0 +1,116 @@
+// One command at work: the state, who asks, when, and what has happened so far. Split over
+// engine_*.cpp by noun. Internal to the engine.
+#pragma once
+
+#include "core/limits.hpp"
+#include "matching/engine.hpp"
+#include "matching/search.hpp"
+
+namespace cocoon::matching {
+
+class Engine::Task {
+public:
+    Task(State& state, const Actor& actor, Instant at, Happened& happened)
+        : state_{state}, actor_{actor}, at_{at}, happened_{happened} {}
+
+    // engine_accounts.cpp
+    Reply operator()(const OpenAccount&);
+    Reply operator()(const AmendAccount&);
+    Reply operator()(const CreateKey&);
+    Reply operator()(const AmendKey&);
+    Reply operator()(const RotateKey&);
+    Reply operator()(const RevokeKey&);
+    Reply operator()(const PutWebhook&);
+    Reply operator()(const RemoveWebhook&);
+    // engine_nodes.cpp
+    Reply operator()(const IssueEnrolment&);
+    Reply operator()(const EnrolNode&);
+    Reply operator()(const SubmitVerdict&);
+    Reply operator()(const SetNodePresence&);
+    Reply operator()(const DrainNode&);
+    Reply operator()(const SuspendNode&);
+    // engine_offers.cpp
+    Reply operator()(const PlaceOffer&);
+    Reply operator()(const AmendOffer&);
+    Reply operator()(const CancelOffer&);
+    Reply operator()(const PauseMarket&);
+    // engine_requests.cpp
+    Reply operator()(const PlaceRequest&);
+    Reply operator()(const PlaceRequests&);
+    Reply operator()(const AmendRequest&);
+    Reply operator()(const CancelRequest&);
+    Reply operator()(const Explain&);
+    Reply operator()(const WhatIf&);
+    // engine_jobs.cpp
+    Reply operator()(const StartJob&);
+    Reply operator()(const CompleteJob&);
+    Reply operator()(const FailJob&);
+    Reply operator()(const CaptureUsage&);
+    Reply operator()(const RenewJob&);
+    Reply operator()(const CancelJob&);
+    // engine_money.cpp
+    Reply operator()(const CreditDeposit&);
+    Reply operator()(const RequestPayout&);
+    Reply operator()(const AdvancePayouts&);
+    Reply operator()(const FreezeAccount&);
+    Reply operator()(const SetFee&);
+    // (engine_jobs.cpp)
+    Reply operator()(const Tick&);
+
+    // Gives what the command freed (slots, money) to resting requests until nothing fits any more.
+    void match_resting();
+    void find_starved();
+
+private:
+    // ---- recording
+    void emit(Event event);
+    void audit(std::string action, std::string target, std::string before, std::string after, std::string note);
+
+    // ---- matching (engine_requests.cpp)
+    Result<RequestAnswer> place(const PlaceRequest& command);
+    Result<Request> prepared(const PlaceRequest& command) const;
+    Error unaffordable(const Request& request) const;
+    void reserve(const Request& request, const Choice& choice);
+    // Matches a resting request if it can be; marks it when only money is missing.
+    bool try_match(RequestRecord& record);
+    void serve_resting(OfferRecord& offer);
+    void retry_starved(AccountRecord& account);
+    bool consider(RequestRecord& record, const BidLink& bid, const OfferRecord& offer);
+    RequestAnswer answer_for(const RequestRecord& record) const;
+
+    // ---- jobs (engine_jobs.cpp)
+    Result<JobRecord*> open_job(JobId id, std::uint64_t fencing_token, const std::string& receipt_hash = {}) const;
+    void end_job(JobRecord& record, JobEnded ended);
+    void end_request(RequestId id, RequestState state, std::string reason);
+    // After a job is lost: the request waits again without that node, is matched at once if possible, or ends.
+    void rest_again(RequestId id, NodeId lost, std::string reason);
+    void cancel_job(JobRecord& record);
+
+    // ---- ticks (engine_jobs.cpp)
+    void due(const Timer& timer);
+    void due_job(const Timer& timer);
+    void due_node(const Timer& timer);
+    void due_enrolments();
+
+    bool is_operator() const { return !actor_.account || (actor_.scopes & scope_admin) != 0; }
+    void offers_of(NodeRecord& node);  // all of them may match again
+
+    State& state_;
+    const Actor& actor_;
+    const Instant at_;
+    Happened& happened_;
+    std::vector<OfferId> freed_;      // may serve resting requests now
+    std::vector<AccountId> funded_;   // may pay for starved requests now
+};
+
+inline bool open(JobState state) { return state == JobState::reserved || state == JobState::running; }
+inline bool listed(OfferState state) { return state == OfferState::active || state == OfferState::paused; }
+inline bool open(RequestState state) { return state == RequestState::resting || state == RequestState::matched; }
+
+inline Error invalid(std::string path, std::string message) {
+    Error error = refuse(ErrorCode::invalid_body);
+    error.fields.push_back({std::move(path), std::move(message)});
+    return error;
+}
+
+}  // namespace cocoon::matching

@@ -1,0 +1,410 @@
+#include "matching/state.hpp"
+
+#include <bit>
+#include <cstring>
+
+#include "core/encoding.hpp"
+#include "core/limits.hpp"
+#include "matching/encoder.hpp"
+
+namespace cocoon::matching {
+namespace {
+
+bool open(JobState state) { return state == JobState::reserved || state == JobState::running; }
+bool open(RequestState state) { return state == RequestState::resting || state == RequestState::matched; }
+bool listed(OfferState state) { return state == OfferState::active || state == OfferState::paused; }
+bool open(PayoutState state) { return state == PayoutState::queued || state == PayoutState::sent; }
+bool live(const Offer& offer) { return listed(offer.state) || offer.slots_used > 0; }
+
+std::string remembered_name(AccountId actor, const std::string& key) {
+    return std::to_string(actor.value) + ":" + key;
+}
+
+// Two multiply-rotate lanes over the binary form. Guards against our own mistakes, not against
+// an adversary, who has no way to choose what both sides hash.
+class Hasher {
+public:
+    template <class T>
+    void add(std::uint8_t kind, const T& value) {
+        buffer_.assign(1, static_cast<char>(kind));
+        wire::StringSink sink{buffer_};
+        wire::put(sink, value);
+        buffer_.append(8 - buffer_.size() % 8, '\0');
+        for (std::size_t i = 0; i < buffer_.size(); i += 8) {
+            std::uint64_t word;
+            std::memcpy(&word, buffer_.data() + i, 8);
+            high_ = std::rotl((high_ ^ word) * 0x9E3779B97F4A7C15ull, 31);
+            low_ = std::rotl(low_ + word, 23) * 0xC2B2AE3D27D4EB4Full ^ (high_ >> 29);
+        }
+    }
+    StateHash result() const { return {high_ * 0xFF51AFD7ED558CCDull ^ (low_ >> 33), low_ * 0xC4CEB9FE1A85EC53ull}; }
+
+private:
+    std::string buffer_;
+    std::uint64_t high_ = 0x243F6A8885A308D3ull, low_ = 0x13198A2E03707344ull;
+};
+
+template <class IdType, class Records, class Take>
+void drain(std::vector<IdType>& touched, Records& records, Take&& take) {
+    for (const IdType id : touched)
+        if (auto* record = records.find(id); record && record->changed) {
+            record->changed = false;
+            take(*record);
+        }
+    touched.clear();
+}
+
+}  // namespace
+
+std::string StateHash::text() const {
+    std::array<std::uint8_t, 16> bytes;
+    for (int i = 0; i < 8; ++i) {
+        bytes[static_cast<std::size_t>(i)] = static_cast<std::uint8_t>(high >> (56 - 8 * i));
+        bytes[static_cast<std::size_t>(i) + 8] = static_cast<std::uint8_t>(low >> (56 - 8 * i));
+    }
+    return to_hex(bytes);
+}
+
+std::size_t DigestHash::operator()(const Digest& digest) const noexcept {
+    std::size_t value;  // the digest is already uniform
+    std::memcpy(&value, digest.data(), sizeof value);
+    return value;
+}
+
+std::int64_t day_of(Instant at) {
+    constexpr std::int64_t day_us = 86'400'000'000;
+    return at.us >= 0 ? at.us / day_us : -((-at.us + day_us - 1) / day_us);
+}
+
+State::State() {
+    Account& market = accounts.insert(house).account;
+    market.id = house;
+    market.kind = AccountKind::house;
+    market.name = "market";
+}
+
+// ---- Lookups ----------------------------------------------------------------------------------
+
+AccountRecord* State::account_by_memo(const std::string& memo) {
+    const auto found = memos_.find(memo);
+    return found == memos_.end() ? nullptr : accounts.find(found->second);
+}
+
+KeyRecord* State::key_by_secret(const Digest& secret_hash) {
+    const auto found = secrets_.find(secret_hash);
+    return found == secrets_.end() ? nullptr : keys.find(found->second);
+}
+
+const ApiKey* State::key_by_secret(const Digest& secret_hash) const {
+    const KeyRecord* record = const_cast<State*>(this)->key_by_secret(secret_hash);
+    return record ? &record->key : nullptr;
+}
+
+MarketRecord* State::market_by_name(const std::string& name) {
+    const auto found = market_names_.find(name);
+    return found == market_names_.end() ? nullptr : markets.find(found->second);
+}
+
+const MarketRecord* State::market_by_name(const std::string& name) const {
+    return const_cast<State*>(this)->market_by_name(name);
+}
+
+bool State::open_for_trade(const OfferRecord& record) const {
+    return !record.market->market.paused && !record.node->provider->account.frozen;
+}
+
+bool State::matchable(const OfferRecord& record) const {
+    const Offer& offer = record.offer;
+    const Node& node = record.node->node;
+    return offer.state == OfferState::active && offer.slots_used < offer.slots && node.connected &&
+           !node.draining && !node.suspended && open_for_trade(record);
+}
+
+// ---- Indexes and links ------------------------------------------------------------------------
+
+// Whoever joins a level stands last in it, with a fresh priority if others there are newer: being away,
+// full or paused costs the place, so that idle offers share the work.
+void State::index(OfferRecord& record) {
+    if (record.link.indexed || !matchable(record)) return;
+    Book& book = record.market->book;
+    const LevelKey key{blended(book.kind, record.offer.price), record.node->penalty_permille, record.offer.price};
+    const auto level = book.levels.find(key);
+    if (level != book.levels.end() && level->second.tail->offer.priority >= record.offer.priority) {
+        record.offer.priority = counters.priority++;
+        touch(record);
+    }
+    book.add(record, record.node->penalty_permille);
+}
+
+void State::unindex(OfferRecord& record) {
+    if (record.link.indexed) record.market->book.remove(record);
+}
+
+void State::reindex_node(NodeRecord& node) {
+    node.penalty_permille = node_penalty_permille(node.node);
+    std::vector<OfferRecord*> in_order = node.offers;
+    std::sort(in_order.begin(), in_order.end(), [](const OfferRecord* a, const OfferRecord* b) {
+        return a->offer.priority < b->offer.priority;
+    });
+    for (OfferRecord* offer : in_order) {
+        const bool moves = offer->link.indexed &&
+                           offer->link.level->first.penalty_permille != node.penalty_permille;
+        if (moves || !matchable(*offer)) unindex(*offer);
+        index(*offer);
+        market_seen(*offer->market);
+    }
+}
+
+void State::index(RequestRecord& record) {
+    const Request& request = record.request;
+    if (request.state != RequestState::resting || request.time_in_force != TimeInForce::rest) return;
+    record.bids.resize(request.alternatives.size() - 1);
+    for (std::size_t i = 0; i < request.alternatives.size(); ++i) {
+        BidLink& bid = i == 0 ? record.bid : record.bids[i - 1];
+        MarketRecord& market = *markets.find(request.alternatives[i].market);
+        bid.request = &record;
+        bid.alternative = static_cast<std::uint32_t>(i);
+        market.book.add(bid, bid_bound(market.market.kind, request));
+        market_seen(market);
+    }
+}
+
+void State::unindex(RequestRecord& record) {
+    if (record.bid.book == nullptr) return;
+    Book::remove(record.bid);
+    for (BidLink& bid : record.bids) Book::remove(bid);
+    record.bids.clear();
+    for (const Alternative& alternative : record.request.alternatives)
+        market_seen(*markets.find(alternative.market));
+}
+
+void State::starve(RequestRecord& record, Nano hold, Instant at) {
+    if (record.starved) {
+        record.starved_hold = std::min(record.starved_hold, hold);
+        return;
+    }
+    record.starved = true;
+    record.starved_hold = hold;
+    AccountRecord& account = *accounts.find(record.request.account);
+    if (account.starved.size() > 2ull * account.account.open_requests + 16)
+        std::erase_if(account.starved, [&](RequestId id) {
+            const RequestRecord* other = requests.find(id);
+            return other == nullptr || !other->starved;
+        });
+    if (account.starved.empty()) starving.push_back(account.account.id);
+    account.starved.push_back(record.request.id);
+    if (midnight_ <= at) {  // a key's daily cap opens again then
+        midnight_ = Instant{(day_of(at) + 1) * days(1).us};
+        timers.add(midnight_, TimerKind::midnight, 0);
+    }
+}
+
+void State::link(OfferRecord& record) {
+    record.node->offers.push_back(&record);
+    record.market_position = static_cast<std::uint32_t>(record.market->offers.size());
+    record.market->offers.push_back(&record);
+}
+
+void State::unlink(OfferRecord& record) {
+    std::erase(record.node->offers, &record);
+    std::vector<OfferRecord*>& all = record.market->offers;
+    all[record.market_position] = all.back();
+    all[record.market_position]->market_position = record.market_position;
+    all.pop_back();
+}
+
+void State::link(JobRecord& record) {
+    record.node_position = static_cast<std::uint32_t>(record.node->jobs.size());
+    record.node->jobs.push_back(&record);
+}
+
+void State::unlink(JobRecord& record) {
+    std::vector<JobRecord*>& all = record.node->jobs;
+    all[record.node_position] = all.back();
+    all[record.node_position]->node_position = record.node_position;
+    all.pop_back();
+}
+
+void State::schedule_window(OfferRecord& record, Instant at) {
+    const auto edge = next_window_edge(record.offer.windows, at);
+    record.window_edge = edge.value_or(Instant{});
+    if (edge) timers.add(*edge, TimerKind::window, record.offer.id.value);
+}
+
+void State::schedule(OfferRecord& record, Instant at) {
+    const Offer& offer = record.offer;
+    if (offer.expires_at.us != 0) timers.add(offer.expires_at, TimerKind::offer, offer.id.value);
+    schedule_window(record, at);
+}
+
+// ---- What changed -----------------------------------------------------------------------------
+
+void State::touch(AccountRecord& record) {
+    if (!std::exchange(record.changed, true)) accounts_touched_.push_back(record.account.id);
+}
+void State::touch(KeyRecord& record) {
+    if (!std::exchange(record.changed, true)) keys_touched_.push_back(record.key.id);
+}
+void State::touch(NodeRecord& record) {
+    if (!std::exchange(record.changed, true)) nodes_touched_.push_back(record.node.id);
+}
+void State::touch(MarketRecord& record) {
+    if (!std::exchange(record.changed, true)) markets_touched_.push_back(record.market.id);
+}
+void State::touch(OfferRecord& record) {
+    if (!std::exchange(record.changed, true)) offers_touched_.push_back(record.offer.id);
+}
+void State::touch(RequestRecord& record) {
+    if (!std::exchange(record.changed, true)) requests_touched_.push_back(record.request.id);
+}
+void State::touch(JobRecord& record) {
+    if (!std::exchange(record.changed, true)) jobs_touched_.push_back(record.job.id);
+}
+void State::market_seen(MarketRecord& record) {
+    if (!std::exchange(record.seen_change, true)) markets_seen_.push_back(record.market.id);
+}
+
+std::vector<MarketId> State::take_markets_seen() {
+    for (const MarketId id : markets_seen_) markets.find(id)->seen_change = false;
+    return std::exchange(markets_seen_, {});
+}
+
+Changes State::take_changes() {
+    Changes changes;
+    drain(accounts_touched_, accounts, [&](AccountRecord& r) { changes.accounts.push_back(r.account); });
+    drain(keys_touched_, keys, [&](KeyRecord& r) { changes.keys.push_back(r.key); });
+    drain(nodes_touched_, nodes, [&](NodeRecord& r) { changes.nodes.push_back(r.node); });
+    drain(markets_touched_, markets, [&](MarketRecord& r) { changes.markets.push_back(r.market); });
+    drain(offers_touched_, offers, [&](OfferRecord& r) { changes.offers.push_back(r.offer); });
+    drain(requests_touched_, requests, [&](RequestRecord& r) { changes.requests.push_back(r.request); });
+    drain(jobs_touched_, jobs, [&](JobRecord& r) { changes.jobs.push_back(r.job); });
+    const auto distinct = [](auto& list) {
+        std::sort(list.begin(), list.end());
+        list.erase(std::unique(list.begin(), list.end()), list.end());
+    };
+    distinct(payouts_touched_);
+    for (const PayoutId id : std::exchange(payouts_touched_, {}))
+        if (const auto found = payouts.find(id); found != payouts.end()) changes.payouts.push_back(found->second);
+    distinct(webhooks_touched_);
+    for (const WebhookId id : std::exchange(webhooks_touched_, {})) {
+        if (const auto found = webhooks.find(id); found != webhooks.end()) changes.webhooks.push_back(found->second);
+        else changes.webhooks_removed.push_back(id);
+    }
+    for (const Digest& digest : std::exchange(enrolments_touched_, {}))
+        if (const auto found = enrolments.find(digest); found != enrolments.end())
+            changes.enrolments.push_back(found->second);
+    changes.enrolments_ended = std::exchange(enrolments_ended_, {});
+    changes.deposits = std::exchange(deposits_new_, {});
+    if (std::exchange(fee_touched_, false)) changes.fee_basis_points = fee_basis_points;
+    changes.counters = counters;
+    return changes;
+}
+
+void State::discard_changes() {
+    const auto nothing = [](auto&) {};
+    drain(accounts_touched_, accounts, nothing);
+    drain(keys_touched_, keys, nothing);
+    drain(nodes_touched_, nodes, nothing);
+    drain(markets_touched_, markets, nothing);
+    drain(offers_touched_, offers, nothing);
+    drain(requests_touched_, requests, nothing);
+    drain(jobs_touched_, jobs, nothing);
+    payouts_touched_.clear();
+    webhooks_touched_.clear();
+    enrolments_touched_.clear();
+    enrolments_ended_.clear();
+    deposits_new_.clear();
+    fee_touched_ = false;
+}
+
+StateHash State::hash() const {
+    Hasher hasher;
+    hasher.add(0, counters);
+    hasher.add(1, fee_basis_points);
+    accounts.for_each([&](const AccountRecord& r) { hasher.add(2, r.account); });
+    keys.for_each([&](const KeyRecord& r) { hasher.add(3, r.key); });
+    nodes.for_each([&](const NodeRecord& r) { hasher.add(4, r.node); });
+    markets.for_each([&](const MarketRecord& r) { hasher.add(5, r.market); });
+    offers.for_each([&](const OfferRecord& r) { if (matching::live(r.offer)) hasher.add(6, r.offer); });
+    requests.for_each([&](const RequestRecord& r) { if (open(r.request.state)) hasher.add(7, r.request); });
+    jobs.for_each([&](const JobRecord& r) { if (open(r.job.state)) hasher.add(8, r.job); });
+    for (const auto& [id, payout] : payouts) if (open(payout.state)) hasher.add(9, payout);
+    for (const auto& [id, webhook] : webhooks) hasher.add(10, webhook);
+    std::map<Digest, const Enrolment*> in_order;
+    for (const auto& [digest, enrolment] : enrolments) in_order.emplace(digest, &enrolment);
+    for (const auto& [digest, enrolment] : in_order) hasher.add(11, *enrolment);
+    return hasher.result();
+}
+
+// ---- Forgetting -------------------------------------------------------------------------------
+
+void State::finish(Ended::Kind kind, std::uint64_t id, Instant at) { ended_.push_back({at, kind, id}); }
+
+void State::forget(Instant at) {
+    const Instant line = at - seconds(limits::terminal_in_memory_seconds);
+    while (!ended_.empty() && ended_.front().at <= line) {
+        const Ended ended = ended_.front();
+        ended_.pop_front();
+        switch (ended.kind) {
+            case Ended::offer:
+                if (OfferRecord* record = offers.find({ended.id}); record && !matching::live(record->offer))
+                    offers.erase({ended.id});
+                break;
+            case Ended::request: if (requests.find({ended.id})) requests.erase({ended.id}); break;
+            case Ended::job: if (jobs.find({ended.id})) jobs.erase({ended.id}); break;
+            case Ended::payout: payouts.erase(PayoutId{ended.id}); break;
+        }
+    }
+    const Instant oldest = at - seconds(limits::idempotency_seconds);
+    while (!remembered_order_.empty() && remembered_order_.front().first <= oldest) {
+        remembered_.erase(remembered_order_.front().second);
+        remembered_order_.pop_front();
+    }
+    if (timers.wants_sweep()) timers.sweep([this](const Timer& timer) { return live(timer); });
+}
+
+bool State::live(const Timer& timer) const {
+    switch (timer.kind) {
+        case TimerKind::job: {
+            const JobRecord* record = jobs.find({timer.id});
+            return record && open(record->job.state);
+        }
+        case TimerKind::request: {
+            const RequestRecord* record = requests.find({timer.id});
+            return record && open(record->request.state);
+        }
+        case TimerKind::offer: {
+            const OfferRecord* record = offers.find({timer.id});
+            return record && listed(record->offer.state) && record->offer.expires_at == timer.at;
+        }
+        case TimerKind::window: {
+            const OfferRecord* record = offers.find({timer.id});
+            return record && listed(record->offer.state) && record->window_edge == timer.at;
+        }
+        case TimerKind::node_away:
+        case TimerKind::enrolments:
+        case TimerKind::midnight: return true;
+    }
+    return true;
+}
+
+void State::remember(AccountId actor, std::string idempotency_key, Remembered remembered) {
+    std::string name = remembered_name(actor, idempotency_key);
+    remembered_order_.emplace_back(remembered.at, name);
+    remembered_.insert_or_assign(std::move(name), std::move(remembered));
+}
+
+const Remembered* State::remembered(AccountId actor, const std::string& idempotency_key) const {
+    const auto found = remembered_.find(remembered_name(actor, idempotency_key));
+    return found == remembered_.end() ? nullptr : &found->second;
+}
+
+void State::replay(const Entry& entry) {
+    forget(entry.at);
+    for (const Event& event : entry.events) apply(event, entry.at);
+    counters.sequence = entry.sequence;
+    if (!entry.idempotency_key.empty())
+        remember(entry.actor, entry.idempotency_key, {entry.input_hash, entry.answer, entry.at, entry.sequence});
+}
+
+}  // namespace cocoon::matching
