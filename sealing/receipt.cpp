@@ -290,24 +290,33 @@ std::optional<ReceiptRefusal> read_job(const Events& events, JobReceipt& receipt
     return std::nullopt;
 }
 
+// Everything but the signature.
+std::optional<ReceiptRefusal> read_receipt(const Json& document, bool needs_job,
+                                           std::optional<JobReceipt>& job,
+                                           std::string& receipt_id) {
+    JobReceipt receipt;
+    if (auto refused = read_document(document, receipt)) return refused;
+    Events events;
+    if (auto refused = read_events(document, events)) return refused;
+    if (needs_job && !events.job)
+        return fault(ReceiptFault::no_job_event, "there is no market.job event");
+    if (events.job)
+        if (auto refused = read_job(events, receipt)) return refused;
+    receipt_id = receipt.receipt_id;
+    if (events.job) job = std::move(receipt);
+    return std::nullopt;
+}
+
 ReceiptVerdict verify(const Json& document, const Keyset& keyset, bool needs_job) {
     if (!document.is_object())
         return fault(ReceiptFault::malformed, "the receipt is not an object");
     if (const auto refused = check_signature(document, keyset)) return *refused;
-    JobReceipt receipt;
-    if (const auto refused = read_document(document, receipt)) return *refused;
-    Events events;
-    if (const auto refused = read_events(document, events)) return *refused;
-    if (needs_job && !events.job)
-        return fault(ReceiptFault::no_job_event, "there is no market.job event");
-    if (events.job)
-        if (const auto refused = read_job(events, receipt)) return *refused;
     VerifiedReceipt verified;
+    if (const auto refused = read_receipt(document, needs_job, verified.job, verified.receipt_id))
+        return *refused;
     verified.document = document.canonical();
     verified.digest = digest_text(sha256(as_bytes(verified.document)));
-    verified.receipt_id = receipt.receipt_id;
     verified.key_id = document.text_at("key_id").value_or("");
-    if (events.job) verified.job = std::move(receipt);
     return verified;
 }
 
@@ -366,11 +375,15 @@ Result<std::string> sign_receipt(const JobReceipt& receipt, const Keyset& keyset
     const std::string canonical = document.canonical();
     if (!is_utf8(canonical))
         return refuse(ErrorCode::malformed_request, "a receipt's text is not UTF-8");
+    // A node must never sign what the market would not take.
+    std::optional<JobReceipt> job;
+    std::string receipt_id;
+    if (const auto refused = read_receipt(document, true, job, receipt_id))
+        return refuse(ErrorCode::malformed_request, refused->detail);
     document.set("signature", to_hex(key.sign(as_bytes(canonical))));
     std::string signed_document = document.canonical();
-    // A node must never sign what the market would not take.
-    const ReceiptVerdict verdict = verify_job_receipt(signed_document, keyset);
-    if (!verdict) return refuse(ErrorCode::malformed_request, verdict.refusal().detail);
+    if (signed_document.size() > receipt_bytes_max)
+        return refuse(ErrorCode::malformed_request, "the receipt is over its size limit");
     return signed_document;
 }
 
