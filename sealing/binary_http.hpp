@@ -91,7 +91,7 @@ public:
 
 // ---- Reading ------------------------------------------------------------------------------------
 
-// Takes bytes cut anywhere, in either framing. After each feed(): head() is set as soon as the
+// Takes bytes cut anywhere, in either framing. After each feed(): head_ready() as soon as the
 // header section is whole, take_content() hands out what has arrived since. finish() says whether
 // the message was complete when its bytes ended. After a refusal every call gives the same refusal.
 class Reader {

@@ -4,8 +4,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include "tests/catch.hpp"
 
@@ -117,6 +119,26 @@ TEST_CASE("X25519 agrees from both sides and refuses zero") {
     CHECK_FALSE(bob.exchange(PublicKey{}));
     CHECK_FALSE(bob.exchange(Bytes(31)));
     CHECK_FALSE(SealingKey::from_private(Bytes(33)));
+}
+
+TEST_CASE("one key serves many threads at once") {
+    const SigningKey key = SigningKey::generate();
+    const SealingKey sealing = SealingKey::generate();
+    const SealingKey peer = SealingKey::generate();
+    const std::string shared = to_hex(sealing.exchange(peer.public_key())->view());
+    std::atomic<int> right = 0;
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 4; ++i)
+        threads.emplace_back([&, i] {
+            for (int round = 0; round < 50; ++round) {
+                const std::string text = std::to_string(i * 1000 + round);
+                const Signature signature = key.sign(as_bytes(text));
+                right += verify_signature(key.public_key(), as_bytes(text), signature);
+                right += to_hex(sealing.exchange(peer.public_key())->view()) == shared;
+            }
+        });
+    for (std::thread& thread : threads) thread.join();
+    CHECK(right == 400);
 }
 
 TEST_CASE("a hash of pieces is the hash of the whole, again and again") {
