@@ -261,7 +261,10 @@ Result<void> Reader::feed(ByteView bytes) {
 Result<void> Reader::finish() {
     if (failed_) return *failed_;
     finished_ = true;
-    if (may_end()) return {};
+    if (may_end()) {
+        state_ = State::padding;  // sections that were left away are empty, so the head is whole
+        return {};
+    }
     failed_ = refuse(ErrorCode::stream_truncated, "the message ended before it was complete");
     return *failed_;
 }

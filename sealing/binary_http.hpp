@@ -91,9 +91,10 @@ public:
 
 // ---- Reading ------------------------------------------------------------------------------------
 
-// Takes bytes cut anywhere, in either framing. After each feed(): head_ready() as soon as the
-// header section is whole, take_content() hands out what has arrived since. finish() says whether
-// the message was complete when its bytes ended. After a refusal every call gives the same refusal.
+// Takes bytes cut anywhere, in either framing. head_ready() as soon as the header section is whole,
+// at the latest after finish(), because empty sections may be left away; take_content() hands out
+// what has arrived since. finish() says whether the message was complete when its bytes ended.
+// After a refusal every call gives the same refusal.
 class Reader {
 public:
     enum class Kind { request, response };

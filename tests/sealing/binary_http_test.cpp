@@ -254,6 +254,19 @@ TEST_CASE("sections, fields, interim responses and content have limits") {
     }
 }
 
+TEST_CASE("a head whose empty sections were left away is ready at the end") {
+    Reader reader{Reader::Kind::response};
+    REQUIRE(reader.feed(hex("0140c8")));
+    CHECK_FALSE(reader.head_ready());
+    REQUIRE(reader.finish());
+    CHECK(reader.head_ready());
+    CHECK(reader.response().status == 200);
+    Reader cut{Reader::Kind::response};
+    REQUIRE(cut.feed(hex("0140")));
+    CHECK_FALSE(cut.finish());
+    CHECK_FALSE(cut.head_ready());
+}
+
 TEST_CASE("content comes out of a stream as it arrives") {
     ResponseWriter writer;
     Reader reader{Reader::Kind::response};
