@@ -25,6 +25,8 @@ struct Context {
     int fee_basis_points = 0;         // as configured at start; shown by /version
     bool simulated_allowed = false;   // else a body that names the simulated tier is refused
 
+    bool webhooks_plain_allowed = false;  // http:// too: development only
+
     std::string deposit_address;      // of the market's wallet; empty: deposits are not open
     Nano deposit_minimum{1};
     std::string market_key_id;        // the key that cosigns receipts

@@ -1,0 +1,309 @@
+// The table of everything that is served; tests hold it to openapi.yaml in both directions.
+#include "api/routes.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "api/field_reader.hpp"
+#include "api/handlers.hpp"
+#include "api/respond.hpp"
+#include "sealing/signing.hpp"
+
+namespace cocoon::api {
+namespace {
+
+using namespace matching;
+
+constexpr ScopeSet everyone = 0;
+constexpr ScopeSet own = scope_read | scope_manage;                      // one's account
+constexpr ScopeSet supply = scope_read | scope_offer | scope_manage;     // see nodes
+constexpr ScopeSet offers_seen = scope_read | scope_offer | scope_node;
+constexpr ScopeSet demand_seen = scope_read | scope_work;
+constexpr ScopeSet jobs_seen = scope_read | scope_work | scope_offer | scope_node;
+constexpr ScopeSet overseen = scope_audit;                               // lists that auditors see whole
+constexpr ScopeSet operated = scope_admin | scope_audit;
+
+constexpr Method get = Method::get, post = Method::post, put = Method::put, patch = Method::patch,
+                 remove = Method::remove;
+constexpr bool keyed = true;  // Idempotency-Key is required
+
+const Route table[] = {
+    {post, "/v1/accounts", everyone, open_account, keyed},
+    {get, "/v1/account", own | overseen | scope_admin, read_account},
+    {patch, "/v1/account", scope_manage, amend_account},
+    {get, "/v1/account/balance", own | scope_work | scope_offer, read_balance},
+    {get, "/v1/account/statement", own, read_statement},
+    {get, "/v1/account/deposit", own, read_deposit_instructions},
+
+    {get, "/v1/keys", own, list_keys},
+    {post, "/v1/keys", scope_manage, create_key},
+    {patch, "/v1/keys/{id}", scope_manage, amend_key},
+    {remove, "/v1/keys/{id}", scope_manage, revoke_key},
+    {post, "/v1/keys/{id}:rotate", scope_manage, rotate_key},
+
+    {post, "/v1/nodes/enrolments", scope_offer | scope_manage, issue_enrolment},
+    {post, "/v1/nodes:enrol", everyone, enrol_node},
+    {get, "/v1/nodes", supply | overseen | scope_node, list_nodes},
+    {get, "/v1/nodes/{id}", everyone, read_node},
+    {get, "/v1/nodes/{id}/evidence", everyone, read_evidence},
+    {post, "/v1/nodes/{id}/evidence", scope_node, submit_evidence},
+    {post, "/v1/nodes/{id}/challenge", scope_node, challenge_node},
+    {post, "/v1/nodes/{id}:drain", scope_offer | scope_node, drain_node},
+    {post, "/v1/nodes/{id}:resume", scope_offer | scope_node, resume_node},
+
+    {get, "/v1/offers", offers_seen | overseen, list_offers},
+    {post, "/v1/offers", scope_offer | scope_node, place_offer, keyed},
+    {get, "/v1/offers/{id}", offers_seen | overseen, read_offer},
+    {patch, "/v1/offers/{id}", scope_offer | scope_node, amend_offer},
+    {remove, "/v1/offers/{id}", scope_offer | scope_node, cancel_offer},
+
+    {get, "/v1/requests", demand_seen | overseen, list_requests},
+    {post, "/v1/requests", scope_work, place_request, keyed},
+    {post, "/v1/requests:batch", scope_work, place_requests, keyed},
+    {post, "/v1/requests:whatif", everyone, what_if},
+    {get, "/v1/requests/{id}", demand_seen | overseen, read_request},
+    {patch, "/v1/requests/{id}", scope_work, amend_request},
+    {remove, "/v1/requests/{id}", scope_work, cancel_request},
+    {get, "/v1/requests/{id}/explain", demand_seen, explain_request},
+
+    {get, "/v1/jobs", jobs_seen | overseen, list_jobs},
+    {get, "/v1/jobs/{id}", jobs_seen | overseen, read_job},
+    {remove, "/v1/jobs/{id}", scope_work, cancel_job},
+    {get, "/v1/jobs/{id}/receipt", jobs_seen | overseen, read_receipt},
+    {post, "/v1/jobs/{id}:renew", scope_work, renew_job, keyed},
+    {post, "/v1/jobs/{id}/exchange", scope_work, Native::exchange},
+    {get, "/v1/relay", scope_node, Native::relay},
+
+    {get, "/v1/models", everyone, list_models},
+    {get, "/v1/markets", everyone, list_markets},
+    {get, "/v1/markets/{name}", everyone, read_market},
+    {get, "/v1/markets/{name}/book", everyone, read_book},
+    {get, "/v1/markets/{name}/ticker", everyone, read_ticker},
+    {get, "/v1/markets/{name}/trades", everyone, list_trades},
+    {get, "/v1/markets/{name}/candles", everyone, list_candles},
+    {get, "/v1/markets/{name}/prices", everyone, read_prices},
+    {get, "/v1/markets/{name}/demand", everyone, read_demand},
+
+    {get, "/v1/events", own | scope_work | scope_offer, Native::account_events},
+    {get, "/v1/market-events", everyone, Native::market_events},
+    {get, "/v1/webhooks", own, list_webhooks},
+    {post, "/v1/webhooks", scope_manage, create_webhook},
+    {remove, "/v1/webhooks/{id}", scope_manage, remove_webhook},
+    {post, "/v1/webhooks/{id}:redeliver", scope_manage, redeliver},
+
+    {get, "/v1/payouts", own | overseen, list_payouts},
+    {post, "/v1/payouts", scope_manage, request_payout, keyed},
+    {get, "/v1/deposits", own | overseen, list_deposits},
+    {post, "/v1/dev/faucet", everyone, faucet},
+
+    {get, "/v1/admin/overview", operated, read_overview},
+    {get, "/v1/admin/accounts", operated, list_accounts},
+    {get, "/v1/admin/applications", operated, list_applications},
+    {get, "/v1/admin/audit", operated, list_audit},
+    {get, "/v1/admin/ledger", operated, read_ledger},
+    {post, "/v1/admin/accounts/{id}:freeze", scope_admin, freeze_account},
+    {post, "/v1/admin/accounts/{id}:unfreeze", scope_admin, unfreeze_account},
+    {post, "/v1/admin/nodes/{id}:suspend", scope_admin, suspend_node},
+    {post, "/v1/admin/nodes/{id}:restore", scope_admin, restore_node},
+    {post, "/v1/admin/markets/{name}:pause", scope_admin, pause_market},
+    {post, "/v1/admin/markets/{name}:resume", scope_admin, resume_market},
+    {put, "/v1/admin/fee", scope_admin, set_fee},
+
+    {get, "/v1/market-key", everyone, read_market_key},
+    {get, "/version", everyone, read_version},
+    {get, "/livez", everyone, Native::livez},
+    {get, "/readyz", everyone, Native::readyz},
+    {get, "/metrics", everyone, Native::metrics},
+    {get, "/openapi.yaml", everyone, openapi_yaml},
+    {get, "/openapi.json", everyone, openapi_json},
+    {get, "/docs", everyone, docs_page},
+    {get, "/docs/reference.js", everyone, docs_script},
+    {get, "/docs/reference.css", everyone, docs_style},
+};
+
+constexpr std::array<std::string_view, 5> method_names{"GET", "POST", "PUT", "PATCH", "DELETE"};
+
+// How closely `path` fits `pattern`: 0 not at all; more literal text fits more closely, so that
+// "/v1/nodes/enrolments" is not a node and "/v1/keys/{id}:rotate" not a key.
+std::size_t fit(std::string_view pattern, std::string_view path, std::vector<std::string_view>& captures) {
+    captures.clear();
+    std::size_t literal = 1;
+    while (!pattern.empty()) {
+        if (pattern.front() != '{') {
+            if (path.empty() || path.front() != pattern.front()) return 0;
+            pattern.remove_prefix(1);
+            path.remove_prefix(1);
+            ++literal;
+            continue;
+        }
+        pattern.remove_prefix(pattern.find('}') + 1);
+        const std::string_view suffix = pattern.substr(0, pattern.find('/'));
+        const std::string_view segment = path.substr(0, path.find('/'));
+        if (segment.size() <= suffix.size() || !segment.ends_with(suffix)) return 0;
+        captures.push_back(segment.substr(0, segment.size() - suffix.size()));
+        pattern.remove_prefix(suffix.size());
+        path.remove_prefix(segment.size());
+        literal += suffix.size();
+    }
+    return path.empty() ? literal : 0;
+}
+
+matching::Digest input_hash(const Call& call) {
+    sealing::Sha256 hash;
+    const auto field = [&](std::string_view text) {
+        const std::string size = std::to_string(text.size()) + ':';
+        hash.update(as_bytes(size));
+        hash.update(as_bytes(text));
+    };
+    field(method_name(call.method));
+    field(call.path);
+    field(call.query);
+    field(call.body);
+    return hash.finish();
+}
+
+bool is_json(std::string_view type) {
+    const std::string_view media = type.substr(0, type.find(';'));
+    std::string lower;
+    for (const char c : media)
+        if (c != ' ' && c != '\t') lower += c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+    return lower == "application/json";
+}
+
+// The header's fault, or nothing. The key is a name, so visible ASCII is enough.
+std::optional<FieldError> idempotency_fault(const Route& route, std::string_view key) {
+    if (key.empty()) {
+        if (!route.idempotency_key) return std::nullopt;
+        return FieldError{"Idempotency-Key:", "is required"};
+    }
+    if (key.size() > limits::idempotency_key_bytes_max)
+        return FieldError{"Idempotency-Key:", "must have at most 255 bytes"};
+    for (const char c : key)
+        if (c < ' ' || c >= 0x7F) return FieldError{"Idempotency-Key:", "must be printable ASCII"};
+    return std::nullopt;
+}
+
+Error with_field(Error error, FieldError field) {
+    error.fields.insert(error.fields.begin(), std::move(field));
+    return error;
+}
+
+}  // namespace
+
+std::string_view method_name(Method method) { return method_names[static_cast<std::size_t>(method)]; }
+
+std::optional<Method> method_from_name(std::string_view name) {
+    for (std::size_t i = 0; i < method_names.size(); ++i)
+        if (method_names[i] == name) return static_cast<Method>(i);
+    return std::nullopt;
+}
+
+std::span<const Route> routes() { return table; }
+
+Lookup find_route(Method method, std::string_view raw_path) {
+    Lookup found;
+    std::size_t best = 0;
+    std::vector<std::string_view> captures, best_captures;
+    for (const Route& route : table) {
+        const std::size_t closeness = fit(route.pattern, raw_path, captures);
+        if (closeness == 0 || closeness < best) continue;
+        if (closeness > best) {
+            best = closeness;
+            found.route = nullptr;
+            found.allow.clear();
+        }
+        if (!found.allow.empty()) found.allow += ", ";
+        found.allow += method_name(route.method);
+        if (route.method != method) continue;
+        found.route = &route;
+        best_captures = captures;
+    }
+    if (!found.route) return found;
+    found.allow.clear();
+    for (const std::string_view raw : best_captures) {
+        auto decoded = percent_decoded(raw);
+        if (!decoded || decoded->empty()) {
+            found.route = nullptr;
+            found.malformed = true;
+            return found;
+        }
+        found.captures.push_back(std::move(*decoded));
+    }
+    return found;
+}
+
+Response no_route(const Lookup& lookup, std::string_view request_id) {
+    if (lookup.malformed)
+        return problem(refuse(ErrorCode::malformed_request, "The path is not properly encoded."), request_id);
+    if (lookup.allow.empty()) return problem(refuse(ErrorCode::not_found), request_id);
+    Response response = problem(refuse(ErrorCode::method_not_allowed, "Allowed: " + lookup.allow + '.'), request_id);
+    response.headers.emplace_back("Allow", lookup.allow);
+    return response;
+}
+
+Result<void> authorize(const Route& route, const Principal& principal) {
+    if (route.scopes == everyone) return {};
+    if (!principal.account) return refuse(ErrorCode::unauthenticated, "Send Authorization: Bearer with an API key.");
+    if (principal.has(route.scopes)) return {};
+    return refuse(ErrorCode::forbidden, "This key has none of the scopes that this call needs.");
+}
+
+Result<PendingCommand> prepare_command(const Route& route, const Call& call, const Context& context) {
+    ENSURE(kind_of(route) == Kind::command);
+    if (!call.body.empty() && !is_json(call.header("Content-Type")))
+        return refuse(ErrorCode::unsupported_media_type, "Send Content-Type: application/json.");
+    const std::string_view key = call.header("Idempotency-Key");
+    const std::optional<FieldError> fault = idempotency_fault(route, key);
+    Result<PendingCommand> pending = std::get<CommandHandler>(route.handler)(call, context);
+    if (fault && pending) return Error{ErrorCode::invalid_body, {}, {*fault}};
+    if (fault && pending.error().code == ErrorCode::invalid_body) return with_field(pending.error(), *fault);
+    if (!pending) return pending;
+    if (!call.query.empty()) {
+        if (auto none = QueryReader{call.query}.finish(); !none) return none.error();
+    }
+    if (!key.empty()) {
+        pending->idempotency_key = key;
+        pending->input_hash = input_hash(call);
+    }
+    return pending;
+}
+
+Response finish_command(const PendingCommand& pending, const Reply& reply, bool replayed,
+                        std::string_view request_id) {
+    Response response = reply ? pending.render(*reply, replayed) : problem(reply.error(), request_id);
+    if (replayed) response.headers.emplace_back("Idempotency-Replayed", "true");
+    return response;
+}
+
+Response answer_query(const Route& route, const Call& call, db::Reader& reader, const Context& context) {
+    ENSURE(kind_of(route) == Kind::query);
+    Result<Response> response = std::get<QueryHandler>(route.handler)(call, reader, context);
+    return response ? std::move(*response) : problem(response.error(), call.request_id);
+}
+
+Response answer_view(const Route& route, const Call& call, const Context& context) {
+    ENSURE(kind_of(route) == Kind::view);
+    Result<Response> response = std::get<ViewHandler>(route.handler)(call, context);
+    return response ? std::move(*response) : problem(response.error(), call.request_id);
+}
+
+// ---- Shared by handlers -------------------------------------------------------------------------
+
+AccountId viewer(const Call& call) {
+    const Principal& who = call.principal;
+    if (who.has(scope_audit) && (who.kind == AccountKind::auditor || who.kind == AccountKind::admin)) return {};
+    return who.account ? who.account : AccountId{static_cast<std::uint64_t>(INT64_MAX)};
+}
+
+Result<void> no_body(const Call& call) {
+    FieldReader in{call.body, true};
+    in.root();
+    return in.finish();
+}
+
+Response done_without_content(const Answer& answer, bool) {
+    answer_as<Done>(answer);
+    return no_content();
+}
+
+}  // namespace cocoon::api
