@@ -268,9 +268,9 @@ Connection::Connection(const ConnectOptions& options) : held_{std::make_unique<H
     const std::string patience = std::to_string(options.connect_seconds);
     const char* names[] = {"dbname", "application_name", "connect_timeout", "client_encoding",
                            "keepalives_idle", "keepalives_interval", "keepalives_count",
-                           "tcp_user_timeout", nullptr};
+                           "tcp_user_timeout", options.database.empty() ? nullptr : "dbname", nullptr};
     const char* values[] = {options.url.c_str(), options.application_name.c_str(), patience.c_str(), "UTF8",
-                            "10", "5", "3", "30000", nullptr};
+                            "10", "5", "3", "30000", options.database.c_str(), nullptr};
     held_->connection = PQconnectdbParams(names, values, 1);
     if (PQstatus(held_->connection) != CONNECTION_OK)
         throw ConnectionLost{"connect: " + trimmed(PQerrorMessage(held_->connection))};
@@ -366,6 +366,12 @@ Transaction::~Transaction() {
 void Transaction::commit() {
     open_ = false;
     connection_.execute("COMMIT");
+}
+
+std::string reader_role(const ConnectOptions& options) {
+    Connection connection{options};
+    const Rows rows = connection.query("select pg_has_role(oid, 'member') from pg_roles where rolname = 'cocoon_reader'");
+    return !rows.empty() && rows.boolean(0, 0) ? "cocoon_reader" : "";
 }
 
 // ---- Pool -----------------------------------------------------------------------------------------

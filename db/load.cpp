@@ -1,5 +1,7 @@
 #include "db/load.hpp"
 
+#include <unordered_set>
+
 #include "core/limits.hpp"
 #include "db/columns.hpp"
 #include "matching/codec.hpp"
@@ -74,6 +76,18 @@ void restore_each(Connection& connection, const Statement& statement, matching::
                   const Parameters& parameters = {}) {
     const Rows rows = connection.run(statement, parameters);
     for (std::size_t row = 0; row < rows.size(); ++row) state.restore(read_row<Noun>(rows, row));
+}
+
+// A request may be found twice: its job is open, and it ended lately itself.
+void restore_requests(Connection& connection, matching::State& state, const Parameters& ended) {
+    std::unordered_set<std::uint64_t> seen;
+    const auto restore = [&](const Rows& rows) {
+        for (std::size_t row = 0; row < rows.size(); ++row)
+            if (auto request = read_row<matching::Request>(rows, row); seen.insert(request.id.value).second)
+                state.restore(std::move(request));
+    };
+    restore(connection.run(load_requests));
+    restore(connection.run(load_ended_requests, ended));
 }
 
 void restore_remembered(Connection& connection, matching::State& state, const matching::Counters& counters) {
@@ -164,8 +178,7 @@ std::unique_ptr<matching::State> restore_state(Connection& connection) {
     restore_each<matching::Market>(connection, load_markets, *state);
     restore_each<matching::Deposit>(connection, load_deposits, *state);
     restore_each<matching::Offer>(connection, load_offers, *state);
-    restore_each<matching::Request>(connection, load_requests, *state);
-    restore_each<matching::Request>(connection, load_ended_requests, *state, ended);
+    restore_requests(connection, *state, ended);
     restore_each<matching::Job>(connection, load_jobs, *state);
     restore_each<matching::Job>(connection, load_ended_jobs, *state, ended);
     restore_each<matching::Payout>(connection, load_payouts, *state);

@@ -18,11 +18,12 @@ class Connection;
 
 struct ConnectOptions {
     std::string url;                     // libpq's connection string or URI; never logged
+    std::string database;                // instead of the one that the url names; empty: that one
     std::string application_name = "cocoon-market";
     int connect_seconds = 5;
     int statement_milliseconds = 10'000; // the server cancels what takes longer; 0: no bound
     int lock_milliseconds = 5'000;
-    std::string role;                    // SET ROLE after connecting; empty: none
+    std::string role;                    // SET ROLE after connecting, see reader_role(); empty: none
     std::string schema;                  // search_path; empty: the server's default
 };
 
@@ -51,6 +52,10 @@ struct StatementTiming {
     std::uint64_t calls = 0, failures = 0, microseconds_total = 0, microseconds_max = 0;
 };
 std::vector<StatementTiming> statement_timings();
+
+// The SELECT-only role that migrations made, if this user may take it on; empty otherwise (reads are
+// read-only transactions all the same). For the options of the pool that serves GETs.
+std::string reader_role(const ConnectOptions& options);
 
 class Pool {
 public:

@@ -199,8 +199,7 @@ create table offers (
     expires_at                 bigint,
     priority                   bigint not null,
     version                    bigint not null,
-    -- A smaller offer may keep what it sold before it shrank or ended, never sell more.
-    check (slots_used <= 4096)
+    check (slots_used <= slots)
 ) with (fillfactor = 50);
 create index offers_of_provider on offers (provider, id);
 create index offers_of_market on offers (market, id) where state in ('active', 'paused');
