@@ -70,8 +70,9 @@ void read_listen(FieldReader& fields, Config& config) {
     const auto colon = listen.rfind(':');
     std::uint16_t port = 0;
     const char* const end = listen.data() + listen.size();
-    if (colon == std::string::npos || colon == 0 ||
-        std::from_chars(listen.data() + colon + 1, end, port).ptr != end || colon + 1 == listen.size())
+    const char* const digits = colon == std::string::npos ? end : listen.data() + colon + 1;
+    const auto [read, failure] = std::from_chars(digits, end, port);
+    if (colon == std::string::npos || colon == 0 || read != end || failure != std::errc{})
         return fields.problem("listen", "must be address:port");
     config.listen_address = listen.substr(0, colon);
     if (config.listen_address.starts_with('[') && config.listen_address.ends_with(']'))
