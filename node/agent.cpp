@@ -330,31 +330,30 @@ void Agent::drain(std::function<void(bool)> done) {
     engine_known_ = true;
     reconcile_drain();
     drain_timer_ = loop_.call_after(settings_.drain_deadline, [this] {
-        const bool clean = relay_->open_exchanges() == 0;
-        if (!clean) log::warning("drain deadline passed; open exchanges are cut", {{"open_exchanges", relay_->open_exchanges()}});
+        cut_ = relay_->open_exchanges() > 0;
+        if (cut_) log::warning("drain deadline passed; open exchanges are cut", {{"open_exchanges", relay_->open_exchanges()}});
         relay_->cancel_all();
-        drain_timer_ = loop_.call_after(last_words_patience, [this, clean] { finish_drain(clean); });
+        drain_timer_ = loop_.call_after(last_words_patience, [this] { finish_drain(); });
     });
-    struct Check {
-        static void again(Agent& agent) {
-            const bool idle = agent.relay_->open_exchanges() == 0 && !agent.drain_call_open_;
-            const bool told = agent.receipts_.pending_count() == 0 || !agent.relay_->connected();
-            if (idle && told) return agent.finish_drain(true);
-            agent.drain_check_ = agent.loop_.call_after(milliseconds(50), [&agent] { again(agent); });
-        }
-    };
-    Check::again(*this);
+    check_drained();
 }
 
-void Agent::finish_drain(bool clean) {
+void Agent::check_drained() {
+    const bool idle = relay_->open_exchanges() == 0 && !drain_call_open_;
+    const bool acknowledged = receipts_.pending_count() == 0 || !relay_->connected();
+    if (idle && acknowledged) return finish_drain();
+    drain_check_ = loop_.call_after(milliseconds(50), [this] { check_drained(); });
+}
+
+void Agent::finish_drain() {
     if (!drained_) return;
     const auto done = std::move(drained_);
     drained_ = nullptr;
     drain_timer_.cancel();
     drain_check_.cancel();
     relay_->close();
-    log::info("drained", {{"clean", clean}, {"receipts_pending", receipts_.pending_count()}});
-    done(clean);
+    log::info("drained", {{"clean", !cut_}, {"receipts_pending", receipts_.pending_count()}});
+    done(!cut_);
 }
 
 }  // namespace cocoon::node

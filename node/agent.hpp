@@ -66,7 +66,8 @@ private:
     void reconcile_offers();
     void sync_offers();  // control thread
     void keep_house();
-    void finish_drain(bool clean);
+    void check_drained();
+    void finish_drain();
     // Runs `work` on the control thread, then `then(result)` on the loop's thread.
     template <class Work, class Then>
     void in_background(Work work, Then then);
@@ -92,6 +93,7 @@ private:
     bool marked_drained_ = false;  // what the market was told last, by us
     bool drain_call_open_ = false;
     bool stopping_ = false;
+    bool cut_ = false;  // the drain's deadline passed with work open
     Duration retry_;
     Instant offers_synced_at_;
     bool syncing_offers_ = false;

@@ -1,5 +1,6 @@
 #include "node/exchange.hpp"
 
+#include <algorithm>
 #include <optional>
 #include <variant>
 
@@ -106,7 +107,7 @@ private:
         terms_ = *terms;
         const bool offered = open_.market.starts_with("inference:") &&
                              parts_.settings.find_offer(open_.market, open_.build) != nullptr;
-        if (!offered) return refuse(ErrorCode::unknown_market, "this node's configuration does not offer that market");
+        if (!offered) return refuse(ErrorCode::node_unavailable, "this node no longer offers that market");
         if (const auto room = parts_.receipts.admit(); !room) return room.error();
         const auto fresh = parts_.replays.admit_job(open_.job, open_.fencing_token, open_.session, terms_.expires_at);
         if (!fresh) return fresh.error();
@@ -116,6 +117,12 @@ private:
     Result<Opened> open_request(const Bytes& sealed) {
         const auto openers = parts_.keyring.openers(parts_.clock.now());
         std::vector<ohttp::GatewayKey> gateways;
+        // The key configuration's id is the first byte of a sealed request (RFC 9458 §4.3). The market
+        // has compared it with the job's keyset, so an unknown one was ours before a restart.
+        const bool known = !sealed.empty() && std::any_of(openers.begin(), openers.end(), [&](const auto& keys) {
+            return keys->gateway.config.key_id == sealed.front();
+        });
+        if (!known) return refuse(ErrorCode::node_unavailable, "sealed to keys that this node no longer has");
         for (const auto& keys : openers) gateways.push_back(keys->gateway);
         const ByteView associated = as_bytes(open_.terms);
         ohttp::ChunkedRequestOpener opener{std::move(gateways), Bytes{associated.begin(), associated.end()}};
@@ -124,7 +131,6 @@ private:
         auto last = opener.finish();
         if (!last) return last.error();
         plain->insert(plain->end(), last->begin(), last->end());
-        // The key configuration's id is the first byte of a sealed request (RFC 9458 §4.3).
         for (const auto& keys : openers) {
             if (sealed.empty() || keys->gateway.config.key_id != sealed.front()) continue;
             const auto fresh = parts_.replays.admit(*opener.encapsulated_key(), keys->keyset.digest);
@@ -253,7 +259,7 @@ private:
         draft.build = open_.build;
         draft.chat_id = metered.answer_id;
         draft.prices = open_.price;
-        if (outcome != sealing::ReceiptStatus::failed) draft.usage = metered.billed(request_.generates);
+        if (outcome != sealing::ReceiptStatus::failed) draft.usage = billed(metered);
         draft.sealed_request_sha256 = request_digest_;
         draft.sealed_response_sha256 = answer_->digest();
         draft.status = outcome;
@@ -261,6 +267,14 @@ private:
         draft.method = "POST";
         draft.served_at = Instant{parts_.clock.now().unix_seconds() * 1'000'000};
         return draft;
+    }
+
+    sealing::ReceiptUsage billed(const Metered& metered) const {
+        const auto taken = metered.billed(request_.generates);
+        const auto bill = cut_to(taken, terms_.quantity);
+        if (bill != taken && taken.requests == bill.requests)
+            log::warning("usage beyond the reservation is not billed", {{"job", open_.job}});
+        return bill;
     }
 
     // Before there is anything to seal to, or when no receipt can be signed.

@@ -1,5 +1,6 @@
 #include "node/wire.hpp"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 
@@ -130,6 +131,18 @@ bool fits(const ReceiptUsage& usage, const ReceiptUsage& bound) {
     return usage.prompt + usage.cached <= bound.prompt + bound.cached &&
            usage.completion + usage.reasoning <= bound.completion + bound.reasoning &&
            usage.requests <= bound.requests && usage.gpu_seconds <= bound.gpu_seconds;
+}
+
+ReceiptUsage cut_to(ReceiptUsage usage, const ReceiptUsage& bound) {
+    const std::int64_t prompt_side = bound.prompt + bound.cached;
+    const std::int64_t output_side = bound.completion + bound.reasoning;
+    usage.cached = std::min(usage.cached, prompt_side);
+    usage.prompt = std::min(usage.prompt, prompt_side - usage.cached);
+    usage.reasoning = std::min(usage.reasoning, output_side);
+    usage.completion = std::min(usage.completion, output_side - usage.reasoning);
+    usage.requests = std::min(usage.requests, bound.requests);
+    usage.gpu_seconds = std::min(usage.gpu_seconds, bound.gpu_seconds);
+    return usage;
 }
 
 Result<Terms> check_terms(const OpenFrame& open, Instant at) {
