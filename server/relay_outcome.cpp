@@ -427,9 +427,17 @@ void Relay::beat() {
             send(link, attest_message(), false);
         }
     }
-    std::vector<StreamPtr> silent;
+    std::vector<StreamPtr> silent, expired;
     for (const auto& [id, stream] : streams_) {
         if (stream->phase == Phase::stopping && stream->give_up_at < now) silent.push_back(stream);
+        if (stream->phase != Phase::open) continue;
+        // The end of its time, or a cancellation: the engine then lets a running job expire at once.
+        const auto job = doors_.directory.job(stream->job->id);
+        if (job && is_open(job->state) && job->expires_at <= now) expired.push_back(stream);
+    }
+    for (const StreamPtr& stream : expired) {
+        if (!stream->started) stream->in->refuse(refuse(ErrorCode::reservation_expired));
+        stop(stream, "expired");
     }
     for (const StreamPtr& stream : silent) fail(stream, refuse(ErrorCode::upstream_failed, stream->reason), false, false);
 }

@@ -1,0 +1,332 @@
+#include "server/app.hpp"
+
+#include <csignal>
+
+#include <atomic>
+#include <future>
+#include <thread>
+
+#include "api/routes.hpp"
+#include "core/log.hpp"
+#include "db/journal.hpp"
+#include "db/migrate.hpp"
+#include "db/outbox.hpp"
+#include "db/projector.hpp"
+#include "db/reader.hpp"
+#include "db/replay.hpp"
+#include "db/settlement.hpp"
+#include "matching/writer.hpp"
+#include "net/http_server.hpp"
+#include "server/bootstrap.hpp"
+#include "server/dispatch.hpp"
+#include "server/feed.hpp"
+#include "server/health.hpp"
+#include "server/relay.hpp"
+#include "server/settlement_worker.hpp"
+#include "server/webhooks.hpp"
+#include "settlement/dev_chain.hpp"
+
+namespace cocoon::server {
+namespace {
+
+constexpr std::string_view market_key_id = "market-1";
+constexpr Duration projector_pause = milliseconds(500);  // after a failure
+constexpr Duration ask_patience = seconds(10);
+constexpr Duration books_interval = minutes(5);
+
+db::ConnectOptions connection_to(const Config& config, const char* name) {
+    db::ConnectOptions options;
+    options.url = config.database_url;
+    options.application_name = name;
+    return options;
+}
+
+// Becomes the one writer, waiting as a standby while another process is. False: told to stop.
+bool elect(db::PgJournal& journal, const std::atomic<bool>& stop) {
+    bool told = false;
+    while (!stop) {
+        if (journal.elect()) return true;
+        if (!told) log::info("standby", {{"why", "another process is the writer of this market"}});
+        told = true;
+        std::this_thread::sleep_for(std::chrono::seconds{1});
+    }
+    return false;
+}
+
+// Writes the projections until stopped; a broken database only makes it wait.
+void project(db::Projector& projector, const std::atomic<bool>& stop) {
+    while (!stop) {
+        try {
+            projector.step();
+        } catch (const std::exception& failure) {
+            log::error("projector_failed", {{"why", failure.what()}});
+            std::this_thread::sleep_for(std::chrono::microseconds{projector_pause.us});
+        }
+    }
+}
+
+std::vector<std::string> split_list(const std::string& text) {
+    std::vector<std::string> parts;
+    std::size_t from = 0;
+    while (from < text.size()) {
+        const std::size_t comma = std::min(text.find(',', from), text.size());
+        if (comma > from) parts.push_back(text.substr(from, comma - from));
+        from = comma + 1;
+    }
+    return parts;
+}
+
+std::string own_url(const Config& config) {
+    if (!config.public_url.empty()) return config.public_url;
+    const bool v6 = config.listen_address.find(':') != std::string::npos;
+    return (config.tls_key_file.empty() ? "http://" : "https://") + (v6 ? "[" + config.listen_address + "]" : config.listen_address) +
+           ":" + std::to_string(config.listen_port);
+}
+
+net::HttpServerOptions listening(const Config& config) {
+    net::HttpServerOptions options;
+    options.address = config.listen_address;
+    options.port = config.listen_port;
+    options.certificate_file = config.tls_certificate_file;
+    options.private_key_file = config.tls_key_file;
+    options.limits.connections_max = static_cast<int>(config.connections_max);
+    options.limits.connections_per_address_max = static_cast<int>(config.connections_per_address_max);
+    return options;
+}
+
+AdmissionOptions admission_of(const Config& config) {
+    AdmissionOptions options;
+    options.per_key.limit = config.rate_per_minute;
+    options.per_address.limit = config.address_rate_per_minute;
+    options.failed_credentials.limit = config.failed_credentials_per_minute;
+    options.proxy_addresses = split_list(config.proxy_addresses);
+    return options;
+}
+
+AnswerPolicy answers_of(const Config& config) {
+    return {config.cors_origin == "none" ? "" : config.cors_origin, config.access_log == "all", config.access_log != "none"};
+}
+
+// A command from outside the I/O thread that waits for its answer.
+std::optional<matching::Reply> ask_lane(Lane& lane, const std::atomic<bool>& stop, matching::Command command) {
+    auto promise = std::make_shared<std::promise<matching::Reply>>();
+    auto future = promise->get_future();
+    matching::Envelope envelope;
+    envelope.command = std::move(command);
+    const auto submitted = lane.submit(std::move(envelope), [promise](matching::Answered answer) { promise->set_value(std::move(answer.reply)); });
+    if (!submitted) return matching::Reply{submitted.error()};
+    for (Duration waited; waited < ask_patience && !stop; waited = waited + milliseconds(100)) {
+        if (future.wait_for(std::chrono::milliseconds{100}) == std::future_status::ready) return future.get();
+    }
+    return std::nullopt;
+}
+
+// Whether the books balance, as the database sees them; now and then.
+void check_books(const db::ConnectOptions& options, Metrics& metrics, const std::atomic<bool>& stop) {
+    Duration waited = books_interval;
+    while (!stop) {
+        if (waited >= books_interval) {
+            waited = {};
+            try {
+                const auto problems = db::check_books(options);
+                metrics.books_balanced.set(problems.empty() ? 1 : 0);
+                for (const auto& problem : problems) log::error("books_do_not_balance", {{"check", problem.check}, {"subject", problem.subject}});
+            } catch (const std::exception& failure) {
+                log::warning("books_not_checked", {{"why", failure.what()}});
+            }
+        }
+        std::this_thread::sleep_for(std::chrono::milliseconds{200});
+        waited = waited + milliseconds(200);
+    }
+}
+
+api::Context context_of(const Config& config, const sealing::SigningKey& key, settlement::DevChain* chain, Lane& lane, db::Outbox& outbox) {
+    api::Context context;
+    context.public_url = own_url(config);
+    context.coin_name = config.coin_name;
+    context.fee_basis_points = static_cast<int>(config.fee_basis_points);
+    context.simulated_allowed = config.simulated_allowed();
+    context.webhooks_plain_allowed = config.webhook_destinations == "loopback";
+    context.market_key_id = market_key_id;
+    context.market_public_key = to_hex(key.public_key());
+    context.secret = context_secret(key);
+    context.views = [&lane] { return lane.views(); };
+    context.payout_address = [chain](const std::string& address) -> Result<std::string> {
+        if (chain == nullptr) return refuse(ErrorCode::invalid_body, "payouts are not open on this market");
+        return chain->normal_address(address);
+    };
+    context.redeliver = [&outbox](WebhookId webhook, std::uint64_t since) {
+        return outbox.redeliver(webhook, {since, 0}, SystemClock{}.now());
+    };
+    if (chain == nullptr) return context;
+    context.deposit_address = chain->deposit_address();
+    context.deposit_minimum = chain->deposit_minimum();
+    context.development_deposit = [chain](const std::string& memo, Nano amount) { return chain->faucet(memo, amount); };
+    return context;
+}
+
+// What the journal says once the lane has stopped, so that the next start can prove it loaded the same.
+void note_state(const matching::Writer& writer, db::PgJournal& journal) {
+    if (!writer.loaded() || writer.state().counters.sequence == 0) return;
+    try {
+        journal.store_state_hash(writer.state().counters.sequence, writer.state().hash());
+    } catch (const std::exception& failure) {
+        log::warning("state_hash_not_stored", {{"why", failure.what()}});
+    }
+}
+
+}  // namespace
+
+int serve(const Config& config) {
+    std::atomic<bool> stop{false}, stop_projector{false}, failed{false};
+
+    // The I/O thread's loop first: a signal must be heard even by a standby.
+    net::EventLoop loop;
+    const SystemClock clock;
+    Metrics metrics;
+
+    // The schema must be this program's; only `migrate` changes it.
+    const db::ConnectOptions options = connection_to(config, "cocoon-market");
+    if (const auto schema = db::check_schema(options); !schema) {
+        log::error("schema", {{"why", schema.error().detail}, {"what_to_do", "cocoon-market migrate"}});
+        return 1;
+    }
+
+    // The market's key, and the chain.
+    const sealing::SigningKey key = market_key(config.key_file);
+    std::unique_ptr<settlement::DevChain> chain;
+    if (config.chain == "dev") {
+        make_folder_of(config.chain_file);
+        settlement::DevChainOptions chain_options;
+        chain_options.file = config.chain_file;
+        chain = std::make_unique<settlement::DevChain>(chain_options, clock);
+    }
+
+    // The journal is the truth; the projector copies it into tables; the writer holds the state.
+    db::Pool pool{connection_to(config, "cocoon-market read"), static_cast<std::size_t>(config.read_connections + 2)};
+    db::Projector projector{connection_to(config, "cocoon-market projector")};
+    db::PgJournal journal{options, [&](const matching::Batch& batch, bool replayed) { projector.enqueue(batch, replayed); }};
+    if (!elect(journal, stop)) return 0;
+    projector.catch_up();
+    matching::Writer writer{journal};
+    open_first_admin(writer, config, clock.now());
+
+    // What the I/O thread knows by heart.
+    Directory directory;
+    directory.fill(writer.state());
+
+    // Workers for what blocks; the lane for what changes; both answer on the loop.
+    net::WorkerPool workers{"worker", static_cast<std::size_t>(config.workers)};
+    std::function<void(const matching::Batch&)> stored;
+    LaneOptions lane_options;
+    lane_options.inbox_commands_max = static_cast<std::size_t>(config.inbox_commands_max);
+    lane_options.batch_commands_max = static_cast<std::size_t>(config.batch_commands_max);
+    Lane lane{writer, clock, metrics, lane_options,
+              {[&](std::function<void()> call) { loop.post(std::move(call)); },
+               [&](const matching::Batch& batch) { stored(batch); },
+               [&](const std::string&) { failed = true; loop.post([&] { loop.stop(); }); },
+               [](const std::exception& failure) { return dynamic_cast<const db::Fenced*>(&failure) != nullptr; }}};
+
+    // Who may call, and the walk of a call through the house.
+    db::Outbox outbox{pool};
+    const api::Context context = context_of(config, key, chain.get(), lane, outbox);
+    const AnswerPolicy answers = answers_of(config);
+    Admission admission{directory, admission_of(config)};
+    std::function<void(api::Native, std::shared_ptr<Incoming>, const std::vector<std::string>&)> native;
+    Dispatch dispatch{{loop, workers, lane, pool, projector, admission, directory, context, clock, metrics, answers,
+                       [&](api::Native what, std::shared_ptr<Incoming> in, const std::vector<std::string>& captures) { native(what, std::move(in), captures); }}};
+
+    // Streams: sealed exchanges, and events.
+    Relay relay{{loop, workers, directory, clock, metrics, {std::string{market_key_id}, key}, context.market_public_key,
+                 [&](matching::Command command, Lane::Done done) {
+                     matching::Envelope envelope;
+                     envelope.command = std::move(command);
+                     return lane.submit(std::move(envelope), std::move(done));
+                 },
+                 [&](const matching::RequestAnswer& answer, std::string_view id) { return api::rematched_problem(answer, id, context); },
+                 [&](AccountId account, std::uint64_t sequence) { dispatch.answered(account, sequence); }}};
+    Feed feed{{loop, workers, pool, projector, directory, [&lane] { return lane.views(); }, clock, metrics}};
+
+    // In the background: webhooks, coins, the audit of the books.
+    WebhookOptions webhook_options;
+    webhook_options.loopback_allowed = config.webhook_destinations == "loopback";
+    Webhooks webhooks{{pool, outbox, projector, [&lane] { return lane.views(); }, clock, metrics}, webhook_options};
+    db::Settlement settlement_store{pool};
+    std::unique_ptr<SettlementWorker> settlement;
+    if (chain) {
+        settlement = std::make_unique<SettlementWorker>(
+            SettlementDoors{*chain, settlement_store, metrics, [&](matching::Command command) { return ask_lane(lane, stop, std::move(command)); }},
+            milliseconds(config.settlement_interval_ms));
+        settlement->fill(writer.state());
+    }
+
+    // Each stored batch, before its answers: memory first, then those who act on it.
+    stored = [&](const matching::Batch& batch) {
+        directory.apply(batch, clock.now());
+        for (const matching::Entry& entry : batch.entries) {
+            for (const matching::Event& event : entry.events) metrics.count(event);
+        }
+        relay.stored(batch);
+        dispatch.stored(batch);
+        feed.stored(batch);
+        if (settlement) settlement->stored(batch);
+        webhooks.wake();
+    };
+
+    // Routes that are streams or speak about the process.
+    Health health{{pool, projector, lane, directory, relay, workers, loop, clock, metrics}};
+    native = [&](api::Native what, std::shared_ptr<Incoming> in, const std::vector<std::string>& captures) {
+        switch (what) {
+            case api::Native::relay: return relay.accept_node(std::move(in));
+            case api::Native::exchange: {
+                const auto job = JobId::parse(captures.empty() ? "" : captures.front());
+                return job ? relay.begin(std::move(in), *job) : in->refuse(refuse(ErrorCode::not_found));
+            }
+            case api::Native::account_events: return feed.account_events(std::move(in));
+            case api::Native::market_events: return feed.market_events(std::move(in));
+            case api::Native::livez: return health.live(*in);
+            case api::Native::readyz: return health.ready(std::move(in));
+            case api::Native::metrics: return health.metrics(*in);
+        }
+    };
+
+    // Open the doors.
+    net::HttpServer server{loop, listening(config), dispatch.handler()};
+    loop.on_signals({SIGTERM, SIGINT}, [&](int signal) {
+        if (stop.exchange(true)) return loop.stop();  // asked twice: now
+        log::info("draining", {{"signal", signal}, {"seconds", config.drain_seconds}});
+        health.drain();
+        relay.drain();
+        feed.close_all();
+        server.drain(seconds(config.drain_seconds), [&] {
+            relay.close_all();
+            loop.post([&] { loop.stop(); });
+        });
+    });
+    std::thread projecting{[&] { project(projector, stop_projector); }};
+    std::thread auditing{[&] { check_books(connection_to(config, "cocoon-market audit"), metrics, stop); }};
+    lane.start();
+    relay.start();
+    webhooks.start();
+    if (settlement) settlement->start();
+    log::info("serving", {{"url", own_url(config)}, {"port", server.port()}, {"sequence", lane.views()->sequence}, {"chain", config.chain}});
+    loop.run();
+
+    // And down again in reverse.
+    stop = true;
+    log::info("stopping");
+    if (settlement) settlement->stop();
+    webhooks.stop();
+    auditing.join();
+    workers.stop();
+    lane.stop();
+    if (!failed) note_state(writer, journal);
+    if (!failed) projector.wait_for(writer.loaded() ? writer.state().counters.sequence : 0, seconds(10));
+    stop_projector = true;
+    projector.stop();
+    projecting.join();
+    log::info("stopped");
+    return failed ? 1 : 0;
+}
+
+}  // namespace cocoon::server

@@ -1,0 +1,79 @@
+#include "server/bootstrap.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <filesystem>
+#include <stdexcept>
+
+#include "core/log.hpp"
+
+namespace cocoon::server {
+
+void make_folder_of(const std::string& file) {
+    const std::filesystem::path folder = std::filesystem::path{file}.parent_path();
+    if (folder.empty()) return;
+    std::error_code failure;
+    std::filesystem::create_directories(folder, failure);
+    if (failure) throw std::runtime_error("cannot make the folder of " + file + ": " + failure.message());
+}
+
+void write_secret_file(const std::string& file, const std::string& content) {
+    make_folder_of(file);
+    const std::string draft = file + ".new";
+    const int descriptor = ::open(draft.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (descriptor < 0) throw std::runtime_error("cannot write " + draft);
+    const bool written = ::fchmod(descriptor, 0600) == 0 &&
+                         ::write(descriptor, content.data(), content.size()) == static_cast<ssize_t>(content.size()) &&
+                         ::fsync(descriptor) == 0;
+    ::close(descriptor);
+    if (!written || std::rename(draft.c_str(), file.c_str()) != 0) throw std::runtime_error("cannot write " + file);
+}
+
+sealing::SigningKey market_key(const std::string& file) {
+    make_folder_of(file);
+    auto key = sealing::SigningKey::load_or_generate(file);
+    if (!key) throw std::runtime_error("MARKET_KEY_FILE " + file + ": " + key.error().detail);
+    return std::move(*key);
+}
+
+std::string context_secret(const sealing::SigningKey& key) {
+    constexpr std::string_view label = "cocoon-market/context-secret/v1";
+    const auto seed = key.seed();
+    sealing::Sha256 hash;
+    hash.update(as_bytes(label));
+    hash.update(seed.view());
+    return std::string{as_text(hash.finish())};
+}
+
+void open_first_admin(matching::Writer& writer, const Config& config, Instant now) {
+    bool has_admin = false;
+    std::as_const(writer.state()).accounts.for_each([&](const matching::AccountRecord& record) {
+        has_admin = has_admin || record.account.kind == matching::AccountKind::admin;
+    });
+    if (has_admin) return;
+    const std::string secret = "ck_" + to_base64url(sealing::random_bytes(32));
+    write_secret_file(config.admin_token_file, secret + "\n");
+    matching::OpenAccount open;
+    open.kind = matching::AccountKind::admin;
+    open.name = "admin";
+    open.profile = "{}";
+    open.deposit_memo = to_hex(sealing::random_bytes(8));
+    open.first_key.name = "first admin key";
+    open.first_key.shown = secret.substr(0, 10);
+    open.first_key.secret_hash = sealing::sha256(as_bytes(secret));
+    open.first_key.scopes = matching::scope_read | matching::scope_manage | matching::scope_admin | matching::scope_audit;
+    std::array<matching::Envelope, 2> envelopes;
+    envelopes[0].command = std::move(open);
+    envelopes[1].command = matching::SetFee{static_cast<int>(config.fee_basis_points), "first start"};
+    for (const matching::Answered& answered : writer.step(envelopes, now)) {
+        if (!answered.reply) throw std::runtime_error("the first admin could not be opened: " + answered.reply.error().detail);
+    }
+    log::info("first_start", {{"admin_token_file", config.admin_token_file}});
+}
+
+}  // namespace cocoon::server

@@ -1,0 +1,265 @@
+#include "server/dispatch.hpp"
+
+#include <algorithm>
+
+#include "core/log.hpp"
+#include "db/reader.hpp"
+#include "sealing/signing.hpp"
+
+namespace cocoon::server {
+namespace {
+
+// Turning a small body into a command takes about 10 us: less than a hand-over to a worker and back.
+constexpr std::size_t inline_body_bytes_max = 16 << 10;
+constexpr std::size_t entropy_bytes = 64;
+constexpr std::size_t entropy_pool_bytes = 64 * entropy_bytes;
+constexpr Duration read_patience = seconds(2);
+constexpr std::size_t answered_accounts_max = 4'096;
+
+bool is_exchange(const net::RequestHead& head) {
+    return head.method == "POST" && head.path.starts_with("/v1/jobs/") && head.path.ends_with("/exchange");
+}
+
+}  // namespace
+
+struct Dispatch::Task {
+    std::shared_ptr<Incoming> in;
+    const api::Route* route = nullptr;
+    api::Call call;
+    api::PendingCommand pending;
+};
+
+struct Dispatch::Parked {
+    std::shared_ptr<Task> task;
+    matching::Answered answer;
+    RequestId request;
+    net::Timer timer;
+};
+
+Dispatch::Dispatch(DispatchDoors doors) : doors_{std::move(doors)} {}
+
+net::HttpHandler Dispatch::handler() {
+    net::HttpHandler handler;
+    handler.on_head = [](const net::RequestHead& head) {
+        return is_exchange(head) ? net::Decision::stream() : net::Decision::accept();
+    };
+    handler.on_request = [this](std::shared_ptr<net::Exchange> exchange) { take(std::move(exchange)); };
+    handler.error_response = [](ErrorCode code, std::string_view request_id) {
+        api::Response problem = api::problem(refuse(code), request_id);
+        net::Response response;
+        response.status = problem.status;
+        response.headers.add("Content-Type", problem.content_type);
+        for (auto& [name, value] : problem.headers) response.headers.add(name, value);
+        if (response.status == 429 || response.status == 503) response.headers.set("Retry-After", "1");
+        response.body = std::move(problem.body);
+        return response;
+    };
+    return handler;
+}
+
+void Dispatch::take(std::shared_ptr<net::Exchange> exchange) {
+    const net::Request& request = exchange->request();
+    const Instant now = doors_.clock.now();
+    Admitted admitted = doors_.admission.admit(request, now);
+    const std::optional<Error> refused = admitted.refused;
+    const auto in = std::make_shared<Incoming>(std::move(exchange), std::move(admitted), doors_.admission.address_of(request),
+                                               now, doors_.clock, doors_.metrics, doors_.policy);
+    in->route = "-";
+    if (request.method == "OPTIONS") return preflight(*in);
+    if (refused) return in->refuse(*refused);
+    const auto method = api::method_from_name(request.method == "HEAD" ? "GET" : request.method);
+    if (!method) return in->refuse(refuse(ErrorCode::method_not_allowed));
+    api::Lookup lookup = api::find_route(*method, request.path);
+    if (lookup.route == nullptr) return in->respond(api::no_route(lookup, in->request_id()));
+    const api::Route& route = *lookup.route;
+    in->route = route.pattern;
+    if (const auto allowed = api::authorize(route, in->principal()); !allowed) return in->refuse(allowed.error());
+    const AccountEntry* account = doors_.directory.account(in->principal().account);
+    const bool reads = *method == api::Method::get;
+    if (account != nullptr && account->frozen && !reads) return in->refuse(refuse(ErrorCode::account_frozen));
+    switch (api::kind_of(route)) {
+        case api::Kind::native: return doors_.native(std::get<api::Native>(route.handler), in, lookup.captures);
+        case api::Kind::view: {
+            const auto task = task_of(in, route, *method, std::move(lookup.captures));
+            return in->respond(api::answer_view(route, task->call, doors_.context));
+        }
+        case api::Kind::query: return run_query(task_of(in, route, *method, std::move(lookup.captures)));
+        case api::Kind::command: return run_command(task_of(in, route, *method, std::move(lookup.captures)));
+    }
+}
+
+// Any origin may be allowed, because a browser never adds a credential of ours by itself.
+void Dispatch::preflight(Incoming& in) const {
+    api::Response response;
+    response.status = 204;
+    response.headers = {{"Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"}};
+    if (!doors_.policy.cors_origin.empty()) {
+        response.headers.emplace_back("Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, PATCH, DELETE");
+        response.headers.emplace_back("Access-Control-Allow-Headers",
+                                      "Authorization, Content-Type, Idempotency-Key, If-Match, Prefer, Last-Event-ID, "
+                                      "X-Request-Id, Cocoon-Fencing-Token, Cocoon-Terms");
+        response.headers.emplace_back("Access-Control-Max-Age", "600");
+    }
+    in.respond(std::move(response));
+}
+
+std::shared_ptr<Dispatch::Task> Dispatch::task_of(const std::shared_ptr<Incoming>& in, const api::Route& route,
+                                                  api::Method method, std::vector<std::string> captures) {
+    auto task = std::make_shared<Task>();
+    const net::Request& request = in->request();
+    task->in = in;
+    task->route = &route;
+    task->call.method = method;
+    task->call.path = request.path;
+    task->call.captured = std::move(captures);
+    task->call.query = request.query;
+    task->call.headers.reserve(request.headers.size());
+    for (const net::Header& header : request.headers) {
+        if (!net::same_ignoring_case(header.name, "Authorization")) task->call.headers.emplace_back(header.name, header.value);
+    }
+    task->call.body = request.body;
+    task->call.principal = in->principal();
+    task->call.at = in->arrived();
+    task->call.request_id = in->request_id();
+    if (api::kind_of(route) == api::Kind::command) task->call.entropy = entropy();
+    return task;
+}
+
+// Random bytes are drawn in bulk: one system call for many requests.
+std::string Dispatch::entropy() {
+    if (entropy_.size() < entropy_bytes) {
+        entropy_.resize(entropy_pool_bytes);
+        sealing::fill_random({reinterpret_cast<std::uint8_t*>(entropy_.data()), entropy_.size()});
+    }
+    std::string bytes = entropy_.substr(entropy_.size() - entropy_bytes);
+    entropy_.resize(entropy_.size() - entropy_bytes);
+    return bytes;
+}
+
+// ---- Commands ----------------------------------------------------------------------------------
+
+void Dispatch::run_command(const std::shared_ptr<Task>& task) {
+    const auto prepare = [this, task] {
+        try {
+            auto pending = api::prepare_command(*task->route, task->call, doors_.context);
+            if (!pending) return task->in->refuse(pending.error());
+            task->pending = std::move(*pending);
+            submit(task);
+        } catch (const std::exception& failure) {
+            log::error("handler_failed", {{"request_id", task->in->request_id()}, {"route", task->in->route}, {"why", failure.what()}});
+            task->in->refuse(refuse(ErrorCode::internal_error));
+        }
+    };
+    if (task->call.body.size() <= inline_body_bytes_max) return prepare();
+    if (!doors_.workers.submit(prepare)) task->in->refuse(refuse(ErrorCode::overloaded, "all workers are busy"));
+}
+
+void Dispatch::submit(const std::shared_ptr<Task>& task) {
+    matching::Envelope envelope;
+    envelope.actor = task->call.principal.account;
+    envelope.key = task->call.principal.key;
+    envelope.scopes = task->call.principal.scopes;
+    envelope.idempotency_key = task->pending.idempotency_key;
+    envelope.input_hash = task->pending.input_hash;
+    envelope.command = std::move(task->pending.command);
+    const auto submitted = doors_.lane.submit(std::move(envelope), [this, task](matching::Answered answer) { finish(task, std::move(answer)); });
+    if (!submitted) task->in->refuse(submitted.error());
+}
+
+void Dispatch::finish(const std::shared_ptr<Task>& task, matching::Answered answer) {
+    answered(task->call.principal.account, answer.sequence);
+    const auto* placed = answer.reply ? std::get_if<matching::RequestAnswer>(&*answer.reply) : nullptr;
+    if (placed != nullptr && task->pending.wait.us > 0 && placed->request.state == matching::RequestState::resting) {
+        const RequestId request = placed->request.id;
+        return park(task, std::move(answer), request);
+    }
+    task->in->respond(api::finish_command(task->pending, answer.reply, answer.replayed, task->in->request_id()));
+}
+
+void Dispatch::answered(AccountId account, std::uint64_t sequence) {
+    if (!account || sequence == 0) return;
+    if (answered_.size() >= answered_accounts_max) {
+        const std::uint64_t projected = doors_.projector.sequence();
+        std::erase_if(answered_, [projected](const auto& entry) { return entry.second <= projected; });
+    }
+    std::uint64_t& newest = answered_[account];
+    newest = std::max(newest, sequence);
+}
+
+// Prefer: wait=N on a resting request: the answer waits until the request is no longer resting.
+void Dispatch::park(const std::shared_ptr<Task>& task, matching::Answered answer, RequestId request) {
+    const auto parked = std::make_shared<Parked>(Parked{task, std::move(answer), request, {}});
+    const std::weak_ptr<Parked> weak = parked;
+    parked->timer = doors_.loop.call_after(task->pending.wait, [this, weak] {
+        if (const auto alive = weak.lock()) unpark(alive);
+    });
+    parked_[request].push_back(parked);
+    task->in->exchange().on_closed([this, weak] {
+        if (const auto alive = weak.lock()) unpark(alive);
+    });
+}
+
+void Dispatch::unpark(const std::shared_ptr<Parked>& parked) {
+    const auto found = parked_.find(parked->request);
+    if (found == parked_.end() || std::erase(found->second, parked) == 0) return;
+    if (found->second.empty()) parked_.erase(found);
+    parked->timer.cancel();
+    const Task& task = *parked->task;
+    task.in->respond(api::finish_command(task.pending, parked->answer.reply, parked->answer.replayed, task.in->request_id()));
+}
+
+void Dispatch::stored(const matching::Batch& batch) {
+    if (parked_.empty()) return;
+    for (const matching::Request& request : batch.changes.requests) {
+        const auto found = parked_.find(request.id);
+        if (found == parked_.end() || request.state == matching::RequestState::resting) continue;
+        matching::RequestAnswer newer;
+        newer.request = request;
+        if (const auto job = doors_.directory.job(request.job)) {
+            newer.job = *job;
+            if (const auto keyset = doors_.directory.keyset(job->keyset_digest)) {
+                newer.keyset_document = std::make_shared<const std::string>(keyset->document);
+            }
+            if (const NodeEntry* node = doors_.directory.node(job->node)) newer.tier = node->tier;
+        }
+        const auto waiting = found->second;
+        for (const auto& parked : waiting) {
+            parked->answer.reply = matching::Reply{matching::Answer{newer}};
+            answered(parked->task->call.principal.account, batch.last());
+            unpark(parked);
+        }
+    }
+}
+
+// ---- Queries -----------------------------------------------------------------------------------
+
+void Dispatch::run_query(const std::shared_ptr<Task>& task) {
+    const auto found = answered_.find(task->call.principal.account);
+    const std::uint64_t sequence = found == answered_.end() ? 0 : found->second;
+    const bool taken = doors_.workers.submit([this, task, sequence] {
+        try {
+            answer_query(*task, sequence);
+        } catch (const db::Failure& failure) {
+            log::error("read_failed", {{"request_id", task->in->request_id()}, {"route", task->in->route}, {"why", failure.what()}});
+            task->in->refuse(refuse(ErrorCode::overloaded, "the database does not answer"));
+        } catch (const std::exception& failure) {
+            log::error("handler_failed", {{"request_id", task->in->request_id()}, {"route", task->in->route}, {"why", failure.what()}});
+            task->in->refuse(refuse(ErrorCode::internal_error));
+        }
+    });
+    if (!taken) task->in->refuse(refuse(ErrorCode::overloaded, "all workers are busy"));
+}
+
+void Dispatch::answer_query(Task& task, std::uint64_t sequence) {
+    // Nobody reads less than what they were told.
+    if (!doors_.projector.wait_for(sequence, read_patience)) {
+        return task.in->refuse(refuse(ErrorCode::overloaded, "the tables are behind; try again"));
+    }
+    std::optional<db::Reader> reader;
+    reader.emplace(doors_.pool);
+    api::Response response = api::answer_query(*task.route, task.call, *reader, doors_.context);
+    reader.reset();
+    task.in->respond(std::move(response));
+}
+
+}  // namespace cocoon::server

@@ -1,0 +1,104 @@
+// cocoon-market: the server. Settings come from the environment (config.cpp); this file only chooses
+// what to do and turns broken machines into exit status 1.
+#include <cstdio>
+#include <exception>
+#include <string>
+#include <string_view>
+
+#include "core/log.hpp"
+#include "db/migrate.hpp"
+#include "db/replay.hpp"
+#include "server/app.hpp"
+#include "server/config.hpp"
+
+namespace {
+
+using namespace cocoon;
+
+constexpr const char* usage =
+    "cocoon-market COMMAND\n\n"
+    "  serve     run the market\n"
+    "  migrate   bring the database to this program's schema\n"
+    "  check     do schema and books hold? exit status 0 if they do\n"
+    "  replay    rebuild every table from the journal and compare; exit status 0 if equal\n"
+    "  version   print the version\n\n";
+
+db::ConnectOptions connection_of(const server::Config& config) {
+    db::ConnectOptions options;
+    options.url = config.database_url;
+    options.statement_milliseconds = 0;  // audits take what they take
+    return options;
+}
+
+int migrate(const server::Config& config) {
+    const auto report = db::migrate(connection_of(config));
+    if (!report) {
+        std::fprintf(stderr, "cocoon-market: %s\n", report.error().detail.c_str());
+        return 1;
+    }
+    for (const std::string& name : report->applied) std::printf("applied %s\n", name.c_str());
+    std::printf("schema version %d\n", report->version_after);
+    return 0;
+}
+
+int check(const server::Config& config) {
+    if (const auto schema = db::check_schema(connection_of(config)); !schema) {
+        std::printf("schema: %s\n", schema.error().detail.c_str());
+        return 1;
+    }
+    const auto problems = db::check_books(connection_of(config));
+    for (const auto& problem : problems) std::printf("books: %s: %s\n", problem.check.c_str(), problem.subject.c_str());
+    if (problems.empty()) std::printf("the schema is this program's and the books balance\n");
+    return problems.empty() ? 0 : 1;
+}
+
+int replay(const server::Config& config) {
+    const auto report = db::rebuild_and_compare(connection_of(config));
+    std::printf("replayed %llu entries up to sequence %llu into %zu tables\n",
+                static_cast<unsigned long long>(report.entries), static_cast<unsigned long long>(report.sequence),
+                report.tables.size());
+    for (const auto& difference : report.differences) {
+        std::printf("%s: %llu missing, %llu unexpected\n", difference.table.c_str(),
+                    static_cast<unsigned long long>(difference.missing), static_cast<unsigned long long>(difference.unexpected));
+        for (const std::string& example : difference.examples) std::printf("  %s\n", example.c_str());
+    }
+    if (report.differences.empty()) std::printf("every table is what the journal says\n");
+    return report.differences.empty() ? 0 : 1;
+}
+
+int run(std::string_view command) {
+    if (command == "version" || command == "--version") {
+        std::printf("cocoon-market 0.1.0\n");
+        return 0;
+    }
+    if (command == "--help" || command == "help" || command.empty()) {
+        std::fputs(usage, stdout);
+        std::fputs(server::config_help().c_str(), stdout);
+        return command.empty() ? 2 : 0;
+    }
+    const auto config = server::read_config(server::process_environment());
+    if (!config) {
+        for (const FieldError& field : config.error().fields) {
+            std::fprintf(stderr, "cocoon-market: %s %s\n", field.path.c_str(), field.message.c_str());
+        }
+        return 2;
+    }
+    log::set_level(config->level());
+    if (command == "serve") return server::serve(*config);
+    if (command == "migrate") return migrate(*config);
+    if (command == "check") return check(*config);
+    if (command == "replay") return replay(*config);
+    std::fputs(usage, stderr);
+    return 2;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    try {
+        return run(argc == 2 ? argv[1] : argc < 2 ? "" : "usage");
+    } catch (const std::exception& failure) {
+        std::fprintf(stderr, "cocoon-market: %s\n", failure.what());
+        return 1;
+    }
+}

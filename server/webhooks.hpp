@@ -1,0 +1,82 @@
+// Standard Webhooks: each event of an account goes to its webhooks, signed, at least once, with retries
+// for more than a day. The outbox cursor and the deliveries are in the database, so a restart loses
+// nothing. One thread plans, a small pool sends. Knows no event's meaning (api/events does).
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+#include <set>
+#include <string>
+#include <string_view>
+#include <thread>
+
+#include "db/outbox.hpp"
+#include "db/pool.hpp"
+#include "db/projector.hpp"
+#include "db/reader.hpp"
+#include "matching/views.hpp"
+#include "net/http_client.hpp"
+#include "net/worker_pool.hpp"
+#include "server/metrics.hpp"
+
+namespace cocoon::server {
+
+struct WebhookDoors {
+    db::Pool& pool;
+    db::Outbox& outbox;
+    db::Projector& projector;
+    std::function<std::shared_ptr<const matching::MarketsView>()> views;
+    const Clock& clock;
+    Metrics& metrics;
+};
+
+struct WebhookOptions {
+    bool loopback_allowed = false;        // for tests; every other private address stays refused
+    std::size_t senders = 4;
+    Duration attempt_timeout = seconds(10);
+    Duration idle_interval = seconds(1);  // without a wake-up
+};
+
+class Webhooks {
+public:
+    Webhooks(WebhookDoors doors, WebhookOptions options);
+    ~Webhooks();  // stop()
+    Webhooks(const Webhooks&) = delete;
+    Webhooks& operator=(const Webhooks&) = delete;
+
+    void start();
+    // There may be something new. Any thread.
+    void wake();
+    void stop();
+
+private:
+    void round();
+    bool plan();
+    void send_due();
+    void send(db::Delivery delivery);
+    std::string attempt(const matching::Webhook& webhook, const db::FeedEvent& event, std::int32_t& status);
+
+    WebhookDoors doors_;
+    const WebhookOptions options_;
+    net::HttpClient client_;
+    net::CancelToken cancel_;
+    net::WorkerPool senders_;
+    std::mutex mutex_;
+    std::condition_variable wake_;
+    bool stopping_ = false, woken_ = false;
+    std::set<std::pair<std::uint64_t, db::EntryKey>> in_flight_;
+    std::thread thread_;
+};
+
+// "v1,<base64>" over "id.timestamp.body" (Standard Webhooks 1.0). `secret`: "whsec_" and base64; empty
+// if it is not.
+std::string webhook_signature(std::string_view secret, std::string_view id, std::int64_t timestamp, std::string_view body);
+// Whether an address is reachable for everyone: not private, loopback, link-local, multicast, reserved.
+bool is_public_address(std::string_view address);
+bool is_loopback_address(std::string_view address);
+// The pause before attempt `attempts + 1`, with up to a fifth more or less by `chance` (0..999).
+// Nothing: given up.
+std::optional<Duration> retry_pause(std::uint32_t attempts, std::uint32_t chance);
+
+}  // namespace cocoon::server
