@@ -40,6 +40,7 @@ public:
     std::uint64_t replays() const { return replays_; }
     std::uint64_t refused() const { return refused_; }
     std::uint64_t entries() { return journal_.last_sequence(); }
+    Entry entry(std::uint64_t sequence) const { return journal_.entry(sequence); }
 
     void verify_genesis() {
         if (!(journal_.load_from_genesis()->hash() == writer_->state().hash()))
