@@ -129,7 +129,8 @@ private:
         auto plain = opener.feed(sealed);
         if (!plain) return plain.error();
         auto last = opener.finish();
-        if (!last) return last.error();
+        // The market has delivered all there was: cut or forged, it is the sender's message, not our fault.
+        if (!last) return refuse(ErrorCode::sealed_message_invalid, "the sealed request does not open");
         plain->insert(plain->end(), last->begin(), last->end());
         for (const auto& keys : openers) {
             if (sealed.empty() || keys->gateway.config.key_id != sealed.front()) continue;

@@ -118,7 +118,8 @@ private:
     }
     void take_offer(net::Exchange& exchange) {
         const net::Request& request = exchange.request();
-        const std::string id = request.path.size() > 11 ? request.path.substr(11) : "off_" + std::to_string(++offers_placed_);
+        if (request.method == "POST") ++offers_placed_;
+        const std::string id = request.path.size() > 11 ? request.path.substr(11) : "off_" + std::to_string(offers_placed_);
         if (request.method == "GET") {
             Json items = Json::array();
             for (const auto& [name, offer] : offers) items.push(offer);
@@ -127,8 +128,9 @@ private:
         Json offer = request.method == "POST" ? *Json::parse(request.body) : offers[id];
         if (request.method != "POST" && request.headers.get("If-Match") != '"' + std::string{*offer.text_at("version")} + '"')
             return answer(exchange, 412, R"({"code":"precondition_failed"})");
+        const Json body = request.body.empty() ? Json::object() : *Json::parse(request.body);
         if (request.method == "PATCH")
-            for (const auto& [name, value] : Json::parse(request.body)->members()) offer.set(name, value);
+            for (const auto& [name, value] : body.members()) offer.set(name, value);
         offer.set("id", id);
         offer.set("version", std::to_string(++version_));
         offer.set("state", request.method == "DELETE" ? "cancelled" : "active");

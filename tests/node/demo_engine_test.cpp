@@ -117,7 +117,7 @@ TEST_CASE("demo engine: whole answers") {
     const Row rows[] = {
         {R"(,"max_tokens":3)", "length", 3},
         {R"(,"max_completion_tokens":2)", "length", 2},
-        {R"(,"stop":"engine")", "stop", 2},
+        {R"(,"stop":"engine")", "stop", 3},
         {R"(,"stop":["nowhere","demo"])", "stop", 1},
         {R"(,"tool_choice":"required","tools":[{"type":"function","function":{"name":"look_up","parameters":{"properties":{"city":{"type":"string"},"n":{"type":"integer"}}}}}])", "tool_calls", -1},
         {R"(,"reasoning_effort":"low","max_tokens":40)", "length", 40},
