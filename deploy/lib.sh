@@ -53,6 +53,9 @@ packages_to_build() {
         'libcurl4-openssl-dev|libcurl-dev' 'postgresql-15|postgresql' "$@"
 }
 
+# Build folders of one checkout share compiled objects; the debug information then names the first of them.
+export CCACHE_NOHASHDIR=1
+
 # build PRESET [TARGET...]: configure and compile, with a line of progress and the reason it may take long.
 build() {
     local preset=$1; shift
