@@ -36,7 +36,8 @@ Result<Arguments> parse_arguments(const std::vector<std::string>& arguments, con
         }
         const auto equals = argument.find('=');
         const std::string name = argument.substr(0, equals);
-        const auto spec = std::find_if(specs.begin(), specs.end(), [&](const OptionSpec& row) { return row.name == name; });
+        const auto spec = std::find_if(specs.begin(), specs.end(),
+                                       [&](const OptionSpec& row) { return row.name == name; });
         if (spec == specs.end()) return refuse(ErrorCode::malformed_request, "unknown option " + name);
         if (parsed.has(name)) return refuse(ErrorCode::malformed_request, name + " is there twice");
         if (spec->value.empty()) {

@@ -79,8 +79,10 @@ public:
     bool on_head(int status, const sealing::bhttp::Fields& fields) {
         status_ = status;
         streaming_ = status == 200 && is_event_stream(fields);
-        if (const std::string* type = sealing::bhttp::find_field(fields, "content-type")) headers_.set("Content-Type", *type);
-        if (const std::string* wait = sealing::bhttp::find_field(fields, "retry-after")) headers_.set("Retry-After", *wait);
+        if (const std::string* type = sealing::bhttp::find_field(fields, "content-type"))
+            headers_.set("Content-Type", *type);
+        if (const std::string* wait = sealing::bhttp::find_field(fields, "retry-after"))
+            headers_.set("Retry-After", *wait);
         headers_.set("X-Cocoon-Job", job_.id.text());
         headers_.set("X-Cocoon-Node", job_.node.text());
         headers_.set("X-Cocoon-Receipt", job_.id.text());
@@ -105,7 +107,12 @@ public:
         return out->empty() || exchange_.write_blocking(*std::move(out));
     }
 
-    // The sealed message was whole.
+    // The sealed message was whole: usage() is known from here on, the SDK's answer not yet ended.
+    void close() {
+        if (!streaming_) answer_ = price_answer(std::move(body_), job_.price, request_.endpoint);
+    }
+
+    // REQUIRES: close().
     void complete(const std::string& receipt) {
         if (streaming_) {
             exchange_.write_blocking(stream_.finish(receipt));
@@ -113,10 +120,8 @@ public:
             return;
         }
         headers_.set("X-Cocoon-Receipt", receipt);
-        PricedAnswer answer = price_answer(std::move(body_), job_.price, request_.endpoint);
-        usage_ = answer.usage;
-        if (answer.cost) headers_.set("X-Cocoon-Cost-Nano", answer.cost->text());
-        net::Response response{status_, std::move(headers_), std::move(answer.body)};
+        if (answer_.cost) headers_.set("X-Cocoon-Cost-Nano", answer_.cost->text());
+        net::Response response{status_, std::move(headers_), std::move(answer_.body)};
         exchange_.respond(std::move(response));
     }
 
@@ -125,7 +130,8 @@ public:
         if (!streaming_) return exchange_.respond(error_response(failure));
         if (exchange_.write_blocking("data: " + error_json(failure) + "\n\n")) {
             // The event must reach the SDK before the cut; a reader that takes nothing is not waited for.
-            for (Duration waited; exchange_.pending_bytes() > 0 && waited < error_flush_max; waited = waited + milliseconds(1))
+            const Instant until = SystemClock{}.now() + error_flush_max;
+            while (exchange_.pending_bytes() > 0 && SystemClock{}.now() < until)
                 std::this_thread::sleep_for(std::chrono::milliseconds{1});
         }
         exchange_.abort();
@@ -133,7 +139,7 @@ public:
 
     bool streaming() const { return streaming_; }
     const std::optional<Error>& failed() const { return failed_; }
-    const std::optional<Quantities>& usage() const { return streaming_ ? stream_.usage() : usage_; }
+    const std::optional<Quantities>& usage() const { return streaming_ ? stream_.usage() : answer_.usage; }
 
 private:
     net::Exchange& exchange_;
@@ -144,7 +150,7 @@ private:
     int status_ = 0;
     bool streaming_ = false;
     std::string body_;
-    std::optional<Quantities> usage_;
+    PricedAnswer answer_;
     std::optional<Error> failed_;
 };
 
@@ -294,8 +300,7 @@ private:
         if (hang_up_->gone()) return Step::again;  // run() sees it and cancels the job
         const Job job = match->job;
         match.reset();
-        std::optional<Quantities> used;
-        ExchangeEnd end = exchange(job, *node, job.quantity, used, failure);
+        ExchangeEnd end = exchange(job, *node, job.quantity, failure, {});
         if (end.kind == Kind::complete || end.kind == Kind::cut || end.kind == Kind::stopped) return Step::answered;
         if (end.kind == Kind::refused && end.match) {
             match = std::move(end.match);
@@ -308,19 +313,25 @@ private:
     }
 
     Step in_session(const SessionPool::Lease& lease, Failure& failure) {
-        std::optional<Quantities> used;
-        const ExchangeEnd end = exchange(lease.job, lease.node, lease.bound, used, failure);
+        // The slot is given back before the SDK sees the end, so that its next call finds it free.
+        bool released = false;
+        const auto settled = [&](const std::optional<Quantities>& used) {
+            services_.sessions.release(lease, used, false);
+            released = true;
+        };
+        const ExchangeEnd end = exchange(lease.job, lease.node, lease.bound, failure, settled);
         const bool lost = end.kind == Kind::refused || end.kind == Kind::unreached || end.kind == Kind::uncertain;
-        services_.sessions.release(lease, used, lost);
+        if (!released) services_.sessions.release(lease, std::nullopt, lost);
         if (!lost) return Step::answered;
         if (end.kind != Kind::uncertain) return Step::again;
         answer(failure);
         return Step::answered;
     }
 
-    // Runs one exchange and answers the SDK if anything came; `failure` says why nothing did.
+    // Runs one exchange and answers the SDK if anything came; `failure` says why nothing did. `settled`,
+    // if any, is told the usage of a whole answer before the SDK sees its end.
     ExchangeEnd exchange(const Job& job, const std::shared_ptr<const TrustedNode>& node, const Quantities& bound,
-                         std::optional<Quantities>& used, Failure& failure) {
+                         Failure& failure, const std::function<void(const std::optional<Quantities>&)>& settled) {
         Forwarder forwarder{*exchange_, job, request_};
         SealedEvents events;
         events.on_head = [&forwarder](int status, const auto& fields) { return forwarder.on_head(status, fields); };
@@ -332,8 +343,9 @@ private:
         failure.job = job.id.text();
         switch (end.kind) {
             case Kind::complete:
+                forwarder.close();
+                if (settled) settled(forwarder.usage());
                 forwarder.complete(end.receipt);
-                used = forwarder.usage();
                 break;
             case Kind::cut:
                 forwarder.cut(failure);
@@ -351,7 +363,9 @@ private:
     }
 
     void note(const Job& job, const ExchangeEnd& end) {
-        const std::string_view how = end.kind == Kind::complete ? "complete" : end.kind == Kind::cut ? "cut" : "stopped";
+        const std::string_view how = end.kind == Kind::complete ? "complete"
+                                     : end.kind == Kind::cut    ? "cut"
+                                                                : "stopped";
         log::info("call_answered", {{"request_id", exchange_->request().id}, {"model", request_.model},
                                     {"job", job.id.text()}, {"node", job.node.text()}, {"end", how}});
     }

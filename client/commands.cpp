@@ -53,10 +53,11 @@ Output printed(std::string text) { return {std::move(text), {}, 0}; }
 Output refused(const Problem& problem, const Invocation& call) {
     const Failure failure = failure_of(problem, {}, call.config.coin);
     Output output = failed(refusal_text(failure.error));
-    if (call.json) output.out = (problem.document.is_object() ? problem.document
-                                                              : Json::object({{"code", describe(problem.error.code).name},
-                                                                              {"detail", problem.error.detail}}))
-                                    .serialize() + "\n";
+    if (!call.json) return output;
+    Json document = problem.document;
+    if (!document.is_object())
+        document = Json::object({{"code", describe(problem.error.code).name}, {"detail", problem.error.detail}});
+    output.out = document.serialize() + "\n";
     return output;
 }
 
@@ -73,7 +74,8 @@ std::string count_of(const Json& value, std::string_view name) {
 std::string joined(const Json* list) {
     std::string text;
     if (list)
-        for (const Json& item : list->items()) text += (text.empty() ? "" : ",") + std::string{item.text().value_or("?")};
+        for (const Json& item : list->items())
+            text += (text.empty() ? "" : ",") + std::string{item.text().value_or("?")};
     return text.empty() ? "-" : text;
 }
 
@@ -139,7 +141,8 @@ Output show_book(const Invocation& call) {
     const ApiAnswer answer = get(call, "/v1/markets/" + percent_encode(name) + "/book?depth=" + std::to_string(*depth));
     if (!answer.ok()) return refused(*answer.problem, call);
     return or_json(call, answer.body, [&] {
-        Table table{{"PROMPT", "CACHED", "COMPLETION", "REASONING", "REQUEST", "GPU_SECOND", "OFFERS", "FREE", "SLOTS"}};
+        Table table{{"PROMPT", "CACHED", "COMPLETION", "REASONING", "REQUEST", "GPU_SECOND", "OFFERS", "FREE",
+                     "SLOTS"}};
         std::size_t levels = 0;
         if (const Json* offers = answer.body.find("offers"))
             for (const Json& level : offers->items()) {
@@ -236,10 +239,11 @@ Result<Json> request_body(const Invocation& call) {
         for (const std::string& measurement : call.config.measurements) measurements.push(measurement);
         constraints.set("measurements", std::move(measurements));
     }
-    for (const char* name : {"regions", "countries"})
-        if (arguments.has(std::string{"--"} + name)) constraints.set(name, json_list(arguments.get(std::string{"--"} + name)));
+    for (const std::string name : {"regions", "countries"})
+        if (arguments.has("--" + name)) constraints.set(name, json_list(arguments.get("--" + name)));
     body.set("constraints", std::move(constraints));
-    const auto cap = arguments.number("--max-cost-nano", call.config.cost_max.value_or(Nano{}).value, 0, limits::amount_nano_max);
+    const auto cap = arguments.number("--max-cost-nano", call.config.cost_max.value_or(Nano{}).value, 0,
+                                      limits::amount_nano_max);
     if (!cap) return cap.error();
     if (*cap > 0) body.set("cap_total_nano", Nano{*cap}.text());
     if (arguments.has("--session")) body.set("session", true);
@@ -343,8 +347,9 @@ Output attest_node(const Invocation& call) {
                               {"reasons", std::move(reasons)}});
     if (!node) body.set("refusal", node.error().detail);
     Output output = or_json(call, body, [&] {
-        return table.text() + (node ? "accepted: tier " + printable(node->tier) + ", valid until " + node->valid_until.text()
-                                    : "refused: " + printable(node.error().detail)) + "\n";
+        if (!node) return table.text() + "refused: " + printable(node.error().detail) + "\n";
+        return table.text() + "accepted: tier " + printable(node->tier) + ", valid until " +
+               node->valid_until.text() + "\n";
     });
     output.exit_code = node ? 0 : exit_refused;
     return output;
@@ -494,14 +499,16 @@ const std::vector<Command>& commands() {
 std::string option_lines(const std::vector<OptionSpec>& options) {
     std::string text;
     for (const OptionSpec& option : options) {
-        std::string left = "  " + std::string{option.name} + (option.value.empty() ? "" : " " + std::string{option.value});
+        std::string left = "  " + std::string{option.name};
+        if (!option.value.empty()) left += " " + std::string{option.value};
         left.resize(std::max<std::size_t>(left.size() + 2, 27), ' ');
         text += left + std::string{option.help} + "\n";
     }
     return text;
 }
 
-constexpr std::string_view exit_codes = "Exit codes: 0 done or valid, 1 refused or invalid, 2 wrong usage or settings.\n";
+constexpr std::string_view exit_codes =
+    "Exit codes: 0 done or valid, 1 refused or invalid, 2 wrong usage or settings.\n";
 
 std::string overview() {
     std::string text = "cocoon-client: confidential AI on your own OpenAI SDK.\n\n"

@@ -141,7 +141,9 @@ void Proxy::stop() {
 }
 
 net::Decision Proxy::decide(const net::RequestHead& head) const {
-    const auto reject = [](Error error) { return net::Decision::reject(error_response({std::move(error), 0, {}, {}})); };
+    const auto reject = [](Error error) {
+        return net::Decision::reject(error_response({std::move(error), 0, {}, {}}));
+    };
     if (!config_.local_key.empty()) {
         if (head.path.starts_with("/v1/") && !presents(head.headers, config_.local_key))
             return reject(refuse(ErrorCode::unauthenticated, "this client asks for its local key as bearer token"));
@@ -161,11 +163,13 @@ net::Decision Proxy::decide(const net::RequestHead& head) const {
 void Proxy::route(std::shared_ptr<net::Exchange> exchange) {
     const net::Request& request = exchange->request();
     if (const auto endpoint = endpoint_at(request.path))
-        return submit(exchange, [this, endpoint, exchange](net::Exchange&) { serve_call(services_, *endpoint, exchange); });
+        return submit(exchange, [this, endpoint, exchange](net::Exchange&) {
+            serve_call(services_, *endpoint, exchange);
+        });
     const bool get = request.method == "GET";
     const bool list = request.path == models_path;
     if (get && (list || request.path.starts_with(std::string{models_path} + "/"))) {
-        const auto id = list ? std::optional<std::string>{""} : percent_decode(request.path.substr(models_path.size() + 1));
+        const auto id = percent_decode(list ? "" : request.path.substr(models_path.size() + 1));
         if (id) return submit(exchange, [this, id = *id](net::Exchange& open) { serve_models(open, id); });
     }
     if (get && request.path == "/livez") return exchange->respond(json_response("{\"status\":\"ok\"}"));
@@ -206,7 +210,8 @@ void Proxy::serve_models(net::Exchange& exchange, const std::string& id) {
     if (!list) return exchange.respond(error_response({list.error(), 0, {}, {}}));
     if (id.empty()) return exchange.respond(json_response(*list));
     const auto document = JsonObjectText::read(*list);
-    for (const std::string_view model : document ? json_elements(*document->find("data")) : std::vector<std::string_view>{}) {
+    const auto data = document ? document->find("data") : std::nullopt;
+    for (const std::string_view model : json_elements(data.value_or("[]"))) {
         const auto members = JsonObjectText::read(model);
         if (members && members->find("id") && json_text(*members->find("id")) == id)
             return exchange.respond(json_response(std::string{model}));

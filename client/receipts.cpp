@@ -174,7 +174,8 @@ Result<ReceiptBundle> parse_bundle(std::string_view document) {
     ReceiptBundle bundle;
     if (const Json* receipt = parsed->find("receipt"); receipt && parsed->find("cosignature")) {
         // The market's answer may carry more beside the two; the envelope is exactly these.
-        bundle.envelope = Json::object({{"cosignature", *parsed->find("cosignature")}, {"receipt", *receipt}}).serialize();
+        const Json* cosignature = parsed->find("cosignature");
+        bundle.envelope = Json::object({{"cosignature", *cosignature}, {"receipt", *receipt}}).serialize();
     } else {
         bundle.envelope = parsed->serialize();
     }

@@ -69,7 +69,8 @@ TEST_CASE("event stream: events are the same wherever the bytes are cut") {
 
 TEST_CASE("event stream: data lines") {
     struct Row { const char* event; std::optional<std::string> data; };
-    const Row rows[] = {{"data: x\n\n", "x"}, {"data:x\n\n", "x"}, {"data:  x\n\n", " x"}, {"data: a\ndata: b\n\n", "a\nb"},
+    const Row rows[] = {{"data: x\n\n", "x"}, {"data:x\n\n", "x"}, {"data:  x\n\n", " x"},
+        {"data: a\ndata: b\n\n", "a\nb"},
                         {": c\n\n", std::nullopt}, {"event: e\r\ndata: x\r\n\r\n", "x"}, {"data\n\n", ""},
                         {"database: x\n\n", std::nullopt}};
     for (const Row& row : rows) {
@@ -106,7 +107,8 @@ TEST_CASE("event stream: an end without a blank line loses nothing") {
 }
 
 TEST_CASE("event stream: usage in an event with choices is kept and priced") {
-    const std::string event = "data: {\"choices\":[{\"delta\":{}}],\"usage\":{\"prompt_tokens\":10,\"completion_tokens\":4}}\n\n";
+    const std::string event = "data: {\"choices\":[{\"delta\":{}}],\"usage\":{\"prompt_tokens\":10,"
+        "\"completion_tokens\":4}}\n\n";
     CHECK(pass({event}, false).before_end ==
           "data: {\"choices\":[{\"delta\":{}}],\"usage\":{\"cost_nano\":\"1440\",\"cost\":\"0.00000144\","
           "\"prompt_tokens\":10,\"completion_tokens\":4}}\n\n");
@@ -127,7 +129,8 @@ TEST_CASE("event stream: whole answers get their cost and keep every other byte"
     struct Row { const char* body; const char* expected; };
     const Row rows[] = {
         {R"({"id":"x","usage":{"prompt_tokens":10,"completion_tokens":4},"z":[1, 2]})",
-         R"({"id":"x","usage":{"cost_nano":"1440","cost":"0.00000144","prompt_tokens":10,"completion_tokens":4},"z":[1, 2]})"},
+         R"({"id":"x","usage":{"cost_nano":"1440","cost":"0.00000144","prompt_tokens":10,)"
+             R"("completion_tokens":4},"z":[1, 2]})"},
         {R"({"usage":{}})", R"({"usage":{}})"},
         {R"({"usage":null})", R"({"usage":null})"},
         {R"({"error":{"message":"no"}})", R"({"error":{"message":"no"}})"},

@@ -15,15 +15,19 @@ using namespace cocoon::client::test;
 
 namespace {
 
-const std::string question = R"({"model":"org/m","max_tokens":9,"messages":[{"role":"user","content":"the secret plum"}]})";
-const std::string streamed = R"({"model":"org/m","max_tokens":9,"stream":true,"stream_options":{"include_usage":true},"messages":[]})";
+const std::string question = R"({"model":"org/m","max_tokens":9,"messages":[{"role":"user",)"
+    R"("content":"the secret plum"}]})";
+const std::string streamed = R"({"model":"org/m","max_tokens":9,"stream":true,)"
+    R"("stream_options":{"include_usage":true},"messages":[]})";
 
 EngineAnswer whole_answer() {
-    return {200, "application/json", {R"({"id":"c1","choices":[{"message":{"content":"hi)", R"("}}],"usage":{"prompt_tokens":10,"completion_tokens":4}})"},
+    return {200, "application/json", {R"({"id":"c1","choices":[{"message":{"content":"hi)",
+        R"("}}],"usage":{"prompt_tokens":10,"completion_tokens":4}})"},
             {10, 0, 4, 0, 1, 0}};
 }
 EngineAnswer stream_answer() {
-    return {200, "text/event-stream", {"data: {\"choices\":[{\"delta\":{\"content\":\"h\"}}]}\n", "\ndata: {\"choices\":[],\"usage\":{\"prompt_tokens\":10,\"completion_tokens\":4}}\n\n", "data: [DONE]\n\n"},
+    return {200, "text/event-stream", {"data: {\"choices\":[{\"delta\":{\"content\":\"h\"}}]}\n",
+        "\ndata: {\"choices\":[],\"usage\":{\"prompt_tokens\":10,\"completion_tokens\":4}}\n\n", "data: [DONE]\n\n"},
             {10, 0, 4, 0, 1, 0}};
 }
 
@@ -107,7 +111,8 @@ TEST_CASE("proxy: a sealed call is answered, priced, and its receipt verified an
     Sidecar sidecar;
     const auto response = sidecar.ask(question);
     REQUIRE(response.status == 200);
-    CHECK(response.body == R"({"id":"c1","choices":[{"message":{"content":"hi"}}],"usage":{"cost_nano":"1440","cost":"0.00000144","prompt_tokens":10,"completion_tokens":4}})");
+    CHECK(response.body == R"({"id":"c1","choices":[{"message":{"content":"hi"}}],"usage":{"cost_nano":"1440",)"
+        R"("cost":"0.00000144","prompt_tokens":10,"completion_tokens":4}})");
     CHECK(response.headers.get("X-Cocoon-Receipt") == "job_1");
     CHECK(response.headers.get("X-Cocoon-Job") == "job_1");
     CHECK(response.headers.get("X-Cocoon-Node") == "node_1");
@@ -143,7 +148,8 @@ TEST_CASE("proxy: a stream is forwarded and ends only after the sealed end") {
     CHECK(response.headers.get("Content-Type") == "text/event-stream");
     CHECK(response.body ==
           "data: {\"choices\":[{\"delta\":{\"content\":\"h\"}}]}\n\n"
-          "data: {\"choices\":[],\"usage\":{\"cost_nano\":\"1440\",\"cost\":\"0.00000144\",\"prompt_tokens\":10,\"completion_tokens\":4}}\n\n"
+          "data: {\"choices\":[],\"usage\":{\"cost_nano\":\"1440\",\"cost\":\"0.00000144\","
+              "\"prompt_tokens\":10,\"completion_tokens\":4}}\n\n"
           ": cocoon {\"receipt\":\"job_1\",\"cost_nano\":\"1440\",\"cost\":\"0.00000144\"}\n\n"
           "data: [DONE]\n\n");
 }
@@ -218,7 +224,9 @@ TEST_CASE("proxy: what is tried again, and how often") {
 
 TEST_CASE("proxy: the market's refusals become the SDK's errors") {
     struct Row { int status; std::string body; int seen; const char* code; std::size_t orders; };
-    const std::string why = R"(,"detail":"d","explanation":{"offers_seen":2,"truncated":false,"removed":[{"constraint":"price_total","offers":2}],"relaxations":[{"constraint":"price_total","suggestion":"5000000","offers":1,"cost_nano":"5000000"}],"best":[]})";
+    const std::string why = R"(,"detail":"d","explanation":{"offers_seen":2,"truncated":false,)"
+        R"("removed":[{"constraint":"price_total","offers":2}],"relaxations":[{"constraint":"price_total",)"
+        R"("suggestion":"5000000","offers":1,"cost_nano":"5000000"}],"best":[]})";
     const Row rows[] = {
         {401, problem_text("unauthenticated"), 401, "unauthenticated", 1},
         {402, problem_text("insufficient_funds"), 402, "insufficient_funds", 1},
@@ -245,7 +253,8 @@ TEST_CASE("proxy: the market's refusals become the SDK's errors") {
         }
         sidecar.market.with([&] {
             CHECK(sidecar.market.seen.orders.size() == row.orders);
-            if (row.orders == 2) CHECK(sidecar.market.seen.idempotency_keys[0] == sidecar.market.seen.idempotency_keys[1]);
+            if (row.orders == 2) CHECK(sidecar.market.seen.idempotency_keys[0] ==
+                sidecar.market.seen.idempotency_keys[1]);
         });
     }
 }
@@ -253,12 +262,14 @@ TEST_CASE("proxy: the market's refusals become the SDK's errors") {
 TEST_CASE("proxy: nothing is sealed for a node whose evidence does not hold") {
     struct Row { const char* what; std::function<void(ScriptedNode&)> spoil; };
     const Row rows[] = {
-        {"evidence of another keyset", [](ScriptedNode& node) { node.make_evidence("sha256:" + std::string(64, '0')); }},
+        {"evidence of another keyset",
+            [](ScriptedNode& node) { node.make_evidence("sha256:" + std::string(64, '0')); }},
         {"another nonce", [](ScriptedNode& node) { node.nonce = sealing::make_nonce(); }},
         {"no nonce", [](ScriptedNode& node) { node.nonce.clear(); }},
         {"one bit", [](ScriptedNode& node) { node.evidence[node.evidence.size() / 2] ^= 1; }},
         {"cut short", [](ScriptedNode& node) { node.evidence.pop_back(); }},
-        {"a keyset of someone else", [](ScriptedNode& node) { node.keyset.document = ScriptedNode{"node_1"}.keyset.document; }},
+        {"a keyset of someone else", [](ScriptedNode& node) { node.keyset.document =
+            ScriptedNode{"node_1"}.keyset.document; }},
     };
     for (const Row& row : rows) {
         INFO(row.what);
@@ -281,7 +292,8 @@ TEST_CASE("proxy: nothing is sealed for a node whose evidence does not hold") {
 TEST_CASE("proxy: a match above the caps, or of something else, is refused before sealing") {
     struct Row { const char* what; std::function<void(ScriptedMarket::Script&)> change; net::Headers headers; };
     const Row rows[] = {
-        {"price", [](auto& script) { script.price.prompt = 90'000'000; }, {{"X-Cocoon-Max-Price-Prompt-Nano", "30000000"}}},
+        {"price", [](auto& script) { script.price.prompt = 90'000'000; }, {{"X-Cocoon-Max-Price-Prompt-Nano",
+            "30000000"}}},
         {"total", [](auto& script) { script.price.request = 5'000'000; }, {{"X-Cocoon-Max-Cost-Nano", "4000000"}}},
         {"market", [](auto& script) { script.market = "inference:other"; }, {}},
         {"build", [](auto&) {}, {}},
@@ -337,7 +349,8 @@ TEST_CASE("proxy: a session serves many calls with one order, and ends when its 
     CHECK(sidecar.ask(question, {{"X-Cocoon-Max-Cost-Nano", "100000000"}}).headers.get("X-Cocoon-Job") == "job_4");
     sidecar.stop();
     sidecar.market.with([&] {
-        CHECK(std::count(sidecar.market.seen.cancelled.begin(), sidecar.market.seen.cancelled.end(), "/v1/jobs/job_3") == 1);
+        CHECK(std::count(sidecar.market.seen.cancelled.begin(), sidecar.market.seen.cancelled.end(),
+            "/v1/jobs/job_3") == 1);
     });
 }
 
@@ -345,7 +358,10 @@ TEST_CASE("proxy: models carry pricing, trust and context length") {
     Sidecar sidecar;
     const auto list = sidecar.http.send(sidecar.request("GET", "/v1/models"));
     REQUIRE(list);
-    CHECK(list->body == R"({"object":"list","data":[{"id":"org/m","market":"inference:org/m","tiers":["simulated"],"offers":2,"object":"model","created":0,"owned_by":"market","pricing":null,"context_length":null,"trust":{"tiers":["simulated"],"accepted_tiers":["simulated"],"usable":true,"verified_by":"this client, before each seal"}}]})");
+    CHECK(list->body == R"({"object":"list","data":[{"id":"org/m","market":"inference:org/m",)"
+        R"("tiers":["simulated"],"offers":2,"object":"model","created":0,"owned_by":"market","pricing":null,)"
+        R"("context_length":null,"trust":{"tiers":["simulated"],"accepted_tiers":["simulated"],"usable":true,)"
+        R"("verified_by":"this client, before each seal"}}]})");
     const auto one = sidecar.http.send(sidecar.request("GET", "/v1/models/org%2Fm"));
     CHECK(one->status == 200);
     CHECK(sidecar.http.send(sidecar.request("GET", "/v1/models/org/m"))->status == 200);
@@ -378,7 +394,8 @@ TEST_CASE("proxy: the door") {
         {sidecar, keyed("POST", "/v1/audio/speech", "{}"), 413, "body_too_large"},
         {sidecar, keyed("GET", "/v1/nothing"), 404, "not_found"},
         {sidecar, keyed("GET", "/v1/models/%zz"), 404, "not_found"},
-        {sidecar, with(keyed("POST", "/v1/embeddings", "{}"), "Content-Type", "text/plain"), 415, "unsupported_media_type"},
+        {sidecar, with(keyed("POST", "/v1/embeddings", "{}"), "Content-Type", "text/plain"), 415,
+            "unsupported_media_type"},
         {sidecar, keyed("POST", "/v1/embeddings", std::string(2'001, ' ')), 413, "body_too_large"},
         {sidecar, keyed("POST", "/v1/embeddings", "{}"), 400, "malformed_request"},
         {sidecar, with(keyed("POST", "/v1/embeddings", question), "X-Cocoon-Tiers", "tdx"), 400, "malformed_request"},
@@ -396,7 +413,8 @@ TEST_CASE("proxy: the door") {
 
 TEST_CASE("proxy: an engine's refusal passes through as it is") {
     Sidecar sidecar;
-    const std::string refusal = R"({"error":{"message":"too long","type":"invalid_request_error","param":"messages","code":"context_length_exceeded"}})";
+    const std::string refusal = R"({"error":{"message":"too long","type":"invalid_request_error",)"
+        R"("param":"messages","code":"context_length_exceeded"}})";
     sidecar.market.with([&] { sidecar.market.script.engine = {400, "application/json", {refusal}, {}}; });
     const auto response = sidecar.ask(question);
     CHECK(response.status == 400);
@@ -422,10 +440,12 @@ TEST_CASE("verify: exit codes of whole and tampered receipts") {
     struct Row { const char* what; std::function<void(Json&)> change; int exit_code; const char* failing; };
     const Row rows[] = {
         {"nothing", [](Json&) {}, 0, ""},
-        {"white space and order", [](Json& d) { Json e = *d.find("envelope"); d.erase("envelope"); d.set("envelope", e); }, 0, ""},
+        {"white space and order", [](Json& d) { Json e =
+            *d.find("envelope"); d.erase("envelope"); d.set("envelope", e); }, 0, ""},
         {"receipt id", [&](Json& d) { receipt(d).set("receipt_id", "job_2"); }, 1, "node_signature"},
         {"one member more", [&](Json& d) { receipt(d).set("x", 1); }, 1, "node_signature"},
-        {"cosignature", [](Json& d) { d.find("envelope")->find("cosignature")->set("signature", std::string(128, '0')); }, 1, "market_cosignature"},
+        {"cosignature", [](Json& d) { d.find("envelope")->find("cosignature")->set("signature",
+            std::string(128, '0')); }, 1, "market_cosignature"},
         {"market key", [&](Json& d) { d.set("market_key", other); }, 1, "market_cosignature"},
         {"agreed price", [](Json& d) { d.find("price")->set("prompt_nano_per_mtok", "1"); }, 1, "agreed_price"},
         {"usage", [](Json& d) { d.find("usage")->set("completion_tokens", 3); }, 1, "reported_usage"},

@@ -102,7 +102,8 @@ public:
         net::HttpServerOptions options;
         options.limits.connections_per_address_max = 4'096;
         net::HttpHandler handler;
-        handler.on_head = [](const net::RequestHead&) { return net::Decision::accept(limits::http_sealed_body_bytes_max); };
+        handler.on_head =
+            [](const net::RequestHead&) { return net::Decision::accept(limits::http_sealed_body_bytes_max); };
         handler.on_request = [this](std::shared_ptr<net::Exchange> exchange) { serve(std::move(exchange)); };
         handler.error_response = [](ErrorCode code, std::string_view) { return problem(refuse(code)); };
         server_ = std::make_unique<net::HttpServer>(loop_, options, std::move(handler));
@@ -179,7 +180,8 @@ private:
         } else if (request.path == "/v1/market-key") {
             exchange->respond(json(200, Json::object({{"key_id", "m"}, {"public_key", to_hex(key.public_key())}})));
         } else if (request.path == "/v1/models") {
-            exchange->respond({200, {}, R"({"object":"list","data":[{"id":"org/m","market":"inference:org/m","tiers":["simulated"],"offers":2}]})"});
+            exchange->respond({200, {}, R"({"object":"list","data":[{"id":"org/m","market":"inference:org/m",)"
+                R"("tiers":["simulated"],"offers":2}]})"});
         } else {
             exchange->respond(problem(refuse(ErrorCode::not_found)));
         }
@@ -266,7 +268,8 @@ private:
         ohttp::ChunkedRequestOpener opener{{{on.config, on.sealing_key}}, terms.value_or(Bytes{})};
         auto first = opener.feed(as_bytes(request.body));
         auto last = first ? opener.finish() : first;
-        if (!terms_right || !first || !last) return exchange->respond(problem(refuse(ErrorCode::sealed_message_invalid)));
+        if (!terms_right || !first || !last)
+            return exchange->respond(problem(refuse(ErrorCode::sealed_message_invalid)));
         first->insert(first->end(), last->begin(), last->end());
         seen.requests.push_back(bhttp::parse_request(*first).value());
 
@@ -274,19 +277,22 @@ private:
         bhttp::ResponseWriter writer;
         std::vector<Bytes> sealed;
         const EngineAnswer& engine = script.engine;
-        sealed.push_back(sealer.seal(writer.begin(engine.status, {{"content-type", engine.content_type}}).value()).value());
+        sealed.push_back(sealer.seal(writer.begin(engine.status, {{"content-type",
+            engine.content_type}}).value()).value());
         for (const std::string& piece : engine.pieces)
             sealed.push_back(sealer.seal(writer.content(as_bytes(piece))).value());
         sealed.push_back(sealer.finish(writer.finish().value()).value());
         if (act == Act::tampered) sealed[1].back() ^= 1;
 
-        exchange->start(200, {{"Content-Type", std::string{ohttp::chunked_response_media_type}}, {"Cocoon-Receipt", id}});
+        exchange->start(200, {{"Content-Type", std::string{ohttp::chunked_response_media_type}},
+            {"Cocoon-Receipt", id}});
         if (act == Act::cut_before_head) {
             exchange->write(std::string{as_text(ByteView{sealed[0]}.first(8))});
             return exchange->finish();
         }
         sealing::Sha256 hash;
-        const std::size_t pieces = act == Act::hold ? 2 : sealed.size() - (act == Act::answer || act == Act::tampered ? 0 : 1);
+        const std::size_t pieces = act == Act::hold ? 2 : sealed.size() - (act == Act::answer || act ==
+            Act::tampered ? 0 : 1);
         for (std::size_t i = 0; i < pieces; ++i) {
             hash.update(sealed[i]);
             exchange->write(std::string{as_text(sealed[i])});
