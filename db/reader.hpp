@@ -15,25 +15,25 @@
 namespace cocoon::db {
 
 struct RequestFilter {
-    std::optional<matching::RequestState> state;
-    MarketId market;             // none: all; any alternative counts
+    std::optional<matching::RequestState> state{};
+    MarketId market{};             // none: all; any alternative counts
 };
 struct JobFilter {
-    std::optional<matching::JobState> state;
-    RequestId request;
-    NodeId node;
-    MarketId market;
+    std::optional<matching::JobState> state{};
+    RequestId request{};
+    NodeId node{};
+    MarketId market{};
 };
 struct OfferFilter {
-    AccountId provider;          // none: every provider's
-    NodeId node;
-    MarketId market;
-    std::optional<matching::OfferState> state;
+    AccountId provider{};          // none: every provider's
+    NodeId node{};
+    MarketId market{};
+    std::optional<matching::OfferState> state{};
 };
 struct NodeFilter {
-    AccountId provider;          // none: every provider's
+    AccountId provider{};          // none: every provider's
     // Only nodes that are connected, not draining, not suspended, with evidence valid at this instant.
-    std::optional<Instant> matchable_at;
+    std::optional<Instant> matchable_at{};
 };
 
 class Reader {

@@ -128,7 +128,9 @@ TEST_CASE("journal: commit refuses what does not continue, all or nothing") {
 
 TEST_CASE("journal: a second writer is shut out while the first lives, and fences it afterwards") {
     Database database;
-    PgJournal first{database.options(), {}}, second{database.options(), {}};
+    ConnectOptions standby = database.options();
+    standby.application_name = "db_test standby";
+    PgJournal first{database.options(), {}}, second{standby, {}};
     REQUIRE(first.elect());
     CHECK_FALSE(second.elect());
     CHECK_THROWS_AS(second.last_sequence(), Fenced);
@@ -137,8 +139,9 @@ TEST_CASE("journal: a second writer is shut out while the first lives, and fence
     end_lane_backend(database);
     while (!second.elect()) {}
     CHECK(second.epoch() > first.epoch());
-    CHECK_THROWS_AS(first.commit(one_event(1)), Fenced);
+    CHECK_THROWS_AS(first.commit(one_event(1)), ConnectionLost);
     CHECK_THROWS_AS(first.last_sequence(), Fenced);
+    CHECK_THROWS_AS(first.commit(one_event(1)), Fenced);
     CHECK_THROWS_AS(first.load(), Fenced);
     CHECK(second.last_sequence() == 1);
     CHECK(second.commit(one_event(1)) == Journal::Outcome::stored);

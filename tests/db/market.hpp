@@ -52,7 +52,7 @@ public:
     std::string hash() const { return writer->state().hash().text(); }
 
     // A provider with one node and one offer, a developer with money and a key.
-    void furnish(std::uint32_t slots = 4) {
+    void furnish(std::uint32_t slots = 64) {
         OpenAccount supply{.kind = AccountKind::provider, .name = "GPU 'barn' \"north\"\\", .profile = "{\"gpu\":8}",
                            .payout_address = "EQ-address", .deposit_memo = "memo-p", .first_key = {}, .second_key = {}};
         supply.first_key.secret_hash = digest(++secrets);
@@ -123,7 +123,7 @@ public:
     }
     // Something of everything: matches, ends, unmatched and resting requests, payouts, webhooks, audit.
     void live_a_little() {
-        for (int round = 0; round < 3; ++round) complete(*matched("idem-" + std::to_string(round)).job);
+        for (int round = 0; round < 3; ++round) complete(*matched("idem-" + std::to_string(++secrets)).job);
         matched();  // stays open
         must<RequestAnswer>(request(TimeInForce::rest), developer);
         PlaceRequest dear = request();
