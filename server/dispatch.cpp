@@ -168,6 +168,10 @@ void Dispatch::submit(const std::shared_ptr<Task>& task) {
 
 void Dispatch::finish(const std::shared_ptr<Task>& task, matching::Answered answer) {
     answered(task->call.principal.account, answer.sequence);
+    // Whoever signs up was nobody when calling, and reads as the new account next.
+    if (answer.reply)
+        if (const auto* opened = std::get_if<matching::AccountAnswer>(&*answer.reply))
+            answered(opened->account, answer.sequence);
     const auto* placed = answer.reply ? std::get_if<matching::RequestAnswer>(&*answer.reply) : nullptr;
     if (placed != nullptr && task->pending.wait.us > 0 && placed->request.state == matching::RequestState::resting) {
         const RequestId request = placed->request.id;
