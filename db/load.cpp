@@ -197,6 +197,10 @@ matching::Batch replay_next(Connection& connection, matching::State& state, std:
         std::min<std::uint64_t>(entries_max, no_further_than - batch.previous));
     batch.entries = read_entries(connection, batch.previous, entries_max);
     if (batch.entries.empty()) return batch;
+    // The state forgets what ended terminal_in_memory_seconds before an entry, and with it that it changed:
+    // a batch must end before anything that ended inside it could be forgotten.
+    const Instant until = batch.entries.front().at + seconds(limits::terminal_in_memory_seconds / 2);
+    std::erase_if(batch.entries, [until](const matching::Entry& entry) { return entry.at > until; });
     std::uint64_t expected = batch.previous;
     for (const matching::Entry& entry : batch.entries) {
         if (entry.sequence != ++expected)
