@@ -10,11 +10,42 @@ bool operator<(const LevelKey& a, const LevelKey& b) {
     return a.price.fields() < b.price.fields();
 }
 
+void Book::widen(const PriceVector& price) {
+    const Wide prompt = price.prompt.value, completion = price.completion.value;
+    if (prompt == 0 && completion == 0) return;  // costs nothing of either
+    const Wide low = prompt == 0 ? Wide{ratio_any} : std::min<Wide>(ratio_any, completion * 1024 / prompt);
+    const Wide high = prompt == 0 ? Wide{ratio_any} : std::min<Wide>(ratio_any, (completion * 1024 + prompt - 1) / prompt);
+    ratio_low = std::min(ratio_low, static_cast<std::int64_t>(low));
+    ratio_high = std::max(ratio_high, static_cast<std::int64_t>(high));
+}
+
+std::int64_t Book::least_share(const QuantityVector& quantity) const {
+    if (kind == MarketKind::compute) return cost_share(kind, quantity);
+    // With completion = r * prompt the cost is blended * (q_prompt + r * q_completion) / (3 + r), which moves one
+    // way with r: the least is at an end of the range.
+    const auto share_at = [&](std::int64_t ratio) -> std::int64_t {
+        if (ratio >= ratio_any) return 3 * quantity.completion;
+        return static_cast<std::int64_t>(3 * (Wide{quantity.prompt} * 1024 + Wide{ratio} * quantity.completion) /
+                                         (3 * 1024 + Wide{ratio}));
+    };
+    return std::min(share_at(std::min(ratio_low, ratio_high)), share_at(ratio_high));
+}
+
 void Book::add(OfferRecord& offer, std::uint32_t penalty_permille) {
     OfferLink& link = offer.link;
     ENSURE(!link.indexed);
     const PriceVector& price = offer.offer.price;
-    link.level = levels.try_emplace(LevelKey{blended(kind, price), penalty_permille, price}).first;
+    const auto [place, fresh] = levels.try_emplace(LevelKey{blended(kind, price), penalty_permille, price});
+    link.level = place;
+    if (fresh) {
+        widen(price);
+        if (++levels_since_look > 2 * levels.size() + 64) {
+            levels_since_look = 0;
+            ratio_low = ratio_any;
+            ratio_high = 0;
+            for (const auto& [key, other] : levels) widen(key.price);
+        }
+    }
     Level& level = link.level->second;
     ENSURE(level.tail == nullptr || level.tail->offer.priority < offer.offer.priority);
     link.previous = level.tail;

@@ -58,12 +58,23 @@ struct Book {
     Levels levels;
     BidLevels bids;
     std::size_t offers = 0, requests = 0;  // indexed
+    // Every level's completion : prompt ratio lies between these (in 1/1024); a search that knows them
+    // can stop much earlier. They only widen, until enough new levels have come to look at all again.
+    std::int64_t ratio_low = ratio_any, ratio_high = 0;
+    std::size_t levels_since_look = 0;
+    static constexpr std::int64_t ratio_any = INT64_MAX / 4;
+
+    // Least multiple (in 1 / share_unit) of its blended price that `quantity` costs at any level here.
+    std::int64_t least_share(const QuantityVector& quantity) const;
 
     void add(OfferRecord& offer, std::uint32_t penalty_permille);  // REQUIRES: highest priority of its level
     void remove(OfferRecord& offer);
     void send_back(OfferRecord& offer);  // to the end of its level; its priority is the newest
     void add(BidLink& bid, std::int64_t bound);
     static void remove(BidLink& bid);
+
+private:
+    void widen(const PriceVector& price);
 };
 
 }  // namespace cocoon::matching

@@ -82,7 +82,8 @@ Result<RequestAnswer> Engine::Task::place(const PlaceRequest& command) {
     Request& request = *made;
     const Nano budget = budget_of(account->account, key->key, at_);
     const Choice choice = choose(state_, request, at_, budget);
-    if (choice.offer == nullptr && choose(state_, request, at_).offer != nullptr) return unaffordable(request);
+    if (choice.offer == nullptr && choice.beyond_budget && choose(state_, request, at_).offer != nullptr)
+        return unaffordable(request);
     request.id = RequestId{state_.counters.request};
     request.priority = state_.counters.priority;
     if (choice.offer != nullptr) request.state = RequestState::matched;  // never enters the book
@@ -221,7 +222,8 @@ bool Engine::Task::try_match(RequestRecord& record) {
     const Nano budget = budget_of(state_.accounts.find(request.account)->account, state_.keys.find(request.key)->key, at_);
     const Choice choice = choose(state_, request, at_, budget);
     if (choice.offer == nullptr) {
-        if (choose(state_, request, at_).offer != nullptr) state_.starve(record, Nano{}, at_);
+        if (choice.beyond_budget && choose(state_, request, at_).offer != nullptr)
+            state_.starve(record, Nano{}, at_);
         return false;
     }
     reserve(request, choice);

@@ -31,14 +31,14 @@ void search_level(const State& state, const Request& request, const Level& level
             continue;
         }
         if (first_failed(look_at(state, *record, request, request.alternatives[alternative], at))) continue;
-        best = {record, alternative, rank};
+        best = {record, alternative, rank, best.beyond_budget};
         if (!prefers) return;
     }
 }
 
 void search_book(const State& state, const Book& book, const Request& request, std::size_t alternative, Instant at,
                  Nano budget, Choice& best) {
-    const std::int64_t share = cost_share(book.kind, request.quantity);
+    const std::int64_t share = book.least_share(request.quantity);
     const std::int64_t unit = share_unit(book.kind);
     const std::int64_t bound = bid_bound(book.kind, request);
     for (const auto& [key, level] : book.levels) {
@@ -48,7 +48,10 @@ void search_book(const State& state, const Book& book, const Request& request, s
         if (!cost_here) continue;
         if (best.offer != nullptr && Wide{cost_here->value} * key.penalty_permille > best.rank.effective) continue;
         if (price_failed(key.price, request)) continue;
-        if (budget != unlimited && *cost_max(key.price, request.quantity) > budget) continue;
+        if (budget != unlimited && *cost_max(key.price, request.quantity) > budget) {
+            best.beyond_budget = true;
+            continue;
+        }
         search_level(state, request, level, key, alternative, *cost_here, at, best);
     }
 }
@@ -74,7 +77,7 @@ Choice choose_naive(const State& state, const Request& request, Instant at, Nano
             if (!expected || *cost_max(record.offer.price, request.quantity) > budget) continue;
             const Rank rank{Wide{expected->value} * penalty_permille(record.node->node, request.constraints),
                             record.offer.priority};
-            if (best.offer == nullptr || rank < best.rank) best = {&record, i, rank};
+            if (best.offer == nullptr || rank < best.rank) best = {&record, i, rank, false};
         }
     });
     return best;

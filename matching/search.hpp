@@ -13,6 +13,7 @@ struct Choice {
     const OfferRecord* offer = nullptr;  // nullptr: none is eligible
     std::size_t alternative = 0;
     Rank rank;
+    bool beyond_budget = false;  // only choose(): some level within the caps was too dear for the budget
 };
 
 // `budget`: the most the hold may be, from the account's balance and the key's caps.

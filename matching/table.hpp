@@ -1,10 +1,11 @@
 // A table of records by dense id: two loads to find one, addresses that never move, iteration in the
 // order of ids. Ended records leave and their places are reused, so nothing is allocated at a steady
-// load. Used by State only.
+// load; records are made one by one, so that no insertion pays for a whole chunk. Used by State only.
 #pragma once
 
 #include <array>
 #include <memory>
+#include <new>
 #include <vector>
 
 #include "core/ensure.hpp"
@@ -14,6 +15,11 @@ namespace cocoon::matching {
 template <class IdType, class T>
 class Table {
 public:
+    Table() = default;
+    Table(const Table&) = delete;
+    Table& operator=(const Table&) = delete;
+    ~Table() { for_each([](T& record) { std::destroy_at(&record); }); }
+
     T* find(IdType id) {
         const std::uint64_t page = id.value / page_ids;
         if (page >= pages_.size() || !pages_[page]) return nullptr;
@@ -28,9 +34,7 @@ public:
         if (!pages_[index]) pages_[index] = std::make_unique<Page>();
         T*& place = pages_[index]->records[id.value % page_ids];
         ENSURE(place == nullptr);
-        if (free_.empty()) grow();
-        place = free_.back();
-        free_.pop_back();
+        place = std::construct_at(static_cast<T*>(vacant()));
         ++pages_[index]->used;
         ++size_;
         return *place;
@@ -41,7 +45,7 @@ public:
         std::unique_ptr<Page>& page = pages_[id.value / page_ids];
         T*& place = page->records[id.value % page_ids];
         ENSURE(place != nullptr);
-        *place = T{};
+        std::destroy_at(place);
         free_.push_back(place);
         place = nullptr;
         --size_;
@@ -74,21 +78,31 @@ public:
     }
 
 private:
-    static constexpr std::size_t page_ids = 512, chunk_records = 128;
+    static constexpr std::size_t page_ids = 512, chunk_records = 64;
     struct Page {
         std::array<T*, page_ids> records{};
         std::uint32_t used = 0;
     };
 
-    void grow() {
-        chunks_.push_back(std::make_unique<T[]>(chunk_records));
-        for (std::size_t i = chunk_records; i-- > 0;) free_.push_back(&chunks_.back()[i]);
+    struct alignas(T) Place { std::byte bytes[sizeof(T)]; };
+
+    void* vacant() {
+        if (!free_.empty()) {
+            void* place = free_.back();
+            free_.pop_back();
+            return place;
+        }
+        if (chunk_used_ == chunk_records) {
+            chunks_.push_back(std::unique_ptr<Place[]>{new Place[chunk_records]});  // not touched yet
+            chunk_used_ = 0;
+        }
+        return &chunks_.back()[chunk_used_++];
     }
 
     std::vector<std::unique_ptr<Page>> pages_;
-    std::vector<std::unique_ptr<T[]>> chunks_;
-    std::vector<T*> free_;
-    std::size_t size_ = 0;
+    std::vector<std::unique_ptr<Place[]>> chunks_;
+    std::vector<void*> free_;
+    std::size_t size_ = 0, chunk_used_ = chunk_records;
 };
 
 }  // namespace cocoon::matching

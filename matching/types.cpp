@@ -8,7 +8,10 @@ namespace {
 
 constexpr Wide million = 1'000'000;
 
+// REQUIRES: micro >= 0, as prices and counts are.
 Result<Nano> rounded_up(Wide micro) {
+    if (micro <= INT64_MAX - 1'000'000)  // nearly always; a 128-bit division costs twenty times as much
+        return Nano{static_cast<std::int64_t>((static_cast<std::uint64_t>(micro) + 999'999) / 1'000'000)};
     const Wide nano = (micro + (million - 1)) / million;
     if (nano > INT64_MAX) return refuse(ErrorCode::arithmetic_overflow, "The cost exceeds what an amount can hold.");
     return Nano{static_cast<std::int64_t>(nano)};
