@@ -141,19 +141,23 @@ Output show_book(const Invocation& call) {
     const ApiAnswer answer = get(call, "/v1/markets/" + percent_encode(name) + "/book?depth=" + std::to_string(*depth));
     if (!answer.ok()) return refused(*answer.problem, call);
     return or_json(call, answer.body, [&] {
-        Table table{{"PROMPT", "CACHED", "COMPLETION", "REASONING", "REQUEST", "GPU_SECOND", "OFFERS", "FREE",
-                     "SLOTS"}};
+        Table table{{"PROMPT", "CACHED", "COMPLETION", "REASONING", "REQUEST", "GPU_SECOND", "OFFERS", "FREE"}};
         std::size_t levels = 0;
         if (const Json* offers = answer.body.find("offers"))
             for (const Json& level : offers->items()) {
                 std::vector<std::string> cells = price_cells(level.find("price"));
-                for (const char* member : {"offers", "slots_free", "slots"}) cells.push_back(count_of(level, member));
+                for (const char* member : {"offers", "slots_free"}) cells.push_back(count_of(level, member));
                 table.add(std::move(cells));
                 ++levels;
             }
         std::string text = printable(name) + "   prices in " + call.config.coin + " (tokens: per million)\n";
         text += levels ? table.text() : "no offers\n";
-        return text + "resting requests: " + count_of(answer.body, "requests") + "\n";
+        // A plain count, or an object per price level with its own count.
+        const Json* requests = answer.body.find("requests");
+        std::int64_t resting = requests ? requests->integer().value_or(0) : 0;
+        if (requests)
+            for (const Json& level : requests->items()) resting += level.integer_at("requests").value_or(1);
+        return text + "resting requests: " + std::to_string(resting) + "\n";
     });
 }
 

@@ -1,5 +1,7 @@
 // cocoon-client: the developer's side of the market. `serve` runs here; every other command answers
 // from commands.cpp.
+#include <csignal>
+
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -48,6 +50,8 @@ int run(const std::vector<std::string>& arguments) {
 }  // namespace
 
 int main(int count, char** values) {
+    // Whoever reads the log may go away first; open sessions must still be cancelled.
+    std::signal(SIGPIPE, SIG_IGN);
     try {
         return run({values + 1, values + count});
     } catch (const std::exception& failure) {
