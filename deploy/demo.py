@@ -76,7 +76,7 @@ class Demo:
             "MARKET_ADMIN_TOKEN_FILE": str(self.home / "market/admin.token"),
             "MARKET_SIMULATED_TIER": "allow",
             "MARKET_CHAIN": "dev",
-            "MARKET_DEV_CHAIN_FILE": str(self.home / "market/dev-chain.json"),
+            "MARKET_CHAIN_FILE": str(self.home / "market/dev-chain.txt"),
             **self.settings,
         })
 
@@ -138,7 +138,7 @@ class Demo:
         for name, node in NODES.items():
             self.write_node_config(name, node)
             program = self.node(name)
-            if not program.pid() and not (self.home / "demo" / name / "keys/credential").exists():
+            if not program.pid() and not (self.home / "demo" / name / "state").exists():
                 token = Api(self.market_url, provider["management_key"]).must("POST", "/v1/nodes/enrolments", {})
                 self.enrol(name, token["token"])
             program.start()
@@ -153,14 +153,15 @@ class Demo:
         path = self.node_config(name)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps({
-            "market_url": self.market_url,
+            "market": {"url": self.market_url},
             "name": name, "region": node["region"], "country": node["country"],
-            "gpu_model": "H100", "gpu_count": 1,
-            "key_directory": "keys",
-            "evidence": {"provider": "simulated"},
-            "engine": {"url": self.engine_url},
+            "gpu": {"model": "H100", "count": 1},
+            "hardware": {"cpu": "demo", "vram_gib": 80, "ram_gib": 512, "disk_gib": 4000, "bandwidth_mbps": 10000},
+            "state_directory": "state",
+            "attestation": {"tier": "simulated", "platform_id": f"demo-{name}"},
+            "engine": {"url": self.engine_url + "/v1"},
             "offers": [{
-                "market": f"inference:{MODEL}", "slots": 8,
+                "market": f"inference:{MODEL}", "engine_model": MODEL, "slots": 8,
                 "price": {"prompt_nano_per_mtok": str(node["prompt"]),
                           "cached_nano_per_mtok": str(node["prompt"] // 4),
                           "completion_nano_per_mtok": str(node["completion"]),
@@ -172,7 +173,7 @@ class Demo:
 
     def enrol(self, name, token):
         enrolled = subprocess.run([self.binaries / "cocoon-node", "enrol", "--config", self.node_config(name),
-                                   "--token-stdin"], input=token + "\n", text=True, stdout=subprocess.PIPE,
+                                   "--token", "-"], input=token + "\n", text=True, stdout=subprocess.PIPE,
                                   stderr=subprocess.STDOUT)
         if enrolled.returncode != 0:
             raise Failure(f"{name} could not enrol:\n{enrolled.stdout}")
