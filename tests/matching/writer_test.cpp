@@ -1,0 +1,244 @@
+#include "matching/writer.hpp"
+
+#include "core/limits.hpp"
+#include "matching/views.hpp"
+#include "tests/catch.hpp"
+#include "tests/matching/sim_journal.hpp"
+
+namespace cocoon::matching {
+namespace {
+
+constexpr Instant monday{1'795'000'000'000'000};
+
+struct World {
+    SimJournal journal;
+    std::unique_ptr<Writer> owned = std::make_unique<Writer>(journal);
+    AccountId developer, provider;
+    KeyId work, offers, manage;
+    NodeId node;
+    KeyId node_key;
+    std::uint8_t digests = 0;
+
+    Digest digest() { Digest made{}; made[0] = ++digests; return made; }
+    Answered ask(Command command, std::string key = {}, std::uint8_t body = 0, KeyId actor_key = {}) {
+        Envelope envelope;
+        envelope.actor = key.empty() && !actor_key ? AccountId{} : developer;
+        envelope.key = actor_key;
+        envelope.idempotency_key = std::move(key);
+        envelope.input_hash[0] = body;
+        envelope.command = std::move(command);
+        return owned->step(std::vector<Envelope>{envelope}, monday).at(0);
+    }
+    template <class T> T must(Command command) { return std::get<T>(ask(std::move(command)).reply.value()); }
+
+    OpenAccount account(AccountKind kind, ScopeSet second) {
+        OpenAccount command;
+        command.kind = kind;
+        command.name = "someone";
+        command.deposit_memo = "memo" + std::to_string(digests);
+        command.first_key.secret_hash = digest();
+        command.first_key.scopes = scope_manage | scope_read;
+        command.second_key.emplace();
+        command.second_key->secret_hash = digest();
+        command.second_key->scopes = second;
+        return command;
+    }
+    World() {
+        const OpenAccount buyer = account(AccountKind::developer, scope_work);
+        const auto first = must<AccountAnswer>(buyer);
+        developer = first.account, manage = first.key, work = first.second_key;
+        const auto second = must<AccountAnswer>(account(AccountKind::provider, scope_offer));
+        provider = second.account, offers = second.second_key;
+        must<DepositAnswer>(CreditDeposit{buyer.deposit_memo, Nano{1'000'000}, "tx"});
+        node = enrol();
+    }
+    NodeId enrol() {
+        const Digest token = digest();
+        must<Done>(IssueEnrolment{provider, token, hours(1)});
+        EnrolNode command;
+        command.token_hash = token;
+        command.node.name = "node";
+        command.node.region = "eu";
+        command.credential.secret_hash = digest();
+        const auto answer = must<NodeAnswer>(command);
+        node_key = answer.key;
+        SubmitVerdict verdict;
+        verdict.node = answer.node;
+        verdict.tier = Tier::tdx;
+        verdict.keyset_digest = "sha256:1";
+        verdict.keyset_document = "{\"keys\":1}";
+        verdict.valid_until = monday + days(7);
+        must<Done>(verdict);
+        must<Done>(SetNodePresence{answer.node, true});
+        return answer.node;
+    }
+    PlaceOffer offer(std::int64_t price = 100) {
+        PlaceOffer command;
+        command.offer.provider = provider;
+        command.offer.node = node;
+        command.offer.price.prompt = command.offer.price.completion = Nano{price};
+        command.market = "inference:m";
+        return command;
+    }
+    PlaceRequest request() {
+        PlaceRequest command;
+        command.request.account = developer;
+        command.request.key = work;
+        command.request.quantity = {1'000'000, 0, 1'000'000, 0, 1, 0};
+        command.alternatives = {{"inference:m", ""}};
+        return command;
+    }
+};
+
+ErrorCode code_of(const Answered& answered) { return answered.reply.error().code; }
+
+}  // namespace
+
+TEST_CASE("a repeated idempotency key gets the first answer, after a restart too") {
+    World world;
+    world.must<OfferAnswer>(world.offer());
+    const Answered first = world.ask(world.request(), "k1", 7);
+    CHECK_FALSE(first.replayed);
+    const auto job = std::get<RequestAnswer>(*first.reply).job;
+    REQUIRE(job.has_value());
+    for (int restarted = 0; restarted < 2; ++restarted) {
+        const Answered again = world.ask(world.request(), "k1", 7);
+        CHECK(again.replayed);
+        CHECK(again.sequence == first.sequence);
+        const auto& answer = std::get<RequestAnswer>(*again.reply);
+        CHECK(answer.job == job);
+        REQUIRE(answer.keyset_document != nullptr);
+        CHECK(*answer.keyset_document == "{\"keys\":1}");
+        CHECK(code_of(world.ask(world.request(), "k1", 8)) == ErrorCode::idempotency_key_reused);
+        world.owned = std::make_unique<Writer>(world.journal);
+    }
+    // A refusal used its key up as well: it is the same refusal later, whatever has changed.
+    PlaceRequest dear = world.request();
+    dear.request.slots = 0;
+    CHECK(code_of(world.ask(dear, "k2", 1)) == ErrorCode::invalid_body);
+    const Answered refused = world.ask(dear, "k2", 1);
+    CHECK(refused.replayed);
+    CHECK(code_of(refused) == ErrorCode::invalid_body);
+}
+
+TEST_CASE("a commit is stored, absent, or found out by reading back") {
+    struct Row { Fault fault; bool stored; };
+    for (const Row& row : {Row{Fault::none, true}, Row{Fault::refuse, false}, Row{Fault::throw_before, false}, Row{Fault::throw_after, true}}) {
+        World world;
+        const StateHash before = world.owned->state().hash();
+        world.journal.next_fault = row.fault;
+        const Answered answered = world.ask(world.offer());
+        CHECK(answered.reply.has_value() == row.stored);
+        if (!row.stored) {
+            CHECK(code_of(answered) == ErrorCode::commit_failed);
+            CHECK_FALSE(world.owned->loaded());
+            CHECK(world.owned->prepare({}, monday).answers.empty());  // loads again
+            CHECK(world.owned->state().hash() == before);
+        } else {
+            CHECK(answered.sequence == world.journal.last_sequence());
+        }
+    }
+}
+
+TEST_CASE("a batch prepared on top of one that is not stored falls with it") {
+    World world;
+    Envelope envelope;
+    envelope.command = world.offer();
+    const std::vector<Envelope> one{envelope};
+    Pending first = world.owned->prepare(one, monday), second = world.owned->prepare(one, monday);
+    world.journal.next_fault = Fault::refuse;
+    const auto outcome = world.owned->commit(first.batch);
+    CHECK(code_of(world.owned->settle(std::move(first), outcome).at(0)) == ErrorCode::commit_failed);
+    const auto other = world.owned->commit(second.batch);
+    CHECK(other == Journal::Outcome::not_stored);
+    CHECK(code_of(world.owned->settle(std::move(second), other).at(0)) == ErrorCode::commit_failed);
+    CHECK(world.ask(world.offer()).reply.has_value());
+    CHECK(world.owned->state().offers.size() == 1);
+}
+
+TEST_CASE("what a key may do ends at its scopes, its node and its account") {
+    World world;
+    PlaceRequest managed = world.request();
+    managed.request.key = world.manage;
+    world.must<OfferAnswer>(world.offer());
+    CHECK(code_of(world.ask(managed)) == ErrorCode::forbidden);
+    PlaceRequest foreign = world.request();
+    foreign.request.key = world.offers;
+    CHECK(code_of(world.ask(foreign)) == ErrorCode::not_found);
+    const KeyId first_node_key = world.node_key;
+    world.node = world.enrol();
+    CHECK(code_of(world.ask(world.offer(), "n", 0, first_node_key)) == ErrorCode::not_found);
+    CHECK(world.ask(world.offer(), "m", 0, world.node_key).reply.has_value());
+    CHECK(code_of(world.ask(SetFee{1, ""}, "f", 0, world.work)) == ErrorCode::forbidden);
+    world.must<Done>(RevokeKey{world.developer, world.work});
+    CHECK(code_of(world.ask(world.request())) == ErrorCode::key_revoked);
+}
+
+TEST_CASE("limits of nodes, keys and webhooks are refused by name") {
+    World world;
+    for (std::uint32_t i = 0; i < limits::offers_per_node_max; ++i) REQUIRE(world.ask(world.offer(500)).reply.has_value());
+    CHECK(code_of(world.ask(world.offer())) == ErrorCode::limit_reached);
+    const auto key = [&](std::uint32_t i) {
+        ApiKey made;
+        made.account = world.developer;
+        made.scopes = scope_read;
+        made.secret_hash[1] = static_cast<std::uint8_t>(1 + i);
+        return CreateKey{made};
+    };
+    for (std::uint32_t i = 2; i < limits::keys_per_account_max; ++i) REQUIRE(world.ask(key(i)).reply.has_value());
+    CHECK(code_of(world.ask(key(200))) == ErrorCode::limit_reached);
+    Webhook hook;
+    hook.account = world.developer;
+    for (std::uint32_t i = 0; i < limits::webhooks_per_account_max; ++i) REQUIRE(world.ask(PutWebhook{hook}).reply.has_value());
+    CHECK(code_of(world.ask(PutWebhook{hook})) == ErrorCode::limit_reached);
+    CHECK(code_of(world.ask(PlaceRequests{})) == ErrorCode::invalid_body);
+    PlaceRequests many;
+    many.requests.assign(limits::request_batch_max + 1, world.request());
+    CHECK(code_of(world.ask(many)) == ErrorCode::invalid_body);
+}
+
+TEST_CASE("each request of a batch stands for itself") {
+    World world;
+    world.must<OfferAnswer>(world.offer());
+    PlaceRequest wrong = world.request();
+    wrong.alternatives = {{"inference:none", ""}};
+    const auto answers = world.must<RequestsAnswer>(PlaceRequests{{world.request(), wrong, world.request()}}).answers;
+    REQUIRE(answers.size() == 3);
+    CHECK(answers[0].value().job.has_value());
+    CHECK(answers[1].error().code == ErrorCode::unknown_market);
+    CHECK(answers[2].value().request.state == RequestState::unmatched);  // the one slot is taken
+    CHECK(answers[2].value().why->removed.at(0) == std::pair{Constraint::slots, 1u});
+}
+
+TEST_CASE("the public view shows depth, demand and the last price, and only changes when they do") {
+    World world;
+    Views views;
+    CHECK(views.rebuild(world.owned->state(), monday)->by_name.empty());
+    PlaceOffer two = world.offer(100);
+    two.offer.slots = 2;
+    world.must<OfferAnswer>(two);
+    world.must<OfferAnswer>(world.offer(100));
+    world.must<OfferAnswer>(world.offer(300));
+    PlaceRequest rests = world.request();
+    rests.request.cap_total = Nano{50};
+    rests.request.time_in_force = TimeInForce::rest;
+    rests.request.rest_until = monday + hours(1);
+    world.must<RequestAnswer>(rests);
+    world.must<RequestAnswer>(world.request());
+    const auto seen = views.refresh(world.owned->state(), monday);
+    const MarketView& market = *seen->by_name.at("inference:m");
+    REQUIRE(market.asks.size() == 2);
+    CHECK(market.asks[0].price.prompt.value == 100);
+    CHECK(market.asks[0].slots_free == 2);
+    CHECK(market.asks[0].offers == 2);
+    CHECK(market.offers_by_tier[static_cast<std::size_t>(Tier::tdx)] == 3);
+    CHECK(market.slots_total == 4);
+    REQUIRE(market.bids.size() == 1);
+    CHECK(market.bids[0].requests == 1);
+    CHECK(market.last_price->completion.value == 100);
+    CHECK(views.refresh(world.owned->state(), monday) == seen);
+    world.must<Done>(SetNodePresence{world.node, false});
+    CHECK(views.refresh(world.owned->state(), monday)->by_name.at("inference:m")->asks.empty());
+}
+
+}  // namespace cocoon::matching
