@@ -12,7 +12,8 @@ namespace {
 
 constexpr int amend_attempts_max = 3;  // the version moves when somebody takes a slot meanwhile
 constexpr Duration probe_patience = seconds(5);
-constexpr Duration last_words_patience = seconds(5);  // partial receipts and acknowledgements at the end
+constexpr Duration last_words_patience =
+    seconds(5);  // partial receipts and acknowledgements at the end
 
 std::string relay_url(const std::string& market_url) {
     return "ws" + market_url.substr(4) + "/v1/relay";  // http -> ws, https -> wss
@@ -20,8 +21,12 @@ std::string relay_url(const std::string& market_url) {
 
 // The marker of "we drained ourselves": survives a crash, so that the next start resumes, and keeps a
 // drain that the provider ordered in the dashboard untouched.
-std::string drained_marker(const Settings& settings) { return settings.state_directory + "/drained"; }
-std::string published_file(const Settings& settings) { return settings.state_directory + "/offers.json"; }
+std::string drained_marker(const Settings& settings) {
+    return settings.state_directory + "/drained";
+}
+std::string published_file(const Settings& settings) {
+    return settings.state_directory + "/offers.json";
+}
 
 // Ids of the offers this configuration has published: only those are cancelled when they leave it.
 std::vector<std::string> load_published(const Settings& settings) {
@@ -38,7 +43,8 @@ void save_published(const Settings& settings, const std::vector<std::string>& id
     sealing::Json list = sealing::Json::array();
     for (const std::string& id : ids) list.push(id);
     const auto saved = replace_file(published_file(settings), list.serialize(), true);
-    if (!saved) log::error("the list of offers could not be stored", {{"cause", saved.error().detail}});
+    if (!saved)
+        log::error("the list of offers could not be stored", {{"cause", saved.error().detail}});
 }
 
 void log_refusal(std::string_view event, const Error& error) {
@@ -48,12 +54,13 @@ void log_refusal(std::string_view event, const Error& error) {
 }
 
 // One wanted offer against what stands. Its id, or the refusal.
-Result<std::string> settle_offer(MarketApi& market, const std::string& node, const OfferSettings& wanted,
-                                 std::vector<StandingOffer> standing) {
+Result<std::string> settle_offer(MarketApi& market, const std::string& node,
+                                 const OfferSettings& wanted, std::vector<StandingOffer> standing) {
     for (int attempt = 0;; ++attempt) {
         std::optional<StandingOffer> current;
         for (StandingOffer& offer : standing) {
-            if (offer.node != node || offer.market != wanted.market || offer.build != wanted.build) continue;
+            if (offer.node != node || offer.market != wanted.market || offer.build != wanted.build)
+                continue;
             if (same_terms(offer.terms, wanted)) return offer.id;
             if (!current) current = std::move(offer);
         }
@@ -63,10 +70,14 @@ Result<std::string> settle_offer(MarketApi& market, const std::string& node, con
             return placed;
         }
         const bool amend = amendable(current->terms, wanted);
-        const auto changed = amend ? market.amend_offer(*current, wanted) : market.cancel_offer(*current);
-        if (changed) log::info(amend ? "offer amended" : "offer cancelled", {{"offer", current->id}, {"market", wanted.market}});
+        const auto changed =
+            amend ? market.amend_offer(*current, wanted) : market.cancel_offer(*current);
+        if (changed)
+            log::info(amend ? "offer amended" : "offer cancelled",
+                      {{"offer", current->id}, {"market", wanted.market}});
         if (changed && amend) return current->id;
-        if (!changed && (changed.error().code != ErrorCode::precondition_failed || attempt >= amend_attempts_max))
+        if (!changed && (changed.error().code != ErrorCode::precondition_failed ||
+                         attempt >= amend_attempts_max))
             return changed.error();
         auto again = market.offers();
         if (!again) return again.error();
@@ -77,7 +88,8 @@ Result<std::string> settle_offer(MarketApi& market, const std::string& node, con
 }  // namespace
 
 Result<std::unique_ptr<Agent>> Agent::open(net::EventLoop& loop, const Settings& settings,
-                                           std::unique_ptr<EvidenceProvider> evidence, AgentOptions options) {
+                                           std::unique_ptr<EvidenceProvider> evidence,
+                                           AgentOptions options) {
     if (auto made = make_private_directory(settings.state_directory); !made) return made.error();
     auto identity = load_identity(settings);
     if (!identity) return identity.error();
@@ -86,14 +98,16 @@ Result<std::unique_ptr<Agent>> Agent::open(net::EventLoop& loop, const Settings&
     const auto slots = static_cast<std::size_t>(std::max<std::int64_t>(settings.slots(), 1));
     auto engine = Engine::open(settings.engine, slots + 1);
     if (!engine) return engine.error();
-    std::unique_ptr<Agent> agent{new Agent{loop, settings, std::move(*identity), std::move(*receipt_key),
-                                           std::move(*engine), std::move(evidence), options}};
+    std::unique_ptr<Agent> agent{new Agent{loop, settings, std::move(*identity),
+                                           std::move(*receipt_key), std::move(*engine),
+                                           std::move(evidence), options}};
     if (auto loaded = agent->receipts_.load(agent->clock_.now()); !loaded) return loaded.error();
     return agent;
 }
 
-Agent::Agent(net::EventLoop& loop, const Settings& settings, Identity identity, sealing::SigningKey receipt_key,
-             std::unique_ptr<Engine> engine, std::unique_ptr<EvidenceProvider> evidence, AgentOptions options)
+Agent::Agent(net::EventLoop& loop, const Settings& settings, Identity identity,
+             sealing::SigningKey receipt_key, std::unique_ptr<Engine> engine,
+             std::unique_ptr<EvidenceProvider> evidence, AgentOptions options)
     : loop_{loop},
       settings_{settings},
       identity_{std::move(identity)},
@@ -117,7 +131,9 @@ Agent::Agent(net::EventLoop& loop, const Settings& settings, Identity identity, 
     events.on_connected = [this] { reconcile_offers(); };
     events.on_attest = [this] { attest(false); };
     // Whether the flush is queued or the queue is full of flushes: the next one does it all.
-    events.on_receipt_signed = [this] { [[maybe_unused]] const bool queued = keeper_->submit([this] { receipts_.make_durable(); }); };
+    events.on_receipt_signed = [this] {
+        [[maybe_unused]] const bool queued = keeper_->submit([this] { receipts_.make_durable(); });
+    };
     relay_ = std::make_unique<Relay>(loop_, std::move(relay), parts_, std::move(events));
 }
 
@@ -144,8 +160,11 @@ void Agent::in_background(Work work, Then then) {
 }
 
 void Agent::start() {
-    log::info("node starting", {{"node", identity_.node}, {"tier", evidence_->tier()}, {"offers", settings_.offers.size()},
-                                {"slots", settings_.slots()}, {"receipts_pending", receipts_.pending_count()}});
+    log::info("node starting", {{"node", identity_.node},
+                                {"tier", evidence_->tier()},
+                                {"offers", settings_.offers.size()},
+                                {"slots", settings_.slots()},
+                                {"receipts_pending", receipts_.pending_count()}});
     probe();
     attest(true);
     keep_house();
@@ -176,7 +195,8 @@ Result<Agent::Attested> Agent::attest_now(std::shared_ptr<const KeysetKeys> keys
     if (!evidence) return evidence.error();
     // The old keys keep opening from here on; the new ones must open before the market hands them out.
     keyring_.adopt(keys);
-    const auto valid_until = market_.submit_evidence(identity_.node, keys->keyset, *nonce, *evidence);
+    const auto valid_until =
+        market_.submit_evidence(identity_.node, keys->keyset, *nonce, *evidence);
     if (!valid_until) return valid_until.error();
     return Attested{keys, *valid_until};
 }
@@ -197,7 +217,8 @@ void Agent::on_attested(Result<Attested> attested) {
     const Instant renew_evidence = attested_until_ - options_.renew_before;
     const bool keys_first = renew_keys <= renew_evidence;
     const Duration wait = std::max(std::min(renew_keys, renew_evidence) - now, options_.retry_min);
-    log::info("attested", {{"keyset", attested->keys->keyset.digest}, {"valid_until", attested_until_.text()},
+    log::info("attested", {{"keyset", attested->keys->keyset.digest},
+                           {"valid_until", attested_until_.text()},
                            {"keys_until", keys_end.text()}});
     attest_timer_ = loop_.call_after(wait, [this, keys_first] { attest(keys_first); });
     relay_->connect();
@@ -216,14 +237,19 @@ void Agent::on_probed(const Result<std::vector<std::string>>& models) {
     probing_ = false;
     const bool up = models.has_value();
     if (!engine_known_ || up != engine_up_) {
-        if (up) log::info("engine is up", {{"models", models->size()}});
-        else log::warning("engine is down; offers are drained until it is back",
-                          {{"code", describe(models.error().code).name}, {"detail", models.error().detail}});
+        if (up)
+            log::info("engine is up", {{"models", models->size()}});
+        else
+            log::warning(
+                "engine is down; offers are drained until it is back",
+                {{"code", describe(models.error().code).name}, {"detail", models.error().detail}});
         if (up)
             for (const OfferSettings& offer : settings_.offers) {
-                const std::string& name = offer.engine_model.empty() ? offer.model() : offer.engine_model;
+                const std::string& name =
+                    offer.engine_model.empty() ? offer.model() : offer.engine_model;
                 if (std::find(models->begin(), models->end(), name) == models->end())
-                    log::warning("the engine does not list an offered model", {{"model", name}, {"market", offer.market}});
+                    log::warning("the engine does not list an offered model",
+                                 {{"model", name}, {"market", offer.market}});
             }
     }
     engine_up_ = up;
@@ -242,7 +268,9 @@ void Agent::reconcile_drain() {
         [this, wanted]() -> Result<void> {
             // The marker is there whenever the market may think us drained.
             if (wanted)
-                if (auto marked = replace_file(drained_marker(settings_), "drained by the node itself\n", true); !marked)
+                if (auto marked = replace_file(drained_marker(settings_),
+                                               "drained by the node itself\n", true);
+                    !marked)
                     return marked;
             auto told = market_.drain(identity_.node, wanted);
             if (told && !wanted) remove_file(drained_marker(settings_));
@@ -250,7 +278,8 @@ void Agent::reconcile_drain() {
         },
         [this, wanted](const Result<void>& told) {
             drain_call_open_ = false;
-            if (!told) return log_refusal(wanted ? "could not drain" : "could not resume", told.error());
+            if (!told)
+                return log_refusal(wanted ? "could not drain" : "could not resume", told.error());
             marked_drained_ = wanted;
             log::info(wanted ? "drained at the market" : "resumed at the market");
             if (stopping_) reconcile_drain();
@@ -290,11 +319,13 @@ void Agent::sync_offers() {
     }
     for (const StandingOffer& offer : *standing) {
         const bool ours = std::find(before.begin(), before.end(), offer.id) != before.end();
-        const bool kept = std::find(published.begin(), published.end(), offer.id) != published.end();
+        const bool kept =
+            std::find(published.begin(), published.end(), offer.id) != published.end();
         if (!ours || kept || settings_.find_offer(offer.market, offer.build) != nullptr) continue;
         const auto cancelled = market_.cancel_offer(offer);
         if (cancelled) {
-            log::info("offer cancelled: no longer configured", {{"offer", offer.id}, {"market", offer.market}});
+            log::info("offer cancelled: no longer configured",
+                      {{"offer", offer.id}, {"market", offer.market}});
             continue;
         }
         log_refusal("offer could not be cancelled", cancelled.error());
@@ -302,7 +333,8 @@ void Agent::sync_offers() {
     }
     if (!complete)
         for (const std::string& id : before)
-            if (std::find(published.begin(), published.end(), id) == published.end()) published.push_back(id);
+            if (std::find(published.begin(), published.end(), id) == published.end())
+                published.push_back(id);
     if (published != before) save_published(settings_, published);
 }
 
@@ -317,7 +349,8 @@ void Agent::keep_house() {
     replays_.forget_jobs(now - minutes(5));
     receipts_.forget_sessions(now - hours(1));
     relay_->resend_receipts(now - options_.housekeeping_interval);
-    if (relay_->connected() && now - offers_synced_at_ >= options_.offers_interval) reconcile_offers();
+    if (relay_->connected() && now - offers_synced_at_ >= options_.offers_interval)
+        reconcile_offers();
     house_timer_ = loop_.call_after(options_.housekeeping_interval, [this] { keep_house(); });
 }
 
@@ -325,13 +358,16 @@ void Agent::drain(std::function<void(bool)> done) {
     if (stopping_) return;
     stopping_ = true;
     drained_ = std::move(done);
-    log::info("draining", {{"open_exchanges", relay_->open_exchanges()}, {"seconds_max", settings_.drain_deadline.seconds()}});
+    log::info("draining", {{"open_exchanges", relay_->open_exchanges()},
+                           {"seconds_max", settings_.drain_deadline.seconds()}});
     relay_->start_draining();
     engine_known_ = true;
     reconcile_drain();
     drain_timer_ = loop_.call_after(settings_.drain_deadline, [this] {
         cut_ = relay_->open_exchanges() > 0;
-        if (cut_) log::warning("drain deadline passed; open exchanges are cut", {{"open_exchanges", relay_->open_exchanges()}});
+        if (cut_)
+            log::warning("drain deadline passed; open exchanges are cut",
+                         {{"open_exchanges", relay_->open_exchanges()}});
         relay_->cancel_all();
         drain_timer_ = loop_.call_after(last_words_patience, [this] { finish_drain(); });
     });

@@ -23,8 +23,8 @@ namespace cocoon::node {
 
 struct AgentOptions {
     Duration keyset_life = hours(limits::keyset_hours);
-    Duration renew_before = minutes(60);    // new keys or evidence so long before the old ones end
-    Duration retry_min = seconds(1);        // attestation that failed for lack of a market
+    Duration renew_before = minutes(60);  // new keys or evidence so long before the old ones end
+    Duration retry_min = seconds(1);      // attestation that failed for lack of a market
     Duration retry_max = seconds(60);
     Duration housekeeping_interval = seconds(15);
     Duration offers_interval = seconds(300);  // reconciled also when nothing happens
@@ -35,7 +35,8 @@ public:
     // Reads keys and stored receipts. Refuses when the state directory, a key, the credential or the
     // engine's key file cannot be used.
     static Result<std::unique_ptr<Agent>> open(net::EventLoop& loop, const Settings& settings,
-                                               std::unique_ptr<EvidenceProvider> evidence, AgentOptions options);
+                                               std::unique_ptr<EvidenceProvider> evidence,
+                                               AgentOptions options);
     // REQUIRES: the loop's thread, or the loop is not running.
     ~Agent();
     Agent(const Agent&) = delete;
@@ -50,8 +51,9 @@ public:
     bool engine_up() const { return engine_up_; }
 
 private:
-    Agent(net::EventLoop& loop, const Settings& settings, Identity identity, sealing::SigningKey receipt_key,
-          std::unique_ptr<Engine> engine, std::unique_ptr<EvidenceProvider> evidence, AgentOptions options);
+    Agent(net::EventLoop& loop, const Settings& settings, Identity identity,
+          sealing::SigningKey receipt_key, std::unique_ptr<Engine> engine,
+          std::unique_ptr<EvidenceProvider> evidence, AgentOptions options);
 
     struct Attested {
         std::shared_ptr<const KeysetKeys> keys;

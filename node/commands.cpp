@@ -20,7 +20,8 @@
 namespace cocoon::node {
 namespace {
 
-constexpr std::string_view usage_text = R"(cocoon-node: sells this machine's idle inference to a Cocoon Market.
+constexpr std::string_view usage_text =
+    R"(cocoon-node: sells this machine's idle inference to a Cocoon Market.
 
   cocoon-node enrol  --token TOKEN     turn this machine into a node (TOKEN "-": from standard input)
   cocoon-node run                      serve until SIGTERM (finishes open jobs; a second signal stops at once)
@@ -43,8 +44,8 @@ struct Arguments {
 // Nothing on an option that is unknown, repeated or lacks its value.
 std::optional<Arguments> split(const std::vector<std::string>& given, std::string& wrong) {
     static constexpr std::array<std::string_view, 12> valued = {
-        "--config", "--token", "--root", "--market", "--build", "--slots", "--prompt",
-        "--cached", "--completion", "--reasoning", "--request", "--gpu-second"};
+        "--config", "--token",  "--root",       "--market",    "--build",   "--slots",
+        "--prompt", "--cached", "--completion", "--reasoning", "--request", "--gpu-second"};
     Arguments arguments;
     for (std::size_t i = 0; i < given.size(); ++i) {
         const std::string& word = given[i];
@@ -54,8 +55,10 @@ std::optional<Arguments> split(const std::vector<std::string>& given, std::strin
         }
         std::string value;
         if (word != "--json" && word != "--help") {
-            if (std::find(valued.begin(), valued.end(), word) == valued.end()) wrong = word + " is unknown";
-            else if (i + 1 == given.size()) wrong = word + " needs a value";
+            if (std::find(valued.begin(), valued.end(), word) == valued.end())
+                wrong = word + " is unknown";
+            else if (i + 1 == given.size())
+                wrong = word + " needs a value";
             if (!wrong.empty()) return std::nullopt;
             value = given[++i];
         }
@@ -73,7 +76,8 @@ int complain(const Error& error) {
     std::fprintf(stderr, "cocoon-node: %s%s%s\n", std::string{describe(error.code).title}.c_str(),
                  error.detail.empty() ? "" : ": ", error.detail.c_str());
     for (const FieldError& field : error.fields)
-        std::fprintf(stderr, "  %s %s\n", field.path.empty() ? "/" : field.path.c_str(), field.message.c_str());
+        std::fprintf(stderr, "  %s %s\n", field.path.empty() ? "/" : field.path.c_str(),
+                     field.message.c_str());
     return 1;
 }
 
@@ -82,7 +86,8 @@ int misuse(const std::string& wrong) {
     return 2;
 }
 
-std::string option(const Arguments& arguments, const std::string& name, std::string otherwise = {}) {
+std::string option(const Arguments& arguments, const std::string& name,
+                   std::string otherwise = {}) {
     const auto found = arguments.options.find(name);
     return found == arguments.options.end() ? std::move(otherwise) : found->second;
 }
@@ -94,9 +99,11 @@ int enrol(const Settings& settings, const Arguments& arguments) {
     if (token == "-") std::getline(std::cin, token);
     if (token.empty()) return misuse("enrol needs --token");
     if (const auto known = load_identity(settings))
-        return complain(refuse(ErrorCode::already_exists, "this machine is " + known->node + " already; remove " +
-                                                              settings.identity_file() + " to enrol it anew"));
-    if (auto made = make_private_directory(settings.state_directory); !made) return complain(made.error());
+        return complain(refuse(ErrorCode::already_exists,
+                               "this machine is " + known->node + " already; remove " +
+                                   settings.identity_file() + " to enrol it anew"));
+    if (auto made = make_private_directory(settings.state_directory); !made)
+        return complain(made.error());
     // The key before the token is spent: a full disk must not cost the token.
     const auto key = sealing::SigningKey::load_or_generate(settings.receipt_key_file());
     if (!key) return complain(key.error());
@@ -139,13 +146,17 @@ std::string coins_per_million(std::int64_t nano) { return coins_text(Nano{nano})
 int list_offers(MarketApi& market, const std::string& node) {
     const auto offers = market.offers();
     if (!offers) return complain(offers.error());
-    print("OFFER        MARKET                          STATE      SLOTS    COINS PER MILLION: PROMPT / COMPLETION\n");
+    print(
+        "OFFER        MARKET                          STATE      SLOTS    COINS PER MILLION: "
+        "PROMPT / COMPLETION\n");
     for (const StandingOffer& offer : *offers) {
         if (offer.node != node) continue;
         char line[512];
-        std::snprintf(line, sizeof line, "%-12s %-31s %-10s %3lld/%-4lld %s / %s\n", offer.id.c_str(),
-                      (offer.market + (offer.build.empty() ? "" : "@" + offer.build)).c_str(), offer.state.c_str(),
-                      static_cast<long long>(offer.slots_used), static_cast<long long>(offer.terms.slots),
+        std::snprintf(line, sizeof line, "%-12s %-31s %-10s %3lld/%-4lld %s / %s\n",
+                      offer.id.c_str(),
+                      (offer.market + (offer.build.empty() ? "" : "@" + offer.build)).c_str(),
+                      offer.state.c_str(), static_cast<long long>(offer.slots_used),
+                      static_cast<long long>(offer.terms.slots),
                       coins_per_million(offer.terms.price.prompt).c_str(),
                       coins_per_million(offer.terms.price.completion).c_str());
         print(line);
@@ -153,7 +164,8 @@ int list_offers(MarketApi& market, const std::string& node) {
     return 0;
 }
 
-int set_offer(MarketApi& market, const Settings& settings, const std::string& node, const Arguments& arguments) {
+int set_offer(MarketApi& market, const Settings& settings, const std::string& node,
+              const Arguments& arguments) {
     const std::string name = option(arguments, "--market");
     const std::string build = option(arguments, "--build");
     if (!name.starts_with("inference:")) return misuse("offers set needs --market inference:MODEL");
@@ -163,11 +175,20 @@ int set_offer(MarketApi& market, const Settings& settings, const std::string& no
     for (const StandingOffer& offer : *offers)
         if (offer.node == node && offer.market == name && offer.build == build) standing = &offer;
     OfferSettings wanted;
-    if (standing != nullptr) wanted = standing->terms;
-    else if (const OfferSettings* configured = settings.find_offer(name, build)) wanted = *configured;
-    else return complain(refuse(ErrorCode::unknown_market, name + " is not in the configuration: the node would refuse its jobs. "
-                                                                  "Add it to offers, then set its price here or there"));
-    struct Amount { const char* option; std::int64_t* into; std::int64_t most; };
+    if (standing != nullptr)
+        wanted = standing->terms;
+    else if (const OfferSettings* configured = settings.find_offer(name, build))
+        wanted = *configured;
+    else
+        return complain(refuse(ErrorCode::unknown_market,
+                               name +
+                                   " is not in the configuration: the node would refuse its jobs. "
+                                   "Add it to offers, then set its price here or there"));
+    struct Amount {
+        const char* option;
+        std::int64_t* into;
+        std::int64_t most;
+    };
     const Amount amounts[] = {{"--prompt", &wanted.price.prompt, limits::price_nano_max},
                               {"--cached", &wanted.price.cached, limits::price_nano_max},
                               {"--completion", &wanted.price.completion, limits::price_nano_max},
@@ -178,7 +199,8 @@ int set_offer(MarketApi& market, const Settings& settings, const std::string& no
     for (const Amount& amount : amounts) {
         if (!arguments.options.contains(amount.option)) continue;
         const auto value = Nano::parse(option(arguments, amount.option));
-        if (!value || value->value < 0 || value->value > amount.most) return misuse(std::string{amount.option} + " is no sensible number");
+        if (!value || value->value < 0 || value->value > amount.most)
+            return misuse(std::string{amount.option} + " is no sensible number");
         *amount.into = value->value;
     }
     if (standing == nullptr) {
@@ -187,8 +209,10 @@ int set_offer(MarketApi& market, const Settings& settings, const std::string& no
         print("placed " + *placed + "\n");
         return 0;
     }
-    if (auto amended = market.amend_offer(*standing, wanted); !amended) return complain(amended.error());
-    print("amended " + standing->id + "; the configuration file wins again at the node's next start\n");
+    if (auto amended = market.amend_offer(*standing, wanted); !amended)
+        return complain(amended.error());
+    print("amended " + standing->id +
+          "; the configuration file wins again at the node's next start\n");
     return 0;
 }
 
@@ -197,7 +221,8 @@ int cancel_offer(MarketApi& market, const std::string& id) {
     if (!offers) return complain(offers.error());
     for (const StandingOffer& offer : *offers) {
         if (offer.id != id) continue;
-        if (auto cancelled = market.cancel_offer(offer); !cancelled) return complain(cancelled.error());
+        if (auto cancelled = market.cancel_offer(offer); !cancelled)
+            return complain(cancelled.error());
         print("cancelled " + id + "\n");
         return 0;
     }
@@ -210,14 +235,17 @@ int offers(const Settings& settings, const Arguments& arguments) {
     MarketApi market{settings, identity->credential};
     const std::string verb = arguments.words.size() > 1 ? arguments.words[1] : "list";
     if (verb == "list" && arguments.words.size() <= 2) return list_offers(market, identity->node);
-    if (verb == "set" && arguments.words.size() == 2) return set_offer(market, settings, identity->node, arguments);
-    if (verb == "cancel" && arguments.words.size() == 3) return cancel_offer(market, arguments.words[2]);
+    if (verb == "set" && arguments.words.size() == 2)
+        return set_offer(market, settings, identity->node, arguments);
+    if (verb == "cancel" && arguments.words.size() == 3)
+        return cancel_offer(market, arguments.words[2]);
     return misuse("offers: list, set or cancel ID");
 }
 
 int doctor(const Result<Settings>& settings, const Arguments& arguments) {
     const Examination examination = examine(settings, option(arguments, "--root"), SystemClock{});
-    print(arguments.options.contains("--json") ? report_json(examination) : report_text(examination));
+    print(arguments.options.contains("--json") ? report_json(examination)
+                                               : report_text(examination));
     return examination.fit() ? 0 : 1;
 }
 
@@ -238,7 +266,8 @@ int run_command(const std::vector<std::string>& given) {
         return 0;
     }
     const std::array<std::string_view, 4> known = {"run", "enrol", "doctor", "offers"};
-    if (std::find(known.begin(), known.end(), command) == known.end()) return misuse(command + " is no command");
+    if (std::find(known.begin(), known.end(), command) == known.end())
+        return misuse(command + " is no command");
     const auto settings = load_settings(option(*arguments, "--config", "node.json"));
     if (command == "doctor") return doctor(settings, *arguments);
     if (!settings) return complain(settings.error());

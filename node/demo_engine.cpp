@@ -45,7 +45,8 @@ Answer refused(const Refusal& refusal) {
 }
 
 Refusal bad(std::string parameter, std::string message) {
-    return {.message = std::move(message), .parameter = std::move(parameter), .code = "invalid_value"};
+    return {
+        .message = std::move(message), .parameter = std::move(parameter), .code = "invalid_value"};
 }
 
 // ---- What is common to all calls ---------------------------------------------------------------
@@ -54,7 +55,8 @@ Refusal bad(std::string parameter, std::string message) {
 class Dice {
 public:
     explicit Dice(std::string_view seed) {
-        for (const char c : seed) state_ = (state_ ^ static_cast<std::uint8_t>(c)) * 0x100000001b3ull;
+        for (const char c : seed)
+            state_ = (state_ ^ static_cast<std::uint8_t>(c)) * 0x100000001b3ull;
     }
     std::uint64_t next() {
         state_ += 0x9E3779B97F4A7C15ull;
@@ -73,7 +75,9 @@ std::string answer_id(std::string_view prefix, std::string_view body) {
     return std::string{prefix} + to_hex(sealing::sha256(as_bytes(body))).substr(0, 24);
 }
 
-std::int64_t count_tokens(std::string_view text) { return static_cast<std::int64_t>(tokens_of(text).size()); }
+std::int64_t count_tokens(std::string_view text) {
+    return static_cast<std::int64_t>(tokens_of(text).size());
+}
 
 struct Usage {
     std::int64_t prompt = 0;  // cached ones included
@@ -111,14 +115,15 @@ Result<bool> flag(const Json& body, std::string_view name) {
     return *given;
 }
 
-Result<std::optional<std::int64_t>> count_at(const Json& body, std::string_view name, std::int64_t least,
-                                             std::int64_t most) {
+Result<std::optional<std::int64_t>> count_at(const Json& body, std::string_view name,
+                                             std::int64_t least, std::int64_t most) {
     const Json* value = body.find(name);
     if (value == nullptr || value->is_null()) return std::optional<std::int64_t>{};
     const auto given = value->integer();
     if (!given || *given < least || *given > most)
         return refuse(ErrorCode::invalid_body, std::string{name} + " must be an integer from " +
-                                                   std::to_string(least) + " to " + std::to_string(most));
+                                                   std::to_string(least) + " to " +
+                                                   std::to_string(most));
     return std::optional<std::int64_t>{*given};
 }
 
@@ -157,7 +162,8 @@ std::optional<Refusal> read_settings(const Options& options, const Json& body, S
         const auto at_end = flag(*wishes, "include_usage");
         const auto always = flag(*wishes, "continuous_usage_stats");
         if (!wishes->is_object() || !at_end || !always || !settings.stream)
-            return bad("stream_options", "stream_options is an object, and only allowed with stream: true");
+            return bad("stream_options",
+                       "stream_options is an object, and only allowed with stream: true");
         settings.usage_at_end = *at_end;
         settings.usage_always = *at_end && *always;
     }
@@ -175,7 +181,8 @@ std::optional<Refusal> read_settings(const Options& options, const Json& body, S
 
 // "…write 500 words…" -> 500: people and tests choose the length of an answer this way.
 std::optional<std::int64_t> asked_words(std::string_view prompt) {
-    for (std::size_t at = prompt.find(" words"); at != std::string_view::npos; at = prompt.find(" words", at + 1)) {
+    for (std::size_t at = prompt.find(" words"); at != std::string_view::npos;
+         at = prompt.find(" words", at + 1)) {
         std::size_t begin = at;
         while (begin > 0 && prompt[begin - 1] >= '0' && prompt[begin - 1] <= '9') --begin;
         if (begin == at || at - begin > 6) continue;
@@ -208,7 +215,8 @@ std::string demo_text(std::string_view prompt) {
         "Nothing here was looked up, guessed or learnt: it follows from your prompt alone.",
     };
     static constexpr std::array<std::string_view, 12> words = {
-        "silk", "river", "copper", "lantern", "orbit", "meadow", "signal", "harbour", "amber", "thread", "north", "quiet"};
+        "silk",   "river",   "copper", "lantern", "orbit", "meadow",
+        "signal", "harbour", "amber",  "thread",  "north", "quiet"};
     Dice dice{prompt};
     if (const auto count = asked_words(prompt)) {
         std::string text = "[demo engine]";
@@ -255,18 +263,19 @@ std::string joined(const std::vector<std::string>& tokens) {
 // ---- Chat --------------------------------------------------------------------------------------
 
 struct Conversation {
-    std::string last_user;     // text of the last user message
-    std::string last_tool;     // text of the last message, if it is a tool's
+    std::string last_user;  // text of the last user message
+    std::string last_tool;  // text of the last message, if it is a tool's
     std::string last_role;
     std::int64_t tokens = 0;
-    std::int64_t cached = 0;   // system and developer messages, as if their prefix were cached
+    std::int64_t cached = 0;  // system and developer messages, as if their prefix were cached
 };
 
 // Text of a message's content, or why it is none. Pictures and sounds count but are not looked at.
 Result<std::string> content_text(const Json& content, std::int64_t& extra_tokens) {
     if (const auto text = content.text()) return std::string{*text};
     if (content.is_null()) return std::string{};
-    if (!content.is_array()) return refuse(ErrorCode::invalid_body, "content must be a string or an array of parts");
+    if (!content.is_array())
+        return refuse(ErrorCode::invalid_body, "content must be a string or an array of parts");
     std::string text;
     for (const Json& part : content.items()) {
         const auto type = part.text_at("type");
@@ -284,7 +293,8 @@ Result<std::string> content_text(const Json& content, std::int64_t& extra_tokens
 }
 
 std::optional<Refusal> read_conversation(const Json& body, Conversation& conversation) {
-    static constexpr std::array<std::string_view, 5> roles = {"system", "developer", "user", "assistant", "tool"};
+    static constexpr std::array<std::string_view, 5> roles = {"system", "developer", "user",
+                                                              "assistant", "tool"};
     const Json* messages = body.find("messages");
     if (messages == nullptr || !messages->is_array() || messages->items().empty())
         return bad("messages", "messages must be an array with at least one message");
@@ -293,7 +303,8 @@ std::optional<Refusal> read_conversation(const Json& body, Conversation& convers
         const std::string where = "messages[" + std::to_string(i) + "]";
         const auto role = message.text_at("role");
         if (!role || std::find(roles.begin(), roles.end(), *role) == roles.end())
-            return bad(where + ".role", "role must be one of system, developer, user, assistant, tool");
+            return bad(where + ".role",
+                       "role must be one of system, developer, user, assistant, tool");
         std::int64_t extra = 3;  // the frame of a message
         const Json* content = message.find("content");
         const auto text = content_text(content == nullptr ? Json{} : *content, extra);
@@ -315,9 +326,11 @@ struct Call {
 
 // A value for one parameter, found in the prompt where there is one to find.
 Json argument_for(const Json& schema, std::string_view prompt) {
-    if (const Json* choices = schema.find("enum"); choices != nullptr && !choices->items().empty()) {
+    if (const Json* choices = schema.find("enum");
+        choices != nullptr && !choices->items().empty()) {
         for (const Json& choice : choices->items())
-            if (choice.text() && prompt.find(*choice.text()) != std::string_view::npos) return choice;
+            if (choice.text() && prompt.find(*choice.text()) != std::string_view::npos)
+                return choice;
         return choices->items().front();
     }
     const std::string_view type = schema.text_at("type").value_or("string");
@@ -326,7 +339,8 @@ Json argument_for(const Json& schema, std::string_view prompt) {
         std::int64_t value = 1;
         if (digit != std::string_view::npos) {
             value = 0;
-            for (std::size_t i = digit; i < prompt.size() && i < digit + 9 && prompt[i] >= '0' && prompt[i] <= '9'; ++i)
+            for (std::size_t i = digit;
+                 i < prompt.size() && i < digit + 9 && prompt[i] >= '0' && prompt[i] <= '9'; ++i)
                 value = value * 10 + (prompt[i] - '0');
         }
         return Json{value};
@@ -336,9 +350,11 @@ Json argument_for(const Json& schema, std::string_view prompt) {
     if (type == "object") return Json::object();
     // The last capitalised word after the first: "What is the weather in Paris?" -> "Paris".
     std::string found;
-    for (std::size_t i = prompt.find(' '); i != std::string_view::npos; i = prompt.find(' ', i + 1)) {
+    for (std::size_t i = prompt.find(' '); i != std::string_view::npos;
+         i = prompt.find(' ', i + 1)) {
         std::size_t end = i + 1;
-        while (end < prompt.size() && std::isalpha(static_cast<unsigned char>(prompt[end])) != 0) ++end;
+        while (end < prompt.size() && std::isalpha(static_cast<unsigned char>(prompt[end])) != 0)
+            ++end;
         if (end > i + 1 && std::isupper(static_cast<unsigned char>(prompt[i + 1])) != 0)
             found = prompt.substr(i + 1, end - i - 1);
     }
@@ -346,7 +362,8 @@ Json argument_for(const Json& schema, std::string_view prompt) {
 }
 
 // The tool to call, if this conversation asks for one.
-std::optional<Refusal> choose_tool(const Json& body, const Conversation& conversation, std::optional<Call>& call) {
+std::optional<Refusal> choose_tool(const Json& body, const Conversation& conversation,
+                                   std::optional<Call>& call) {
     const Json* tools = body.find("tools");
     if (tools == nullptr || tools->is_null()) return std::nullopt;
     if (!tools->is_array()) return bad("tools", "tools must be an array");
@@ -363,12 +380,15 @@ std::optional<Refusal> choose_tool(const Json& body, const Conversation& convers
         const Json* function = tools->items()[i].find("function");
         const auto name = function == nullptr ? std::nullopt : function->text_at("name");
         if (!name || name->empty())
-            return bad("tools[" + std::to_string(i) + "].function.name", "each tool needs a function with a name");
+            return bad("tools[" + std::to_string(i) + "].function.name",
+                       "each tool needs a function with a name");
         const bool mentioned = mode == "auto" && conversation.last_role == "user" &&
                                conversation.last_user.find(*name) != std::string::npos;
-        if (chosen == nullptr && (*name == forced || mode == "required" || mentioned)) chosen = function;
+        if (chosen == nullptr && (*name == forced || mode == "required" || mentioned))
+            chosen = function;
     }
-    if (!forced.empty() && chosen == nullptr) return bad("tool_choice", "tool_choice names an unknown function");
+    if (!forced.empty() && chosen == nullptr)
+        return bad("tool_choice", "tool_choice names an unknown function");
     if (chosen == nullptr || mode == "none") return std::nullopt;
     Json arguments = Json::object();
     const Json* parameters = chosen->find("parameters");
@@ -397,16 +417,18 @@ ChatAnswer write_chat(const Json& body, const Settings& settings, const Conversa
     if (effort && *effort != "none") {
         Settings without_stops = settings;
         without_stops.stops.clear();
-        answer.reasoning = write_text("The demo engine pretends to think about " +
-                                          std::to_string(count_tokens(conversation.last_user)) + " tokens.",
-                                      without_stops, left);
+        answer.reasoning =
+            write_text("The demo engine pretends to think about " +
+                           std::to_string(count_tokens(conversation.last_user)) + " tokens.",
+                       without_stops, left);
         answer.usage.reasoning = static_cast<std::int64_t>(answer.reasoning.tokens.size());
         left -= answer.usage.reasoning;
     }
     if (call) {
         answer.call = std::move(call);
         answer.text.finish = "tool_calls";
-        answer.usage.completion = count_tokens(answer.call->arguments) + count_tokens(answer.call->name);
+        answer.usage.completion =
+            count_tokens(answer.call->arguments) + count_tokens(answer.call->name);
     } else {
         const bool after_tool = conversation.last_role == "tool";
         answer.text = write_text(after_tool ? "[demo engine, no language model] The tool said: \"" +
@@ -423,7 +445,11 @@ ChatAnswer write_chat(const Json& body, const Settings& settings, const Conversa
 class Chunks {
 public:
     Chunks(const Settings& settings, std::string object, std::string id, Instant at, Usage whole)
-        : settings_{settings}, object_{std::move(object)}, id_{std::move(id)}, at_{at}, whole_{whole} {}
+        : settings_{settings},
+          object_{std::move(object)},
+          id_{std::move(id)},
+          at_{at},
+          whole_{whole} {}
 
     void add(Json choice, std::int64_t completion_so_far, std::int64_t reasoning_so_far) {
         Json chunk = head();
@@ -452,8 +478,11 @@ public:
 
 private:
     Json head() const {
-        return Json::object({{"id", id_}, {"object", object_}, {"created", at_.unix_seconds()},
-                             {"model", settings_.model}, {"system_fingerprint", "fp_demo"}});
+        return Json::object({{"id", id_},
+                             {"object", object_},
+                             {"created", at_.unix_seconds()},
+                             {"model", settings_.model},
+                             {"system_fingerprint", "fp_demo"}});
     }
 
     const Settings& settings_;
@@ -464,12 +493,15 @@ private:
 };
 
 Json chat_choice(Json delta, std::string_view finish) {
-    return Json::object({{"index", 0}, {"delta", std::move(delta)}, {"logprobs", Json{}},
+    return Json::object({{"index", 0},
+                         {"delta", std::move(delta)},
+                         {"logprobs", Json{}},
                          {"finish_reason", finish.empty() ? Json{} : Json{finish}}});
 }
 
-std::vector<std::string> chat_stream(const Settings& settings, const ChatAnswer& answer, const std::string& id,
-                                     const std::string& call_id, Instant at) {
+std::vector<std::string> chat_stream(const Settings& settings, const ChatAnswer& answer,
+                                     const std::string& id, const std::string& call_id,
+                                     Instant at) {
     Chunks chunks{settings, "chat.completion.chunk", id, at, answer.usage};
     std::int64_t written = 0;
     chunks.add(chat_choice(Json::object({{"role", "assistant"}, {"content", ""}}), {}), 0, 0);
@@ -482,38 +514,53 @@ std::vector<std::string> chat_stream(const Settings& settings, const ChatAnswer&
     };
     if (answer.call) {
         written += count_tokens(answer.call->name);
-        chunks.add(call_delta(Json::object({{"index", 0}, {"id", call_id}, {"type", "function"},
-                                            {"function", Json::object({{"name", answer.call->name},
-                                                                       {"arguments", ""}})}})),
-                   written, answer.usage.reasoning);
+        chunks.add(
+            call_delta(Json::object(
+                {{"index", 0},
+                 {"id", call_id},
+                 {"type", "function"},
+                 {"function", Json::object({{"name", answer.call->name}, {"arguments", ""}})}})),
+            written, answer.usage.reasoning);
         for (const std::string_view piece : tokens_of(answer.call->arguments))
-            chunks.add(call_delta(Json::object({{"index", 0}, {"function", Json::object({{"arguments", piece}})}})),
+            chunks.add(call_delta(Json::object(
+                           {{"index", 0}, {"function", Json::object({{"arguments", piece}})}})),
                        ++written, answer.usage.reasoning);
     }
     for (const std::string& token : answer.text.tokens)
-        chunks.add(chat_choice(Json::object({{"content", token}}), {}), ++written, answer.usage.reasoning);
-    chunks.add(chat_choice(Json::object(), answer.text.finish), answer.usage.completion, answer.usage.reasoning);
+        chunks.add(chat_choice(Json::object({{"content", token}}), {}), ++written,
+                   answer.usage.reasoning);
+    chunks.add(chat_choice(Json::object(), answer.text.finish), answer.usage.completion,
+               answer.usage.reasoning);
     chunks.finish();
     return std::move(chunks.events);
 }
 
 std::string chat_whole(const Settings& settings, const ChatAnswer& answer, const std::string& id,
                        const std::string& call_id, Instant at) {
-    Json message = Json::object({{"role", "assistant"},
-                                 {"content", answer.call ? Json{} : Json{joined(answer.text.tokens)}},
-                                 {"refusal", Json{}}});
-    if (!answer.reasoning.tokens.empty()) message.set("reasoning_content", joined(answer.reasoning.tokens));
+    Json message =
+        Json::object({{"role", "assistant"},
+                      {"content", answer.call ? Json{} : Json{joined(answer.text.tokens)}},
+                      {"refusal", Json{}}});
+    if (!answer.reasoning.tokens.empty())
+        message.set("reasoning_content", joined(answer.reasoning.tokens));
     if (answer.call)
         message.set("tool_calls",
-                    Json::array({Json::object({{"id", call_id}, {"type", "function"},
-                                               {"function", Json::object({{"name", answer.call->name},
-                                                                          {"arguments", answer.call->arguments}})}})}));
-    return Json::object({{"id", id}, {"object", "chat.completion"}, {"created", at.unix_seconds()},
-                         {"model", settings.model},
-                         {"choices", Json::array({Json::object({{"index", 0}, {"message", std::move(message)},
-                                                                {"logprobs", Json{}},
-                                                                {"finish_reason", answer.text.finish}})})},
-                         {"usage", answer.usage.json()}, {"system_fingerprint", "fp_demo"}})
+                    Json::array({Json::object(
+                        {{"id", call_id},
+                         {"type", "function"},
+                         {"function", Json::object({{"name", answer.call->name},
+                                                    {"arguments", answer.call->arguments}})}})}));
+    return Json::object(
+               {{"id", id},
+                {"object", "chat.completion"},
+                {"created", at.unix_seconds()},
+                {"model", settings.model},
+                {"choices", Json::array({Json::object({{"index", 0},
+                                                       {"message", std::move(message)},
+                                                       {"logprobs", Json{}},
+                                                       {"finish_reason", answer.text.finish}})})},
+                {"usage", answer.usage.json()},
+                {"system_fingerprint", "fp_demo"}})
         .serialize();
 }
 
@@ -525,9 +572,10 @@ Answer chat(const Options& options, const Json& body, std::string_view raw, Inst
     std::optional<Call> call;
     if (const auto refusal = choose_tool(body, conversation, call)) return refused(*refusal);
     if (conversation.tokens > context_tokens_max)
-        return refused({.message = "This model's maximum context length is " + std::to_string(context_tokens_max) +
-                                   " tokens",
-                        .parameter = "messages", .code = "context_length_exceeded"});
+        return refused({.message = "This model's maximum context length is " +
+                                   std::to_string(context_tokens_max) + " tokens",
+                        .parameter = "messages",
+                        .code = "context_length_exceeded"});
     const ChatAnswer written = write_chat(body, settings, conversation, std::move(call));
     const std::string id = answer_id("chatcmpl-demo-", raw);
     const std::string call_id = answer_id("call_demo_", raw);
@@ -546,7 +594,7 @@ Answer chat(const Options& options, const Json& body, std::string_view raw, Inst
 // ---- Text completions --------------------------------------------------------------------------
 
 struct Input {
-    std::string text;         // of token arrays: a description
+    std::string text;  // of token arrays: a description
     std::int64_t tokens = 0;
 };
 
@@ -557,35 +605,43 @@ bool all_integers(const Json& array) {
 
 Input tokens_input(const Json& array) {
     const auto count = static_cast<std::int64_t>(array.items().size());
-    return {"<" + std::to_string(count) + " tokens> " + to_hex(sealing::sha256(as_bytes(array.canonical()))).substr(0, 8),
+    return {"<" + std::to_string(count) + " tokens> " +
+                to_hex(sealing::sha256(as_bytes(array.canonical()))).substr(0, 8),
             count};
 }
 
 // A prompt or an embedding input: string, array of strings, array of tokens, array of such arrays.
 Result<std::vector<Input>> read_inputs(const Json* value) {
-    const Error wrong = refuse(ErrorCode::invalid_body, "must be a string, an array of strings or of tokens");
+    const Error wrong =
+        refuse(ErrorCode::invalid_body, "must be a string, an array of strings or of tokens");
     if (value == nullptr) return wrong;
     std::vector<Input> inputs;
     if (const auto text = value->text()) {
         inputs.push_back({std::string{*text}, count_tokens(*text)});
         return inputs;
     }
-    if (!value->is_array() || value->items().empty() || value->items().size() > context_tokens_max) return wrong;
+    if (!value->is_array() || value->items().empty() || value->items().size() > context_tokens_max)
+        return wrong;
     if (all_integers(*value)) {
         inputs.push_back(tokens_input(*value));
         return inputs;
     }
     if (value->items().size() > embedding_inputs_max) return wrong;
     for (const Json& item : value->items()) {
-        if (const auto text = item.text()) inputs.push_back({std::string{*text}, count_tokens(*text)});
-        else if (item.is_array() && !item.items().empty() && all_integers(item)) inputs.push_back(tokens_input(item));
-        else return wrong;
+        if (const auto text = item.text())
+            inputs.push_back({std::string{*text}, count_tokens(*text)});
+        else if (item.is_array() && !item.items().empty() && all_integers(item))
+            inputs.push_back(tokens_input(item));
+        else
+            return wrong;
     }
     return inputs;
 }
 
 Json text_choice(std::size_t index, std::string_view text, std::string_view finish) {
-    return Json::object({{"index", static_cast<std::int64_t>(index)}, {"text", text}, {"logprobs", Json{}},
+    return Json::object({{"index", static_cast<std::int64_t>(index)},
+                         {"text", text},
+                         {"logprobs", Json{}},
                          {"finish_reason", finish.empty() ? Json{} : Json{finish}}});
 }
 
@@ -611,7 +667,8 @@ Answer complete(const Options& options, const Json& body, std::string_view raw, 
         Chunks chunks{settings, "text_completion", id, at, usage};
         std::int64_t written = 0;
         for (std::size_t i = 0; i < texts.size(); ++i) {
-            for (const std::string& token : texts[i].tokens) chunks.add(text_choice(i, token, {}), ++written, 0);
+            for (const std::string& token : texts[i].tokens)
+                chunks.add(text_choice(i, token, {}), ++written, 0);
             chunks.add(text_choice(i, "", texts[i].finish), written, 0);
         }
         chunks.finish();
@@ -623,9 +680,13 @@ Answer complete(const Options& options, const Json& body, std::string_view raw, 
     Json choices = Json::array();
     for (std::size_t i = 0; i < texts.size(); ++i)
         choices.push(text_choice(i, joined(texts[i].tokens), texts[i].finish));
-    answer.body = Json::object({{"id", id}, {"object", "text_completion"}, {"created", at.unix_seconds()},
-                                {"model", settings.model}, {"choices", std::move(choices)},
-                                {"usage", usage.json()}, {"system_fingerprint", "fp_demo"}})
+    answer.body = Json::object({{"id", id},
+                                {"object", "text_completion"},
+                                {"created", at.unix_seconds()},
+                                {"model", settings.model},
+                                {"choices", std::move(choices)},
+                                {"usage", usage.json()},
+                                {"system_fingerprint", "fp_demo"}})
                       .serialize();
     return answer;
 }
@@ -660,7 +721,8 @@ std::string vector_text(const std::vector<float>& vector, bool base64) {
         Bytes bytes;
         for (const float value : vector) {
             const auto bits = std::bit_cast<std::uint32_t>(value);
-            for (int shift = 0; shift < 32; shift += 8) bytes.push_back(static_cast<std::uint8_t>(bits >> shift));
+            for (int shift = 0; shift < 32; shift += 8)
+                bytes.push_back(static_cast<std::uint8_t>(bits >> shift));
         }
         return '"' + to_base64(bytes) + '"';
     }
@@ -688,21 +750,27 @@ Answer embeddings(const Options& options, const Json& body) {
     for (std::size_t i = 0; i < inputs->size(); ++i) {
         const Input& input = (*inputs)[i];
         tokens += input.tokens;
-        const auto count = static_cast<std::size_t>(dimensions->value_or(embedding_dimensions_default));
-        data += (i == 0 ? R"({"object":"embedding","index":)" : R"(,{"object":"embedding","index":)") + std::to_string(i) +
-                R"(,"embedding":)" + vector_text(embed(input.text, count), format == "base64") + "}";
+        const auto count =
+            static_cast<std::size_t>(dimensions->value_or(embedding_dimensions_default));
+        data +=
+            (i == 0 ? R"({"object":"embedding","index":)" : R"(,{"object":"embedding","index":)") +
+            std::to_string(i) + R"(,"embedding":)" +
+            vector_text(embed(input.text, count), format == "base64") + "}";
     }
     Answer answer;
-    answer.body = R"({"object":"list","data":[)" + data + R"(],"model":)" + Json{model}.serialize() +
-                  R"(,"usage":{"prompt_tokens":)" + std::to_string(tokens) + R"(,"total_tokens":)" +
-                  std::to_string(tokens) + "}}";
+    answer.body = R"({"object":"list","data":[)" + data + R"(],"model":)" +
+                  Json{model}.serialize() + R"(,"usage":{"prompt_tokens":)" +
+                  std::to_string(tokens) + R"(,"total_tokens":)" + std::to_string(tokens) + "}}";
     return answer;
 }
 
 // ---- Models and the table of calls --------------------------------------------------------------
 
 Json model_object(const std::string& name) {
-    return Json::object({{"id", name}, {"object", "model"}, {"created", 1'767'225'600}, {"owned_by", "cocoon-demo"}});
+    return Json::object({{"id", name},
+                         {"object", "model"},
+                         {"created", 1'767'225'600},
+                         {"owned_by", "cocoon-demo"}});
 }
 
 Answer models(const Options& options, std::string_view path) {
@@ -720,8 +788,10 @@ Answer models(const Options& options, std::string_view path) {
         answer.body = model_object(model).serialize();
         return answer;
     }
-    return refused({.status = 404, .message = "The model `" + quoted(name, 100) + "` does not exist",
-                    .parameter = "model", .code = "model_not_found"});
+    return refused({.status = 404,
+                    .message = "The model `" + quoted(name, 100) + "` does not exist",
+                    .parameter = "model",
+                    .code = "model_not_found"});
 }
 
 }  // namespace
@@ -729,7 +799,8 @@ Answer models(const Options& options, std::string_view path) {
 std::vector<std::string_view> tokens_of(std::string_view text) {
     const auto is_space = [](char c) { return c == ' ' || c == '\n' || c == '\t' || c == '\r'; };
     const auto is_word = [](char c) {
-        return std::isalnum(static_cast<unsigned char>(c)) != 0 || static_cast<std::uint8_t>(c) >= 0x80;
+        return std::isalnum(static_cast<unsigned char>(c)) != 0 ||
+               static_cast<std::uint8_t>(c) >= 0x80;
     };
     std::vector<std::string_view> tokens;
     std::size_t begin = 0;
@@ -747,19 +818,27 @@ std::vector<std::string_view> tokens_of(std::string_view text) {
     return tokens;
 }
 
-Answer answer(const Options& options, std::string_view method, std::string_view path, std::string_view body,
-              Instant at) {
+Answer answer(const Options& options, std::string_view method, std::string_view path,
+              std::string_view body, Instant at) {
     if (options.fail_after == 0 && !path.starts_with("/v1/models"))
-        return refused({.status = 503, .message = "the demo engine was told to fail", .type = "server_error"});
-    if (method == "GET" && (path == "/v1/models" || path.starts_with("/v1/models/"))) return models(options, path);
-    const bool known = path == "/v1/chat/completions" || path == "/v1/completions" || path == "/v1/embeddings";
+        return refused(
+            {.status = 503, .message = "the demo engine was told to fail", .type = "server_error"});
+    if (method == "GET" && (path == "/v1/models" || path.starts_with("/v1/models/")))
+        return models(options, path);
+    const bool known =
+        path == "/v1/chat/completions" || path == "/v1/completions" || path == "/v1/embeddings";
     if (!known)
-        return refused({.status = 404, .message = "Unknown request URL: " + quoted(method, 16) + " " + quoted(path, 100),
-                        .code = "unknown_url"});
-    if (method != "POST") return refused({.status = 405, .message = "Only POST is allowed here", .code = "method_not_allowed"});
+        return refused(
+            {.status = 404,
+             .message = "Unknown request URL: " + quoted(method, 16) + " " + quoted(path, 100),
+             .code = "unknown_url"});
+    if (method != "POST")
+        return refused(
+            {.status = 405, .message = "Only POST is allowed here", .code = "method_not_allowed"});
     const auto document = Json::parse(body, {.bytes_max = 32u << 20, .values_max = 1'000'000});
     if (!document || !document->is_object())
-        return refused({.message = "We could not parse the JSON body of your request", .code = "invalid_json"});
+        return refused({.message = "We could not parse the JSON body of your request",
+                        .code = "invalid_json"});
     if (path == "/v1/chat/completions") return chat(options, *document, body, at);
     if (path == "/v1/completions") return complete(options, *document, body, at);
     return embeddings(options, *document);

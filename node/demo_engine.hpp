@@ -22,8 +22,9 @@ constexpr std::size_t embedding_inputs_max = 2'048;
 
 struct Options {
     std::vector<std::string> models = {std::string{default_model}};
-    Duration token_delay;              // between two events of a stream; whole answers wait for the sum
-    std::int64_t fail_after = -1;      // events or tokens until the connection is cut; 0: 503; -1: never
+    Duration token_delay;  // between two events of a stream; whole answers wait for the sum
+    std::int64_t fail_after =
+        -1;  // events or tokens until the connection is cut; 0: 503; -1: never
 };
 
 // One answer. Streams are `events` (each one "data: ...\n\n"), everything else is `body`.
@@ -39,8 +40,8 @@ struct Answer {
 // `at` becomes the `created` fields; nothing else depends on it. Understands GET /v1/models,
 // GET /v1/models/{name}, POST /v1/chat/completions, /v1/completions, /v1/embeddings; the rest is a
 // 404 in OpenAI's error shape.
-Answer answer(const Options& options, std::string_view method, std::string_view path, std::string_view body,
-              Instant at);
+Answer answer(const Options& options, std::string_view method, std::string_view path,
+              std::string_view body, Instant at);
 
 // Pieces of `text` whose concatenation is `text`: white space goes with what follows it, letters and
 // digits in runs of at most 8 bytes (never inside a UTF-8 character), every other character alone.

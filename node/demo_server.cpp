@@ -11,22 +11,27 @@ net::Response protocol_refusal(ErrorCode code, std::string_view) {
     response.status = info.status;
     response.headers.set("Content-Type", "application/json");
     response.body = R"({"error":{"message":")" + std::string{info.title} +
-                    R"(","type":"invalid_request_error","param":null,"code":")" + std::string{info.name} + R"("}})";
+                    R"(","type":"invalid_request_error","param":null,"code":")" +
+                    std::string{info.name} + R"("}})";
     return response;
 }
 
 }  // namespace
 
-Server::Server(net::EventLoop& loop, const std::string& address, std::uint16_t port, Options options)
+Server::Server(net::EventLoop& loop, const std::string& address, std::uint16_t port,
+               Options options)
     : loop_{loop}, options_{std::move(options)} {
     net::HttpHandler handler;
     handler.on_head = [](const net::RequestHead&) { return net::Decision::accept(32u << 20); };
-    handler.on_request = [this](std::shared_ptr<net::Exchange> exchange) { serve(std::move(exchange)); };
+    handler.on_request = [this](std::shared_ptr<net::Exchange> exchange) {
+        serve(std::move(exchange));
+    };
     handler.error_response = protocol_refusal;
     net::HttpServerOptions server_options;
     server_options.address = address;
     server_options.port = port;
-    server_ = std::make_unique<net::HttpServer>(loop, std::move(server_options), std::move(handler));
+    server_ =
+        std::make_unique<net::HttpServer>(loop, std::move(server_options), std::move(handler));
 }
 
 Server::~Server() {
@@ -36,8 +41,10 @@ Server::~Server() {
 
 void Server::serve(std::shared_ptr<net::Exchange> exchange) {
     const net::Request& request = exchange->request();
-    Answer result = answer(options_, request.method, request.path, request.body, SystemClock{}.now());
-    const bool cut = !result.streamed && options_.fail_after > 0 && result.output_tokens >= options_.fail_after;
+    Answer result =
+        answer(options_, request.method, request.path, request.body, SystemClock{}.now());
+    const bool cut =
+        !result.streamed && options_.fail_after > 0 && result.output_tokens >= options_.fail_after;
     const Duration wait = options_.token_delay * result.output_tokens;
     if (!result.streamed && !cut && wait.us == 0) {
         net::Response response;
@@ -53,7 +60,8 @@ void Server::serve(std::shared_ptr<net::Exchange> exchange) {
     stream.exchange = std::move(exchange);
     stream.answer = std::move(result);
     if (stream.answer.streamed) {
-        net::Headers headers{{"Content-Type", stream.answer.content_type}, {"Cache-Control", "no-cache"}};
+        net::Headers headers{{"Content-Type", stream.answer.content_type},
+                             {"Cache-Control", "no-cache"}};
         stream.exchange->start(stream.answer.status, std::move(headers));
         advance(number);
         return;
@@ -93,7 +101,8 @@ void Server::advance(std::uint64_t number) {
         return;
     }
     if (options_.token_delay.us > 0 && stream.next > 0) {
-        stream.timer = loop_.call_after(options_.token_delay, [this, number] { write_event(number); });
+        stream.timer =
+            loop_.call_after(options_.token_delay, [this, number] { write_event(number); });
         return;
     }
     write_event(number);

@@ -20,19 +20,23 @@ net::HttpClientOptions client_options(const EngineSettings& settings, std::size_
 
 }  // namespace
 
-Result<std::unique_ptr<Engine>> Engine::open(const EngineSettings& settings, std::size_t connections) {
+Result<std::unique_ptr<Engine>> Engine::open(const EngineSettings& settings,
+                                             std::size_t connections) {
     std::string api_key;
     if (!settings.api_key_file.empty()) {
         auto content = read_file(settings.api_key_file, 4096, true);
         if (!content) return content.error();
         api_key = std::move(*content);
-        while (!api_key.empty() && (api_key.back() == '\n' || api_key.back() == '\r')) api_key.pop_back();
+        while (!api_key.empty() && (api_key.back() == '\n' || api_key.back() == '\r'))
+            api_key.pop_back();
     }
     return std::unique_ptr<Engine>{new Engine{settings, std::move(api_key), connections}};
 }
 
 Engine::Engine(const EngineSettings& settings, std::string api_key, std::size_t connections)
-    : url_{settings.url}, api_key_{std::move(api_key)}, client_{client_options(settings, connections)} {}
+    : url_{settings.url},
+      api_key_{std::move(api_key)},
+      client_{client_options(settings, connections)} {}
 
 net::ClientRequest Engine::request(const char* method, const std::string& path) const {
     net::ClientRequest call;
@@ -49,7 +53,8 @@ Result<std::vector<std::string>> Engine::models(Duration patience) {
     const auto response = client_.send(call);
     if (!response) return response.error();
     if (response->status != 200)
-        return refuse(ErrorCode::upstream_failed, "the engine answered " + std::to_string(response->status) + " to /v1/models");
+        return refuse(ErrorCode::upstream_failed,
+                      "the engine answered " + std::to_string(response->status) + " to /v1/models");
     const auto document = sealing::Json::parse(response->body, {.bytes_max = 4u << 20});
     const sealing::Json* data = document ? document->find("data") : nullptr;
     if (data == nullptr || !data->is_array())
@@ -60,7 +65,8 @@ Result<std::vector<std::string>> Engine::models(Duration patience) {
     return names;
 }
 
-Result<net::ClientResponse> Engine::call(const std::string& path, const std::string& body, net::CancelToken& cancel) {
+Result<net::ClientResponse> Engine::call(const std::string& path, const std::string& body,
+                                         net::CancelToken& cancel) {
     net::ClientRequest call = request("POST", path);
     call.headers.set("Content-Type", "application/json");
     call.headers.set("Accept", "application/json");
@@ -68,9 +74,10 @@ Result<net::ClientResponse> Engine::call(const std::string& path, const std::str
     return client_.send(call, &cancel);
 }
 
-Result<net::ClientResponse> Engine::stream(const std::string& path, const std::string& body, net::CancelToken& cancel,
-                                           const std::function<bool(const net::ClientResponse&)>& on_head,
-                                           const std::function<bool(std::string_view)>& on_chunk) {
+Result<net::ClientResponse> Engine::stream(
+    const std::string& path, const std::string& body, net::CancelToken& cancel,
+    const std::function<bool(const net::ClientResponse&)>& on_head,
+    const std::function<bool(std::string_view)>& on_chunk) {
     net::ClientRequest call = request("POST", path);
     call.headers.set("Content-Type", "application/json");
     call.headers.set("Accept", "text/event-stream");

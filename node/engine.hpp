@@ -17,17 +17,20 @@ namespace cocoon::node {
 class Engine {
 public:
     // Fails when the API key file cannot be used.
-    static Result<std::unique_ptr<Engine>> open(const EngineSettings& settings, std::size_t connections);
+    static Result<std::unique_ptr<Engine>> open(const EngineSettings& settings,
+                                                std::size_t connections);
 
     // Names of GET /v1/models.
     Result<std::vector<std::string>> models(Duration patience);
 
     // A whole answer, whatever its status.
-    Result<net::ClientResponse> call(const std::string& path, const std::string& body, net::CancelToken& cancel);
+    Result<net::ClientResponse> call(const std::string& path, const std::string& body,
+                                     net::CancelToken& cancel);
     // The same piece by piece; see net::HttpClient::stream. `on_head` gets the status.
-    Result<net::ClientResponse> stream(const std::string& path, const std::string& body, net::CancelToken& cancel,
-                                       const std::function<bool(const net::ClientResponse&)>& on_head,
-                                       const std::function<bool(std::string_view)>& on_chunk);
+    Result<net::ClientResponse> stream(
+        const std::string& path, const std::string& body, net::CancelToken& cancel,
+        const std::function<bool(const net::ClientResponse&)>& on_head,
+        const std::function<bool(std::string_view)>& on_chunk);
 
 private:
     Engine(const EngineSettings& settings, std::string api_key, std::size_t connections);

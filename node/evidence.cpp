@@ -8,14 +8,17 @@
 
 namespace cocoon::node {
 
-SimulatedEvidenceProvider::SimulatedEvidenceProvider(std::string platform_id, std::string measurement)
+SimulatedEvidenceProvider::SimulatedEvidenceProvider(std::string platform_id,
+                                                     std::string measurement)
     : platform_id_{std::move(platform_id)},
       measurement_{measurement.empty() ? program_measurement() : std::move(measurement)} {}
 
-std::string SimulatedEvidenceProvider::tier() const { return std::string{attestation::simulated_tier}; }
+std::string SimulatedEvidenceProvider::tier() const {
+    return std::string{attestation::simulated_tier};
+}
 
-Result<attestation::Evidence> SimulatedEvidenceProvider::collect(const attestation::ReportData& report_data,
-                                                                 Instant at) {
+Result<attestation::Evidence> SimulatedEvidenceProvider::collect(
+    const attestation::ReportData& report_data, Instant at) {
     attestation::SimulatedReport report;
     report.measurement = measurement_;
     report.platform_id = platform_id_;

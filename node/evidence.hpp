@@ -16,7 +16,8 @@ public:
     virtual ~EvidenceProvider() = default;
     virtual std::string tier() const = 0;
     // May take a while (a quote is tens of milliseconds). `internal_error` when the machine refuses.
-    virtual Result<attestation::Evidence> collect(const attestation::ReportData& report_data, Instant at) = 0;
+    virtual Result<attestation::Evidence> collect(const attestation::ReportData& report_data,
+                                                  Instant at) = 0;
 };
 
 // The labelled tier that proves nothing about hardware.
@@ -25,7 +26,8 @@ public:
     // An empty `measurement` is replaced by program_measurement().
     SimulatedEvidenceProvider(std::string platform_id, std::string measurement);
     std::string tier() const override;
-    Result<attestation::Evidence> collect(const attestation::ReportData& report_data, Instant at) override;
+    Result<attestation::Evidence> collect(const attestation::ReportData& report_data,
+                                          Instant at) override;
 
 private:
     const std::string platform_id_;

@@ -21,7 +21,8 @@ namespace ohttp = sealing::ohttp;
 // until there is content, so that an engine that dies before its first word costs nobody anything.
 class SealedAnswer {
 public:
-    SealedAnswer(ohttp::ChunkedResponseSealer sealer, Outlet& outlet) : sealer_{std::move(sealer)}, outlet_{outlet} {}
+    SealedAnswer(ohttp::ChunkedResponseSealer sealer, Outlet& outlet)
+        : sealer_{std::move(sealer)}, outlet_{outlet} {}
 
     Result<void> begin(int status, std::string_view content_type) {
         bhttp::Fields fields{{"content-type", std::string{content_type}}};
@@ -79,7 +80,8 @@ struct Opened {
 
 class Service {
 public:
-    Service(const ExchangeParts& parts, const OpenFrame& open, Outlet& outlet, net::CancelToken& cancel)
+    Service(const ExchangeParts& parts, const OpenFrame& open, Outlet& outlet,
+            net::CancelToken& cancel)
         : parts_{parts}, open_{open}, outlet_{outlet}, cancel_{cancel} {}
 
     void run(const Bytes& sealed_request) {
@@ -92,10 +94,13 @@ public:
         endpoint_ = is_served(opened->request.path) ? opened->request.path : "/";
         answer_.emplace(std::move(opened->sealer), outlet_);
         auto prepared = prepare(opened->request, opened->content, rules());
-        if (const auto* refusal = std::get_if<InferenceRefusal>(&prepared)) return answer_refusal(*refusal);
+        if (const auto* refusal = std::get_if<InferenceRefusal>(&prepared))
+            return answer_refusal(*refusal);
         request_ = std::get<EngineRequest>(std::move(prepared));
-        if (request_.stream) stream();
-        else whole();
+        if (request_.stream)
+            stream();
+        else
+            whole();
     }
 
 private:
@@ -107,9 +112,11 @@ private:
         terms_ = *terms;
         const bool offered = open_.market.starts_with("inference:") &&
                              parts_.settings.find_offer(open_.market, open_.build) != nullptr;
-        if (!offered) return refuse(ErrorCode::node_unavailable, "this node no longer offers that market");
+        if (!offered)
+            return refuse(ErrorCode::node_unavailable, "this node no longer offers that market");
         if (const auto room = parts_.receipts.admit(); !room) return room.error();
-        const auto fresh = parts_.replays.admit_job(open_.job, open_.fencing_token, open_.session, terms_.expires_at);
+        const auto fresh = parts_.replays.admit_job(open_.job, open_.fencing_token, open_.session,
+                                                    terms_.expires_at);
         if (!fresh) return fresh.error();
         return std::nullopt;
     }
@@ -119,26 +126,33 @@ private:
         std::vector<ohttp::GatewayKey> gateways;
         // The key configuration's id is the first byte of a sealed request (RFC 9458 §4.3). The market
         // has compared it with the job's keyset, so an unknown one was ours before a restart.
-        const bool known = !sealed.empty() && std::any_of(openers.begin(), openers.end(), [&](const auto& keys) {
-            return keys->gateway.config.key_id == sealed.front();
-        });
-        if (!known) return refuse(ErrorCode::node_unavailable, "sealed to keys that this node no longer has");
+        const bool known =
+            !sealed.empty() && std::any_of(openers.begin(), openers.end(), [&](const auto& keys) {
+                return keys->gateway.config.key_id == sealed.front();
+            });
+        if (!known)
+            return refuse(ErrorCode::node_unavailable,
+                          "sealed to keys that this node no longer has");
         for (const auto& keys : openers) gateways.push_back(keys->gateway);
         const ByteView associated = as_bytes(open_.terms);
-        ohttp::ChunkedRequestOpener opener{std::move(gateways), Bytes{associated.begin(), associated.end()}};
+        ohttp::ChunkedRequestOpener opener{std::move(gateways),
+                                           Bytes{associated.begin(), associated.end()}};
         auto plain = opener.feed(sealed);
         if (!plain) return plain.error();
         auto last = opener.finish();
         // The market has delivered all there was: cut or forged, it is the sender's message, not our fault.
-        if (!last) return refuse(ErrorCode::sealed_message_invalid, "the sealed request does not open");
+        if (!last)
+            return refuse(ErrorCode::sealed_message_invalid, "the sealed request does not open");
         plain->insert(plain->end(), last->begin(), last->end());
         for (const auto& keys : openers) {
             if (sealed.empty() || keys->gateway.config.key_id != sealed.front()) continue;
-            const auto fresh = parts_.replays.admit(*opener.encapsulated_key(), keys->keyset.digest);
+            const auto fresh =
+                parts_.replays.admit(*opener.encapsulated_key(), keys->keyset.digest);
             if (!fresh) return fresh.error();
             auto request = bhttp::parse_request(*plain);
             // Its own words could quote the plaintext, and this refusal is read by the market.
-            if (!request) return refuse(request.error().code, "the sealed request is no binary HTTP request");
+            if (!request)
+                return refuse(request.error().code, "the sealed request is no binary HTTP request");
             auto sealer = opener.response_sealer();
             if (!sealer) return sealer.error();
             Bytes content = std::move(request->content);
@@ -162,12 +176,14 @@ private:
 
     // An answer of the node's own: sealed like any other, and free.
     void answer_refusal(const InferenceRefusal& refusal) {
-        answer_whole(refusal.status, "application/json", refusal.body(), Metered{}, sealing::ReceiptStatus::failed);
+        answer_whole(refusal.status, "application/json", refusal.body(), Metered{},
+                     sealing::ReceiptStatus::failed);
     }
 
-    void answer_whole(int status, std::string_view content_type, std::string_view body, const Metered& metered,
-                      sealing::ReceiptStatus outcome) {
-        if (const auto begun = answer_->begin(status, content_type); !begun) return fail(begun.error(), "answer");
+    void answer_whole(int status, std::string_view content_type, std::string_view body,
+                      const Metered& metered, sealing::ReceiptStatus outcome) {
+        if (const auto begun = answer_->begin(status, content_type); !begun)
+            return fail(begun.error(), "answer");
         if (!answer_->finish(body)) return give_up(metered, {});
         end(metered, outcome);
     }
@@ -177,8 +193,9 @@ private:
         if (!response) return give_up({}, response.error());
         if (response->status != 200) return engine_refused(response->status, response->body);
         const Metered metered = meter_whole(response->body);
-        answer_whole(200, "application/json", response->body, metered,
-                     metered.failed ? sealing::ReceiptStatus::failed : sealing::ReceiptStatus::completed);
+        answer_whole(
+            200, "application/json", response->body, metered,
+            metered.failed ? sealing::ReceiptStatus::failed : sealing::ReceiptStatus::completed);
     }
 
     void stream() {
@@ -197,21 +214,25 @@ private:
             const auto shown = meter.feed(chunk);
             return shown && answer_->write(*shown);
         };
-        const auto response = parts_.engine.stream(request_.path, request_.body, cancel_, on_head, on_chunk);
+        const auto response =
+            parts_.engine.stream(request_.path, request_.body, cancel_, on_head, on_chunk);
         if (status != 0 && status != 200 && response) return engine_refused(status, refusal_body);
         if (!response) return give_up(meter.metered(), response.error());
         const std::string rest = meter.finish();
         if (!meter.metered().finished && !meter.metered().failed)
-            return give_up(meter.metered(), refuse(ErrorCode::upstream_failed, "the engine's stream ended early"));
+            return give_up(meter.metered(),
+                           refuse(ErrorCode::upstream_failed, "the engine's stream ended early"));
         if (!answer_->finish(rest)) return give_up(meter.metered(), {});
-        end(meter.metered(), meter.metered().failed ? sealing::ReceiptStatus::partial : sealing::ReceiptStatus::completed);
+        end(meter.metered(), meter.metered().failed ? sealing::ReceiptStatus::partial
+                                                    : sealing::ReceiptStatus::completed);
     }
 
     // The client's fault goes to the client as the engine put it; the engine's or ours sends the job on.
     void engine_refused(int status, const std::string& body) {
         const bool clients_fault = status == 400 || status == 413 || status == 415 || status == 422;
         if (clients_fault)
-            return answer_whole(status, "application/json", body, Metered{}, sealing::ReceiptStatus::failed);
+            return answer_whole(status, "application/json", body, Metered{},
+                                sealing::ReceiptStatus::failed);
         const ErrorCode code = status == 429 ? ErrorCode::overloaded : ErrorCode::upstream_failed;
         give_up({}, refuse(code, "the engine answered " + std::to_string(status)));
     }
@@ -221,32 +242,39 @@ private:
         FailedFrame failed;
         failed.stream = open_.stream;
         failed.started = answer_->started();
-        failed.code = std::string{describe(outlet_.cancelled() ? ErrorCode::upstream_failed : cause.code).name};
-        if (cause.detail.empty() && !outlet_.cancelled()) failed.code = describe(ErrorCode::upstream_failed).name;
+        failed.code = std::string{
+            describe(outlet_.cancelled() ? ErrorCode::upstream_failed : cause.code).name};
+        if (cause.detail.empty() && !outlet_.cancelled())
+            failed.code = describe(ErrorCode::upstream_failed).name;
         failed.detail = outlet_.cancelled() ? "cancelled" : cause.detail;
-        log::info("exchange not completed", {{"job", open_.job}, {"code", failed.code}, {"started", failed.started},
+        log::info("exchange not completed", {{"job", open_.job},
+                                             {"code", failed.code},
+                                             {"started", failed.started},
                                              {"cancelled", outlet_.cancelled()}});
         if (!failed.started) return outlet_.send_failed(failed);
-        const auto signed_receipt = parts_.receipts.sign(
-            receipt(metered, sealing::ReceiptStatus::partial), open_.session, terms_.expires_at, *keys_,
-            [&](const std::string& document) {
-                failed.receipt = document;
-                parts_.replays.answered(open_.job, open_.fencing_token);
-                outlet_.send_failed(failed);
-            });
+        const auto signed_receipt =
+            parts_.receipts.sign(receipt(metered, sealing::ReceiptStatus::partial), open_.session,
+                                 terms_.expires_at, *keys_, [&](const std::string& document) {
+                                     failed.receipt = document;
+                                     parts_.replays.answered(open_.job, open_.fencing_token);
+                                     outlet_.send_failed(failed);
+                                 });
         if (!signed_receipt) outlet_.send_failed(failed);
     }
 
     void end(const Metered& metered, sealing::ReceiptStatus outcome) {
-        const auto signed_receipt = parts_.receipts.sign(receipt(metered, outcome), open_.session, terms_.expires_at,
-                                                         *keys_, [&](const std::string& document) {
-            parts_.replays.answered(open_.job, open_.fencing_token);
-            outlet_.send_end(document);
-        });
+        const auto signed_receipt =
+            parts_.receipts.sign(receipt(metered, outcome), open_.session, terms_.expires_at,
+                                 *keys_, [&](const std::string& document) {
+                                     parts_.replays.answered(open_.job, open_.fencing_token);
+                                     outlet_.send_end(document);
+                                 });
         if (!signed_receipt) return fail(signed_receipt.error(), "no receipt");
         if (!metered.usage && outcome == sealing::ReceiptStatus::completed)
-            log::warning("the engine gave no usage; billed by what was delivered", {{"job", open_.job}});
-        log::info("exchange completed", {{"job", open_.job}, {"receipt", sealing::to_text(outcome)}});
+            log::warning("the engine gave no usage; billed by what was delivered",
+                         {{"job", open_.job}});
+        log::info("exchange completed",
+                  {{"job", open_.job}, {"receipt", sealing::to_text(outcome)}});
     }
 
     sealing::JobReceipt receipt(const Metered& metered, sealing::ReceiptStatus outcome) {
@@ -280,7 +308,8 @@ private:
 
     // Before there is anything to seal to, or when no receipt can be signed.
     void fail(const Error& error, std::string_view stage) {
-        log::info("exchange refused", {{"job", open_.job}, {"stage", stage}, {"code", describe(error.code).name}});
+        log::info("exchange refused",
+                  {{"job", open_.job}, {"stage", stage}, {"code", describe(error.code).name}});
         FailedFrame failed;
         failed.stream = open_.stream;
         failed.code = std::string{describe(error.code).name};
@@ -303,8 +332,8 @@ private:
 
 }  // namespace
 
-void serve_exchange(const ExchangeParts& parts, const OpenFrame& open, Bytes sealed_request, Outlet& outlet,
-                    net::CancelToken& cancel) {
+void serve_exchange(const ExchangeParts& parts, const OpenFrame& open, Bytes sealed_request,
+                    Outlet& outlet, net::CancelToken& cancel) {
     Service service{parts, open, outlet, cancel};
     service.run(sealed_request);
 }

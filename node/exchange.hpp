@@ -44,7 +44,7 @@ struct ExchangeParts {
 };
 
 // Serves one exchange to its end and says so through `outlet`.
-void serve_exchange(const ExchangeParts& parts, const OpenFrame& open, Bytes sealed_request, Outlet& outlet,
-                    net::CancelToken& cancel);
+void serve_exchange(const ExchangeParts& parts, const OpenFrame& open, Bytes sealed_request,
+                    Outlet& outlet, net::CancelToken& cancel);
 
 }  // namespace cocoon::node

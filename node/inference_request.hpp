@@ -43,7 +43,8 @@ struct InferenceRules {
     bool continuous_usage = true;
 };
 
-std::variant<EngineRequest, InferenceRefusal> prepare(const sealing::bhttp::Request& request, ByteView content,
+std::variant<EngineRequest, InferenceRefusal> prepare(const sealing::bhttp::Request& request,
+                                                      ByteView content,
                                                       const InferenceRules& rules);
 
 }  // namespace cocoon::node

@@ -23,12 +23,13 @@ Result<std::shared_ptr<const KeysetKeys>> Keyring::make(Instant at, Duration lif
     sealing::Keyset parts;
     parts.subject = subject_;
     parts.receipt_keys.push_back({receipt_id, receipt_key_.public_key()});
-    parts.sealing_keys.push_back({"ohttp-" + to_hex(sealing_key.public_key()).substr(0, 16), config});
+    parts.sealing_keys.push_back(
+        {"ohttp-" + to_hex(sealing_key.public_key()).substr(0, 16), config});
     parts.not_after = Instant{(at + life).unix_seconds() * 1'000'000};
     auto keyset = sealing::build_keyset(std::move(parts));
     if (!keyset) return keyset.error();
-    return std::shared_ptr<const KeysetKeys>{std::make_shared<KeysetKeys>(
-        KeysetKeys{std::move(*keyset), {std::move(config), sealing_key}, receipt_id, receipt_key_})};
+    return std::shared_ptr<const KeysetKeys>{std::make_shared<KeysetKeys>(KeysetKeys{
+        std::move(*keyset), {std::move(config), sealing_key}, receipt_id, receipt_key_})};
 }
 
 void Keyring::adopt(std::shared_ptr<const KeysetKeys> keys) {

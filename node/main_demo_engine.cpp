@@ -14,11 +14,13 @@ namespace {
 using namespace cocoon;
 
 constexpr std::string_view usage_text =
-    "cocoon-demo-engine: a deterministic stand-in for an OpenAI-compatible engine. No language model.\n"
+    "cocoon-demo-engine: a deterministic stand-in for an OpenAI-compatible engine. No language "
+    "model.\n"
     "  --listen ADDRESS:PORT    where to serve (default 127.0.0.1:18080)\n"
     "  --model NAME             a model it answers for; may be repeated (default demo-small)\n"
     "  --token-delay-ms N       pause between two tokens (default 0)\n"
-    "  --fail-after N           cut every answer after N events; 0: refuse with 503 (for fault tests)\n"
+    "  --fail-after N           cut every answer after N events; 0: refuse with 503 (for fault "
+    "tests)\n"
     "  --help                   this text\n";
 
 struct Arguments {
@@ -28,7 +30,9 @@ struct Arguments {
 };
 
 std::optional<std::int64_t> whole_number(const std::string& text, std::int64_t most) {
-    if (text.empty() || text.size() > 9 || text.find_first_not_of("0123456789") != std::string::npos) return std::nullopt;
+    if (text.empty() || text.size() > 9 ||
+        text.find_first_not_of("0123456789") != std::string::npos)
+        return std::nullopt;
     const std::int64_t value = std::stoll(text);
     return value > most ? std::nullopt : std::optional{value};
 }
@@ -42,7 +46,9 @@ std::string read_arguments(int count, char** values, Arguments& arguments) {
         const std::string value = values[++i];
         const auto colon = value.rfind(':');
         if (name == "--listen") {
-            const auto port = colon == std::string::npos ? std::nullopt : whole_number(value.substr(colon + 1), 65'535);
+            const auto port = colon == std::string::npos
+                                  ? std::nullopt
+                                  : whole_number(value.substr(colon + 1), 65'535);
             if (!port) return "--listen must be ADDRESS:PORT";
             arguments.address = value.substr(0, colon);
             arguments.port = static_cast<std::uint16_t>(*port);

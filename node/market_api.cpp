@@ -33,25 +33,32 @@ net::HttpClientOptions client_options(const Settings& settings) {
 
 // The market's problem+json as the refusal it stands for.
 Error problem_of(const net::ClientResponse& response) {
-    Error error = refuse(ErrorCode::upstream_failed, "the market answered " + std::to_string(response.status));
+    Error error = refuse(ErrorCode::upstream_failed,
+                         "the market answered " + std::to_string(response.status));
     const auto problem = Json::parse(response.body);
     if (!problem) return error;
-    if (const ErrorInfo* info = find_error(problem->text_at("code").value_or(""))) error.code = info->code;
-    if (const auto detail = problem->text_at("detail")) error.detail = std::string{*detail}.substr(0, 512);
-    else if (const auto title = problem->text_at("title")) error.detail = std::string{*title}.substr(0, 512);
+    if (const ErrorInfo* info = find_error(problem->text_at("code").value_or("")))
+        error.code = info->code;
+    if (const auto detail = problem->text_at("detail"))
+        error.detail = std::string{*detail}.substr(0, 512);
+    else if (const auto title = problem->text_at("title"))
+        error.detail = std::string{*title}.substr(0, 512);
     const Json* fields = problem->find("errors");
     if (fields == nullptr) return error;
     for (const Json& field : fields->items()) {
         const auto path = field.text_at("path") ? field.text_at("path") : field.text_at("code");
-        const auto message = field.text_at("message") ? field.text_at("message") : field.text_at("text");
+        const auto message =
+            field.text_at("message") ? field.text_at("message") : field.text_at("text");
         if (error.fields.size() < 64)
-            error.fields.push_back({std::string{path.value_or("")}, std::string{message.value_or("")}});
+            error.fields.push_back(
+                {std::string{path.value_or("")}, std::string{message.value_or("")}});
     }
     return error;
 }
 
 Error unreadable(const char* what) {
-    return refuse(ErrorCode::upstream_failed, std::string{"the market's answer is not understood: "} + what);
+    return refuse(ErrorCode::upstream_failed,
+                  std::string{"the market's answer is not understood: "} + what);
 }
 
 Json texts(const std::vector<std::string>& list) {
@@ -63,7 +70,8 @@ Json texts(const std::vector<std::string>& list) {
 Json windows_json(const std::vector<Window>& windows) {
     Json array = Json::array();
     for (const Window& window : windows)
-        array.push(Json::object({{"from_minute", window.from_minute}, {"to_minute", window.to_minute}}));
+        array.push(
+            Json::object({{"from_minute", window.from_minute}, {"to_minute", window.to_minute}}));
     return array;
 }
 
@@ -77,7 +85,9 @@ std::vector<std::string> read_texts(const Json* value) {
 
 std::optional<StandingOffer> read_offer(const Json& value) {
     StandingOffer offer;
-    const auto text = [&value](const char* name) { return std::string{value.text_at(name).value_or("")}; };
+    const auto text = [&value](const char* name) {
+        return std::string{value.text_at(name).value_or("")};
+    };
     offer.id = text("id");
     offer.node = text("node");
     offer.market = text("market");
@@ -85,7 +95,8 @@ std::optional<StandingOffer> read_offer(const Json& value) {
     offer.state = text("state");
     offer.version = text("version");
     const auto price = parse_price(value.find("price"));
-    if (!OfferId::parse(offer.id) || !NodeId::parse(offer.node) || offer.version.empty() || !price) return std::nullopt;
+    if (!OfferId::parse(offer.id) || !NodeId::parse(offer.node) || offer.version.empty() || !price)
+        return std::nullopt;
     offer.terms.market = offer.market;
     offer.terms.build = offer.build;
     offer.terms.price = *price;
@@ -99,8 +110,9 @@ std::optional<StandingOffer> read_offer(const Json& value) {
     offer.terms.deny = read_texts(value.find("deny"));
     if (const Json* windows = value.find("windows"))
         for (const Json& window : windows->items())
-            offer.terms.windows.push_back({static_cast<int>(window.integer_at("from_minute").value_or(0)),
-                                           static_cast<int>(window.integer_at("to_minute").value_or(0))});
+            offer.terms.windows.push_back(
+                {static_cast<int>(window.integer_at("from_minute").value_or(0)),
+                 static_cast<int>(window.integer_at("to_minute").value_or(0))});
     return offer;
 }
 
@@ -112,7 +124,8 @@ std::vector<std::string> sorted(std::vector<std::string> list) {
 std::string url_encode(std::string_view text) {
     std::string encoded;
     for (const char c : text) {
-        const bool plain = std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_' || c == '.' || c == '~';
+        const bool plain = std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' ||
+                           c == '_' || c == '.' || c == '~';
         char buffer[4];
         std::snprintf(buffer, sizeof buffer, "%%%02X", static_cast<unsigned char>(c));
         encoded += plain ? std::string{c} : std::string{buffer};
@@ -127,26 +140,34 @@ Result<Identity> load_identity(const Settings& settings) {
     if (!text) return text.error();
     const auto document = Json::parse(*text);
     const auto node = document ? document->text_at("node") : std::nullopt;
-    if (!node || !NodeId::parse(*node)) return refuse(ErrorCode::malformed_request, settings.identity_file() + " is damaged");
+    if (!node || !NodeId::parse(*node))
+        return refuse(ErrorCode::malformed_request, settings.identity_file() + " is damaged");
     auto credential = read_file(settings.credential_file(), 4096, true);
     if (!credential) return credential.error();
     while (credential->ends_with('\n')) credential->pop_back();
-    if (!credential->starts_with("ck_")) return refuse(ErrorCode::malformed_request, settings.credential_file() + " holds no node key");
+    if (!credential->starts_with("ck_"))
+        return refuse(ErrorCode::malformed_request,
+                      settings.credential_file() + " holds no node key");
     return Identity{std::string{*node}, std::move(*credential)};
 }
 
 Result<void> save_identity(const Settings& settings, const Identity& identity) {
     // The credential first: a node.json without it would look enrolled.
-    if (auto saved = replace_file(settings.credential_file(), identity.credential + "\n", true); !saved) return saved;
-    const std::string text = Json::object({{"market", settings.market_url}, {"node", identity.node}}).serialize();
+    if (auto saved = replace_file(settings.credential_file(), identity.credential + "\n", true);
+        !saved)
+        return saved;
+    const std::string text =
+        Json::object({{"market", settings.market_url}, {"node", identity.node}}).serialize();
     return replace_file(settings.identity_file(), text + "\n", true);
 }
 
 MarketApi::MarketApi(const Settings& settings, std::string credential)
-    : url_{settings.market_url}, credential_{std::move(credential)}, client_{client_options(settings)} {}
+    : url_{settings.market_url},
+      credential_{std::move(credential)},
+      client_{client_options(settings)} {}
 
-Result<net::ClientResponse> MarketApi::send(const char* method, const std::string& path, std::string body,
-                                            net::Headers headers) {
+Result<net::ClientResponse> MarketApi::send(const char* method, const std::string& path,
+                                            std::string body, net::Headers headers) {
     net::ClientRequest request;
     request.method = method;
     request.url = url_ + path;
@@ -163,8 +184,11 @@ Result<net::ClientResponse> MarketApi::send(const char* method, const std::strin
 
 Result<Identity> MarketApi::enrol(const Settings& settings, const std::string& token) {
     const auto hardware = Json::parse(settings.hardware);
-    Json body = Json::object({{"token", token}, {"name", settings.name}, {"region", settings.region},
-                              {"country", settings.country}, {"gpu_model", settings.gpu_model},
+    Json body = Json::object({{"token", token},
+                              {"name", settings.name},
+                              {"region", settings.region},
+                              {"country", settings.country},
+                              {"gpu_model", settings.gpu_model},
                               {"gpu_count", settings.gpu_count},
                               {"hardware", hardware ? *hardware : Json::object()}});
     const auto response = send("POST", "/v1/nodes:enrol", body.serialize());
@@ -173,8 +197,10 @@ Result<Identity> MarketApi::enrol(const Settings& settings, const std::string& t
     const Json* node = document ? document->find("node") : nullptr;
     const Json* key = document ? document->find("key") : nullptr;
     if (node == nullptr || key == nullptr) return unreadable("node or key is missing");
-    Identity identity{std::string{node->text_at("id").value_or("")}, std::string{key->text_at("secret").value_or("")}};
-    if (!NodeId::parse(identity.node) || !identity.credential.starts_with("ck_")) return unreadable("id or secret is missing");
+    Identity identity{std::string{node->text_at("id").value_or("")},
+                      std::string{key->text_at("secret").value_or("")}};
+    if (!NodeId::parse(identity.node) || !identity.credential.starts_with("ck_"))
+        return unreadable("id or secret is missing");
     return identity;
 }
 
@@ -188,8 +214,10 @@ Result<std::string> MarketApi::challenge(const std::string& node) {
 }
 
 Result<Instant> MarketApi::submit_evidence(const std::string& node, const sealing::Keyset& keyset,
-                                           const std::string& nonce, const attestation::Evidence& evidence) {
-    const std::string body = Json::object({{"tier", evidence.tier}, {"nonce", nonce},
+                                           const std::string& nonce,
+                                           const attestation::Evidence& evidence) {
+    const std::string body = Json::object({{"tier", evidence.tier},
+                                           {"nonce", nonce},
                                            {"keyset_document", keyset.document},
                                            {"evidence", to_base64(evidence.bytes)}})
                                  .serialize();
@@ -197,7 +225,9 @@ Result<Instant> MarketApi::submit_evidence(const std::string& node, const sealin
     if (!response) return response.error();
     const auto document = Json::parse(response->body);
     const Json* verdict = document ? document->find("verdict") : nullptr;
-    const Json* holder = verdict != nullptr && verdict->text_at("valid_until") ? verdict : document ? &*document : nullptr;
+    const Json* holder = verdict != nullptr && verdict->text_at("valid_until") ? verdict
+                         : document                                            ? &*document
+                                                                               : nullptr;
     const auto text = holder == nullptr ? std::nullopt : holder->text_at("valid_until");
     const auto until = text ? Instant::parse(*text) : std::nullopt;
     if (!until) return unreadable("no valid_until");
@@ -208,7 +238,9 @@ Result<std::vector<StandingOffer>> MarketApi::offers() {
     std::vector<StandingOffer> all;
     std::string cursor;
     for (int page = 0; page < offer_pages_max; ++page) {
-        const auto response = send("GET", "/v1/offers?limit=100" + (cursor.empty() ? "" : "&cursor=" + url_encode(cursor)), "");
+        const auto response = send(
+            "GET", "/v1/offers?limit=100" + (cursor.empty() ? "" : "&cursor=" + url_encode(cursor)),
+            "");
         if (!response) return response.error();
         const auto document = Json::parse(response->body, {.bytes_max = 4u << 20});
         const Json* items = document ? document->find("items") : nullptr;
@@ -216,9 +248,11 @@ Result<std::vector<StandingOffer>> MarketApi::offers() {
         for (const Json& item : items->items()) {
             auto offer = read_offer(item);
             if (!offer) return unreadable("an offer lacks something");
-            if (offer->state != "cancelled" && offer->state != "expired") all.push_back(std::move(*offer));
+            if (offer->state != "cancelled" && offer->state != "expired")
+                all.push_back(std::move(*offer));
         }
-        const auto next = document->text_at("next_cursor") ? document->text_at("next_cursor") : document->text_at("cursor");
+        const auto next = document->text_at("next_cursor") ? document->text_at("next_cursor")
+                                                           : document->text_at("cursor");
         if (!next || next->empty()) return all;
         cursor = *next;
     }
@@ -226,16 +260,22 @@ Result<std::vector<StandingOffer>> MarketApi::offers() {
 }
 
 Result<std::string> MarketApi::place_offer(const std::string& node, const OfferSettings& offer) {
-    Json body = Json::object({{"node", node}, {"market", offer.market}, {"price", price_json(offer.price)},
-                              {"slots", offer.slots}, {"data_policy", texts(offer.data_policy)},
-                              {"windows", windows_json(offer.windows)}, {"notice_seconds", offer.notice_seconds},
-                              {"allow", texts(offer.allow)}, {"deny", texts(offer.deny)}});
+    Json body = Json::object({{"node", node},
+                              {"market", offer.market},
+                              {"price", price_json(offer.price)},
+                              {"slots", offer.slots},
+                              {"data_policy", texts(offer.data_policy)},
+                              {"windows", windows_json(offer.windows)},
+                              {"notice_seconds", offer.notice_seconds},
+                              {"allow", texts(offer.allow)},
+                              {"deny", texts(offer.deny)}});
     if (!offer.build.empty()) body.set("build", offer.build);
     if (offer.context_tokens_max > 0) body.set("context_tokens_max", offer.context_tokens_max);
     if (offer.output_tokens_max > 0) body.set("output_tokens_max", offer.output_tokens_max);
     // A fresh key for each placing: the same offer may be placed again after it was cancelled.
-    const auto response = send("POST", "/v1/offers", body.serialize(),
-                               net::Headers{{"Idempotency-Key", to_hex(sealing::random_bytes(16))}});
+    const auto response =
+        send("POST", "/v1/offers", body.serialize(),
+             net::Headers{{"Idempotency-Key", to_hex(sealing::random_bytes(16))}});
     if (!response) return response.error();
     const auto document = Json::parse(response->body);
     const Json* inner = document ? document->find("offer") : nullptr;
@@ -246,9 +286,11 @@ Result<std::string> MarketApi::place_offer(const std::string& node, const OfferS
 }
 
 Result<void> MarketApi::amend_offer(const StandingOffer& standing, const OfferSettings& wanted) {
-    const std::string body = Json::object({{"price", price_json(wanted.price)}, {"slots", wanted.slots},
+    const std::string body = Json::object({{"price", price_json(wanted.price)},
+                                           {"slots", wanted.slots},
                                            {"windows", windows_json(wanted.windows)},
-                                           {"allow", texts(wanted.allow)}, {"deny", texts(wanted.deny)}})
+                                           {"allow", texts(wanted.allow)},
+                                           {"deny", texts(wanted.deny)}})
                                  .serialize();
     const auto response = send("PATCH", "/v1/offers/" + standing.id, body,
                                net::Headers{{"If-Match", '"' + standing.version + '"'}});
@@ -286,7 +328,8 @@ Result<MarketApi::Reached> MarketApi::reach(const Clock& clock) {
 }
 
 bool amendable(const OfferSettings& a, const OfferSettings& b) {
-    return a.market == b.market && a.build == b.build && a.context_tokens_max == b.context_tokens_max &&
+    return a.market == b.market && a.build == b.build &&
+           a.context_tokens_max == b.context_tokens_max &&
            a.output_tokens_max == b.output_tokens_max && a.notice_seconds == b.notice_seconds &&
            sorted(a.data_policy) == sorted(b.data_policy);
 }
@@ -297,19 +340,21 @@ bool same_terms(const OfferSettings& a, const OfferSettings& b) {
 }
 
 std::optional<Instant> parse_http_date(std::string_view text) {
-    static constexpr std::array<const char*, 12> months = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                                           "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    static constexpr std::array<const char*, 12> months = {
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
     char month[4] = {};
     int day = 0, year = 0, hour = 0, minute = 0, second = 0, used = 0;
     const std::string copy{text};
     if (copy.size() != 29 ||
-        std::sscanf(copy.c_str() + 5, "%2d %3s %4d %2d:%2d:%2d GMT%n", &day, month, &year, &hour, &minute, &second, &used) != 6 ||
+        std::sscanf(copy.c_str() + 5, "%2d %3s %4d %2d:%2d:%2d GMT%n", &day, month, &year, &hour,
+                    &minute, &second, &used) != 6 ||
         used != 24)
         return std::nullopt;
     for (std::size_t i = 0; i < months.size(); ++i) {
         if (std::string_view{months[i]} != month) continue;
         char buffer[32];
-        std::snprintf(buffer, sizeof buffer, "%04d-%02zu-%02dT%02d:%02d:%02dZ", year, i + 1, day, hour, minute, second);
+        std::snprintf(buffer, sizeof buffer, "%04d-%02zu-%02dT%02d:%02d:%02dZ", year, i + 1, day,
+                      hour, minute, second);
         return Instant::parse(buffer);
     }
     return std::nullopt;

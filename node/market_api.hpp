@@ -24,7 +24,7 @@ Result<Identity> load_identity(const Settings& settings);
 Result<void> save_identity(const Settings& settings, const Identity& identity);
 
 struct StandingOffer {
-    std::string id;       // "off_1"
+    std::string id;  // "off_1"
     std::string node, market, build, state;
     std::string version;  // for If-Match
     OfferSettings terms;  // price, slots, limits, windows, lists
@@ -40,7 +40,8 @@ public:
     Result<Identity> enrol(const Settings& settings, const std::string& token);
     Result<std::string> challenge(const std::string& node);
     // When the verdict ends. `verdict_refused` carries every reason in `fields`.
-    Result<Instant> submit_evidence(const std::string& node, const sealing::Keyset& keyset, const std::string& nonce,
+    Result<Instant> submit_evidence(const std::string& node, const sealing::Keyset& keyset,
+                                    const std::string& nonce,
                                     const attestation::Evidence& evidence);
     // All offers of the provider that are not cancelled or expired.
     Result<std::vector<StandingOffer>> offers();

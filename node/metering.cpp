@@ -11,7 +11,8 @@ using sealing::Json;
 using sealing::ReceiptUsage;
 
 // Deep enough for any answer, large enough for a whole one (logprobs, embeddings).
-constexpr sealing::JsonLimits answer_limits{.bytes_max = limits::engine_answer_bytes_max, .values_max = 8'000'000};
+constexpr sealing::JsonLimits answer_limits{.bytes_max = limits::engine_answer_bytes_max,
+                                            .values_max = 8'000'000};
 constexpr std::size_t answer_id_bytes_max = 128;
 
 std::int64_t count_at(const Json& object, std::string_view name) {
@@ -79,29 +80,37 @@ Result<Nano> cost_of(const sealing::ReceiptPrices& price, const ReceiptUsage& us
     __extension__ using Wide = __int128;
     constexpr Wide million = 1'000'000;
     for (const std::int64_t number :
-         {price.prompt, price.cached, price.completion, price.reasoning, price.request, price.gpu_second, usage.prompt,
-          usage.cached, usage.completion, usage.reasoning, usage.requests, usage.gpu_seconds})
-        if (number < 0) return refuse(ErrorCode::malformed_request, "prices and usage cannot be negative");
+         {price.prompt, price.cached, price.completion, price.reasoning, price.request,
+          price.gpu_second, usage.prompt, usage.cached, usage.completion, usage.reasoning,
+          usage.requests, usage.gpu_seconds})
+        if (number < 0)
+            return refuse(ErrorCode::malformed_request, "prices and usage cannot be negative");
     // At most six products of two int64: below 2^129 only in theory, so each side is bounded first.
     Wide sum = 0;
     const auto add = [&sum](std::int64_t count, std::int64_t each, Wide scale) {
         const Wide product = static_cast<Wide>(count) * each;
         Wide scaled = 0;
-        return !__builtin_mul_overflow(product, scale, &scaled) && !__builtin_add_overflow(sum, scaled, &sum);
+        return !__builtin_mul_overflow(product, scale, &scaled) &&
+               !__builtin_add_overflow(sum, scaled, &sum);
     };
     const bool fits = add(usage.prompt, price.prompt, 1) && add(usage.cached, price.cached, 1) &&
-                      add(usage.completion, price.completion, 1) && add(usage.reasoning, price.reasoning, 1) &&
+                      add(usage.completion, price.completion, 1) &&
+                      add(usage.reasoning, price.reasoning, 1) &&
                       add(usage.requests, price.request, million) &&
                       add(usage.gpu_seconds, price.gpu_second, million);
     const Wide rounded = fits ? sum / million + (sum % million != 0 ? 1 : 0) : 0;
-    if (!fits || rounded > INT64_MAX) return refuse(ErrorCode::arithmetic_overflow, "the cost exceeds 64 bits");
+    if (!fits || rounded > INT64_MAX)
+        return refuse(ErrorCode::arithmetic_overflow, "the cost exceeds 64 bits");
     return Nano{static_cast<std::int64_t>(rounded)};
 }
 
 ReceiptUsage sum_of(const ReceiptUsage& a, const ReceiptUsage& b) {
-    const auto add = [](std::int64_t x, std::int64_t y) { return std::min(x + y, limits::tokens_max); };
-    return {add(a.prompt, b.prompt),       add(a.cached, b.cached),     add(a.completion, b.completion),
-            add(a.reasoning, b.reasoning), add(a.requests, b.requests), add(a.gpu_seconds, b.gpu_seconds)};
+    const auto add = [](std::int64_t x, std::int64_t y) {
+        return std::min(x + y, limits::tokens_max);
+    };
+    return {add(a.prompt, b.prompt),         add(a.cached, b.cached),
+            add(a.completion, b.completion), add(a.reasoning, b.reasoning),
+            add(a.requests, b.requests),     add(a.gpu_seconds, b.gpu_seconds)};
 }
 
 std::optional<ReceiptUsage> read_usage(const Json& usage) {
@@ -111,7 +120,8 @@ std::optional<ReceiptUsage> read_usage(const Json& usage) {
     ReceiptUsage split;
     split.cached = std::min(prompt, detail_at(usage, "prompt_tokens_details", "cached_tokens"));
     split.prompt = prompt - split.cached;
-    split.reasoning = std::min(completion, detail_at(usage, "completion_tokens_details", "reasoning_tokens"));
+    split.reasoning =
+        std::min(completion, detail_at(usage, "completion_tokens_details", "reasoning_tokens"));
     split.completion = completion - split.reasoning;
     return split;
 }
@@ -167,7 +177,8 @@ void StreamMeter::take_event(std::string_view event, std::string& out) {
     const std::string data = data_of(event);
     if (data == "[DONE]") metered_.finished = true;
     auto chunk = data.starts_with('{') ? Json::parse(data, answer_limits) : Result<Json>{Json{}};
-    if (!chunk || !chunk->is_object()) {  // a comment, [DONE], or nothing we understand: not ours to change
+    if (!chunk ||
+        !chunk->is_object()) {  // a comment, [DONE], or nothing we understand: not ours to change
         out += event;
         return;
     }

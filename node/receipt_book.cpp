@@ -27,22 +27,30 @@ Result<void> ReceiptBook::load(Instant at) {
     std::error_code failure;
     for (const auto& entry : std::filesystem::directory_iterator{directory_, failure}) {
         const std::string name = entry.path().filename().string();
-        if (name.ends_with(receipt_suffix)) load_receipt(name);
-        else if (name.ends_with(session_suffix)) load_session(name, at);
-        else if (name.ends_with(".new")) remove_file(directory_ + "/" + name);  // a write a crash cut off
+        if (name.ends_with(receipt_suffix))
+            load_receipt(name);
+        else if (name.ends_with(session_suffix))
+            load_session(name, at);
+        else if (name.ends_with(".new"))
+            remove_file(directory_ + "/" + name);  // a write a crash cut off
     }
-    if (failure) return refuse(ErrorCode::internal_error, "cannot list " + directory_ + ": " + failure.message());
+    if (failure)
+        return refuse(ErrorCode::internal_error,
+                      "cannot list " + directory_ + ": " + failure.message());
     return {};
 }
 
 void ReceiptBook::load_receipt(const std::string& name) {
     // "job_9.3.receipt"
-    const std::string_view stem = std::string_view{name}.substr(0, name.size() - receipt_suffix.size());
+    const std::string_view stem =
+        std::string_view{name}.substr(0, name.size() - receipt_suffix.size());
     const auto dot = stem.find('.');
     const std::string job{stem.substr(0, dot)};
-    const auto counter = dot == std::string_view::npos ? std::nullopt : Nano::parse(stem.substr(dot + 1));
+    const auto counter =
+        dot == std::string_view::npos ? std::nullopt : Nano::parse(stem.substr(dot + 1));
     const auto document = read_file(directory_ + "/" + name, sealing::receipt_bytes_max, true);
-    if (!JobId::parse(job) || !counter || counter->value < 0 || !document || !Json::parse(*document)) {
+    if (!JobId::parse(job) || !counter || counter->value < 0 || !document ||
+        !Json::parse(*document)) {
         log::warning("a stored receipt cannot be read", {{"file", name}});
         return;
     }
@@ -53,9 +61,11 @@ void ReceiptBook::load_session(const std::string& name, Instant at) {
     const std::string job = name.substr(0, name.size() - session_suffix.size());
     const auto text = read_file(directory_ + "/" + name, 4096, true);
     const auto document = text ? Json::parse(*text) : Result<Json>{text.error()};
-    const auto usage = document ? parse_quantity(document->find("usage")) : Result<sealing::ReceiptUsage>{document.error()};
+    const auto usage = document ? parse_quantity(document->find("usage"))
+                                : Result<sealing::ReceiptUsage>{document.error()};
     const auto cost = document ? Nano::parse(document->text_at("cost").value_or("")) : std::nullopt;
-    const auto expires_at = document ? Instant::parse(document->text_at("expires_at").value_or("")) : std::nullopt;
+    const auto expires_at =
+        document ? Instant::parse(document->text_at("expires_at").value_or("")) : std::nullopt;
     const auto counter = document ? document->integer_at("counter") : std::nullopt;
     if (!JobId::parse(job) || !usage || !cost || !expires_at || !counter || *counter < 0) {
         log::warning("a stored session cannot be read", {{"file", name}});
@@ -80,7 +90,8 @@ Result<void> ReceiptBook::admit() const {
 }
 
 Result<std::string> ReceiptBook::sign(sealing::JobReceipt draft, bool session, Instant expires_at,
-                                      const KeysetKeys& keys, const std::function<void(const std::string&)>& send) {
+                                      const KeysetKeys& keys,
+                                      const std::function<void(const std::string&)>& send) {
     const auto cost = cost_of(draft.prices, draft.usage);
     if (!cost) return cost.error();
     draft.cost = *cost;
@@ -98,7 +109,8 @@ Result<std::string> ReceiptBook::sign(sealing::JobReceipt draft, bool session, I
         draft.cumulative_cost = total;
         draft.receipt_id += "." + std::to_string(draft.session_counter);
     }
-    auto document = sealing::sign_receipt(draft, keys.keyset, keys.receipt_key_id, keys.receipt_key);
+    auto document =
+        sealing::sign_receipt(draft, keys.keyset, keys.receipt_key_id, keys.receipt_key);
     if (!document) return document;
     if (state) {
         state->counter = draft.session_counter;
@@ -111,7 +123,8 @@ Result<std::string> ReceiptBook::sign(sealing::JobReceipt draft, bool session, I
     return document;
 }
 
-std::shared_ptr<ReceiptBook::Session> ReceiptBook::session_of(const std::string& job, Instant expires_at) {
+std::shared_ptr<ReceiptBook::Session> ReceiptBook::session_of(const std::string& job,
+                                                              Instant expires_at) {
     const std::lock_guard lock{mutex_};
     auto& session = sessions_[job];
     if (!session) session = std::make_shared<Session>();
@@ -123,7 +136,9 @@ void ReceiptBook::store(const Key& key, const std::string& document, Instant ser
     const std::string path = receipt_path(key);
     // A disk that cannot take it must not cost the client its answer: the receipt stays in memory.
     const auto stored = replace_file(path, document, false);
-    if (!stored) log::error("a receipt could not be stored", {{"job", key.first}, {"cause", stored.error().detail}});
+    if (!stored)
+        log::error("a receipt could not be stored",
+                   {{"job", key.first}, {"cause", stored.error().detail}});
     const std::lock_guard lock{mutex_};
     pending_[key] = {document, served_at};
     if (stored) to_flush_.push_back(path);
@@ -137,7 +152,9 @@ void ReceiptBook::store_session(const std::string& job, const Session& session) 
                                  .serialize();
     const std::string path = session_path(job);
     const auto stored = replace_file(path, text, false);
-    if (!stored) log::error("a session could not be stored", {{"job", job}, {"cause", stored.error().detail}});
+    if (!stored)
+        log::error("a session could not be stored",
+                   {{"job", job}, {"cause", stored.error().detail}});
     const std::lock_guard lock{mutex_};
     if (stored) to_flush_.push_back(path);
 }
@@ -147,7 +164,7 @@ void ReceiptBook::acknowledge(const std::string& job, std::uint64_t counter) {
     {
         const std::lock_guard lock{mutex_};
         for (auto each = pending_.lower_bound({job, 0});
-             each != pending_.end() && each->first.first == job && each->first.second <= counter;)  {
+             each != pending_.end() && each->first.first == job && each->first.second <= counter;) {
             gone.push_back(each->first);
             each = pending_.erase(each);
         }
@@ -177,7 +194,8 @@ void ReceiptBook::make_durable() {
     std::sort(paths.begin(), paths.end());
     paths.erase(std::unique(paths.begin(), paths.end()), paths.end());
     for (const std::string& path : paths) {
-        const auto flushed = node::make_durable(path);  // one that is gone was acknowledged meanwhile
+        const auto flushed =
+            node::make_durable(path);  // one that is gone was acknowledged meanwhile
         if (!flushed && flushed.error().code != ErrorCode::not_found)
             log::error("a receipt could not be flushed", {{"cause", flushed.error().detail}});
     }
@@ -191,7 +209,8 @@ void ReceiptBook::forget_sessions(Instant at) {
             const auto& [job, session] = entry;
             const auto first = pending_.lower_bound({job, 0});
             const bool unacknowledged = first != pending_.end() && first->first.first == job;
-            if (session->expires_at >= at || unacknowledged || session.use_count() > 1) return false;
+            if (session->expires_at >= at || unacknowledged || session.use_count() > 1)
+                return false;
             gone.push_back(job);
             return true;
         });
@@ -200,7 +219,8 @@ void ReceiptBook::forget_sessions(Instant at) {
 }
 
 std::string ReceiptBook::receipt_path(const Key& key) const {
-    return directory_ + "/" + key.first + "." + std::to_string(key.second) + std::string{receipt_suffix};
+    return directory_ + "/" + key.first + "." + std::to_string(key.second) +
+           std::string{receipt_suffix};
 }
 
 std::string ReceiptBook::session_path(const std::string& job) const {

@@ -18,7 +18,8 @@
 
 namespace cocoon::node {
 
-constexpr std::size_t receipts_pending_max = 65'536;  // more: new jobs are refused with `overloaded`
+constexpr std::size_t receipts_pending_max =
+    65'536;  // more: new jobs are refused with `overloaded`
 
 class ReceiptBook {
 public:
@@ -33,7 +34,8 @@ public:
     // Fills in cost, receipt id and (for a session) counter and sums, signs, stores, then calls
     // `send(document)`. Receipts of one session are sent in the order of their counters.
     // `arithmetic_overflow` if the cost cannot be represented.
-    Result<std::string> sign(sealing::JobReceipt draft, bool session, Instant expires_at, const KeysetKeys& keys,
+    Result<std::string> sign(sealing::JobReceipt draft, bool session, Instant expires_at,
+                             const KeysetKeys& keys,
                              const std::function<void(const std::string&)>& send);
 
     // The market has stored it (a session's counter acknowledges all before it).

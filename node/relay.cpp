@@ -54,23 +54,30 @@ private:
 class Relay::Stream final : public Outlet {
 public:
     Stream(OpenFrame open, std::shared_ptr<Connection> connection, std::size_t window_bytes)
-        : open{std::move(open)}, connection{std::move(connection)}, credit_{static_cast<std::int64_t>(window_bytes)} {}
+        : open{std::move(open)},
+          connection{std::move(connection)},
+          credit_{static_cast<std::int64_t>(window_bytes)} {}
 
     bool send_sealed(ByteView bytes) override {
         std::string_view rest = as_text(bytes);
         while (!rest.empty()) {
             const std::size_t piece = take_credit(std::min(rest.size(), payload_bytes_max));
             if (piece == 0) return false;
-            if (!connection->send_blocking(binary_frame(FrameType::response_data, open.stream, rest.substr(0, piece)), true))
+            if (!connection->send_blocking(
+                    binary_frame(FrameType::response_data, open.stream, rest.substr(0, piece)),
+                    true))
                 return false;
             rest.remove_prefix(piece);
         }
         return true;
     }
     void send_end(const std::string& receipt) override {
-        connection->send_blocking(binary_frame(FrameType::response_end, open.stream, receipt), true);
+        connection->send_blocking(binary_frame(FrameType::response_end, open.stream, receipt),
+                                  true);
     }
-    void send_failed(const FailedFrame& failed) override { connection->send_blocking(failed_frame(failed), false); }
+    void send_failed(const FailedFrame& failed) override {
+        connection->send_blocking(failed_frame(failed), false);
+    }
     bool cancelled() const override { return token.cancelled(); }
 
     void add_credit(std::uint32_t bytes) {
@@ -109,13 +116,15 @@ private:
     std::int64_t credit_;
 };
 
-Relay::Relay(net::EventLoop& loop, RelayOptions options, const ExchangeParts& parts, RelayEvents events)
+Relay::Relay(net::EventLoop& loop, RelayOptions options, const ExchangeParts& parts,
+             RelayEvents events)
     : loop_{loop},
       options_{std::move(options)},
       parts_{parts},
       events_{std::move(events)},
       backoff_{options_.reconnect_min},
-      jobs_{std::make_unique<net::WorkerPool>("exchange", options_.slots, 2 * options_.slots + 16)} {}
+      jobs_{
+          std::make_unique<net::WorkerPool>("exchange", options_.slots, 2 * options_.slots + 16)} {}
 
 Relay::~Relay() {
     alive_.reset();
@@ -135,17 +144,19 @@ void Relay::connect() {
     net::WebSocketConnectOptions connect_options;
     connect_options.ca_file = options_.ca_file;
     connect_options.socket.message_bytes_max = limits::relay_frame_bytes_max + 1024;
-    net::connect_websocket(loop_, options_.url, std::move(headers), std::move(connect_options),
-                           [this, alive = std::weak_ptr{alive_}](Result<std::shared_ptr<net::WebSocket>> socket) {
-                               if (!alive.expired()) on_socket(std::move(socket));
-                           });
+    net::connect_websocket(
+        loop_, options_.url, std::move(headers), std::move(connect_options),
+        [this, alive = std::weak_ptr{alive_}](Result<std::shared_ptr<net::WebSocket>> socket) {
+            if (!alive.expired()) on_socket(std::move(socket));
+        });
 }
 
 void Relay::on_socket(Result<std::shared_ptr<net::WebSocket>> socket) {
     connecting_ = false;
     if (!socket) {
-        log::warning("the market's relay cannot be reached", {{"code", describe(socket.error().code).name},
-                                                              {"detail", socket.error().detail}});
+        log::warning(
+            "the market's relay cannot be reached",
+            {{"code", describe(socket.error().code).name}, {"detail", socket.error().detail}});
         const bool credential = socket.error().code == ErrorCode::unauthenticated ||
                                 socket.error().code == ErrorCode::forbidden;
         if (credential && events_.on_refused) events_.on_refused(socket.error());
@@ -217,7 +228,8 @@ void Relay::on_control(std::string_view text) {
     if (!frame) return protocol_error("malformed control frame");
     if (auto* open = std::get_if<OpenFrame>(&*frame)) return on_open(std::move(*open));
     if (const auto* welcome = std::get_if<WelcomeFrame>(&*frame)) return on_welcome(*welcome);
-    if (const auto* ack = std::get_if<ReceiptAckFrame>(&*frame)) return parts_.receipts.acknowledge(ack->job, ack->counter);
+    if (const auto* ack = std::get_if<ReceiptAckFrame>(&*frame))
+        return parts_.receipts.acknowledge(ack->job, ack->counter);
     if (std::holds_alternative<AttestFrame>(*frame) && events_.on_attest) events_.on_attest();
     if (std::holds_alternative<DrainFrame>(*frame)) log::info("the market drains this connection");
 }
@@ -267,13 +279,15 @@ void Relay::on_request_data(Stream& stream, std::string_view payload) {
         buffered_bytes_ -= payload.size();
         stream.received_bytes -= payload.size();
         const std::uint64_t number = stream.open.stream;
-        refuse_stream(number, too_large ? ErrorCode::body_too_large : ErrorCode::overloaded, "the sealed request is too large now");
+        refuse_stream(number, too_large ? ErrorCode::body_too_large : ErrorCode::overloaded,
+                      "the sealed request is too large now");
         return drop_stream(streams_.find(number));
     }
     const ByteView bytes = as_bytes(payload);
     stream.sealed.insert(stream.sealed.end(), bytes.begin(), bytes.end());
     if (stream.credit_owed < credit_step_bytes) return;
-    connection_->socket().send_binary(credit_frame(stream.open.stream, static_cast<std::uint32_t>(stream.credit_owed)));
+    connection_->socket().send_binary(
+        credit_frame(stream.open.stream, static_cast<std::uint32_t>(stream.credit_owed)));
     stream.credit_owed = 0;
 }
 
@@ -307,7 +321,8 @@ void Relay::end_stream(const std::shared_ptr<Stream>& stream) {
     tell_if_idle();
 }
 
-void Relay::drop_stream(std::unordered_map<std::uint64_t, std::shared_ptr<Stream>>::iterator position) {
+void Relay::drop_stream(
+    std::unordered_map<std::uint64_t, std::shared_ptr<Stream>>::iterator position) {
     if (position == streams_.end()) return;
     buffered_bytes_ -= position->second->received_bytes;
     streams_.erase(position);

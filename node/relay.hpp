@@ -26,23 +26,24 @@ struct RelayOptions {
     std::string url;  // ws:// or wss://…/v1/relay
     std::string ca_file;
     std::string credential;
-    std::size_t slots = 1;           // exchanges served at once; as many again may wait
+    std::size_t slots = 1;  // exchanges served at once; as many again may wait
     Duration reconnect_min = milliseconds(250);
     Duration reconnect_max = seconds(30);
 };
 
 struct RelayEvents {
-    std::function<void()> on_connected;      // after the market's welcome
+    std::function<void()> on_connected;  // after the market's welcome
     std::function<void()> on_disconnected;
-    std::function<void()> on_attest;         // the market wants fresh evidence
-    std::function<void()> on_receipt_signed; // worker thread
-    std::function<void()> on_idle;           // the last open exchange has ended
+    std::function<void()> on_attest;               // the market wants fresh evidence
+    std::function<void()> on_receipt_signed;       // worker thread
+    std::function<void()> on_idle;                 // the last open exchange has ended
     std::function<void(const Error&)> on_refused;  // the credential does not work
 };
 
 class Relay {
 public:
-    Relay(net::EventLoop& loop, RelayOptions options, const ExchangeParts& parts, RelayEvents events);
+    Relay(net::EventLoop& loop, RelayOptions options, const ExchangeParts& parts,
+          RelayEvents events);
     // REQUIRES: the loop's thread, or the loop is not running. Waits for running exchanges, which are
     // cancelled first.
     ~Relay();
@@ -98,7 +99,7 @@ private:
     bool draining_ = false;
     bool closing_ = false;
     std::shared_ptr<int> alive_ = std::make_shared<int>(0);  // posted calls check that we still are
-    std::unique_ptr<net::WorkerPool> jobs_;  // last: joined first
+    std::unique_ptr<net::WorkerPool> jobs_;                  // last: joined first
 };
 
 }  // namespace cocoon::node

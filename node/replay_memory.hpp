@@ -24,13 +24,15 @@ public:
         : entries_max_{entries_max} {}
 
     // Refuses `sealed_message_invalid` when `encapsulated_key` was seen before, `overloaded` when full.
-    Result<void> admit(const sealing::PublicKey& encapsulated_key, const std::string& keyset_digest);
+    Result<void> admit(const sealing::PublicKey& encapsulated_key,
+                       const std::string& keyset_digest);
     // The other keysets have ended: their messages cannot be opened any more.
     void forget_keysets_except(const std::vector<std::string>& living_digests);
 
     // Fencing tokens of a job only rise: refuses `stale_fencing_token`. A job that is no session is
     // answered once for each token: refuses `wrong_state` after answered().
-    Result<void> admit_job(const std::string& job, std::uint64_t fencing_token, bool session, Instant expires_at);
+    Result<void> admit_job(const std::string& job, std::uint64_t fencing_token, bool session,
+                           Instant expires_at);
     void answered(const std::string& job, std::uint64_t fencing_token);
     void forget_jobs(Instant at);
 
@@ -49,7 +51,8 @@ private:
 
     const std::size_t entries_max_;
     mutable std::mutex mutex_;
-    std::unordered_map<std::string, std::unordered_set<sealing::PublicKey, KeyHash>> seen_;  // by keyset
+    std::unordered_map<std::string, std::unordered_set<sealing::PublicKey, KeyHash>>
+        seen_;  // by keyset
     std::unordered_map<std::string, JobState> jobs_;
 };
 

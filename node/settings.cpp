@@ -28,7 +28,8 @@ public:
     }
     ~ObjectReader() {
         for (const auto& [name, value] : object_.members())
-            if (std::find(known_.begin(), known_.end(), name) == known_.end()) problem(name, "unknown field");
+            if (std::find(known_.begin(), known_.end(), name) == known_.end())
+                problem(name, "unknown field");
     }
     ObjectReader(const ObjectReader&) = delete;
     ObjectReader& operator=(const ObjectReader&) = delete;
@@ -52,25 +53,30 @@ public:
         }
         const auto given = value->text();
         if (!given || given->size() > bytes_max || (required && given->empty()))
-            return problem(name, "must be a string of " + std::string{required ? "1" : "0"} + " to " +
-                                     std::to_string(bytes_max) + " bytes");
-        if (std::any_of(given->begin(), given->end(), [](char c) { return static_cast<unsigned char>(c) < 0x20; }))
+            return problem(name, "must be a string of " + std::string{required ? "1" : "0"} +
+                                     " to " + std::to_string(bytes_max) + " bytes");
+        if (std::any_of(given->begin(), given->end(),
+                        [](char c) { return static_cast<unsigned char>(c) < 0x20; }))
             return problem(name, "must not contain control characters");
         into = *given;
     }
-    void number(const std::string& name, std::int64_t& into, std::int64_t least, std::int64_t most) {
+    void number(const std::string& name, std::int64_t& into, std::int64_t least,
+                std::int64_t most) {
         const Json* value = get(name);
         if (value == nullptr) return;
         const auto given = value->integer();
         if (!given || *given < least || *given > most)
-            return problem(name, "must be an integer from " + std::to_string(least) + " to " + std::to_string(most));
+            return problem(name, "must be an integer from " + std::to_string(least) + " to " +
+                                     std::to_string(most));
         into = *given;
     }
     void boolean(const std::string& name, bool& into) {
         const Json* value = get(name);
         if (value == nullptr) return;
-        if (const auto given = value->boolean()) into = *given;
-        else problem(name, "must be true or false");
+        if (const auto given = value->boolean())
+            into = *given;
+        else
+            problem(name, "must be true or false");
     }
     void span(const std::string& name, Duration& into, std::int64_t least, std::int64_t most) {
         std::int64_t count = into.seconds();
@@ -78,15 +84,19 @@ public:
         into = seconds(count);
     }
     template <class Check>
-    void texts(const std::string& name, std::vector<std::string>& into, Check check, const char* expected) {
+    void texts(const std::string& name, std::vector<std::string>& into, Check check,
+               const char* expected) {
         const Json* value = get(name);
         if (value == nullptr) return;
         if (!value->is_array() || value->items().size() > limits::list_items_max)
-            return problem(name, "must be an array of at most " + std::to_string(limits::list_items_max) + " strings");
+            return problem(name, "must be an array of at most " +
+                                     std::to_string(limits::list_items_max) + " strings");
         for (std::size_t i = 0; i < value->items().size(); ++i) {
             const auto item = value->items()[i].text();
-            if (item && check(*item)) into.emplace_back(*item);
-            else problem(name + "/" + std::to_string(i), expected);
+            if (item && check(*item))
+                into.emplace_back(*item);
+            else
+                problem(name + "/" + std::to_string(i), expected);
         }
     }
 
@@ -110,7 +120,8 @@ void read_price(const Json* value, const std::string& path, sealing::ReceiptPric
         const auto text = given->text();
         const auto nano = text ? Nano::parse(*text) : std::nullopt;
         if (!nano || nano->value < 0 || nano->value > limits::price_nano_max)
-            return reader.problem(name, "must be a decimal string from 0 to " + std::to_string(limits::price_nano_max));
+            return reader.problem(name, "must be a decimal string from 0 to " +
+                                            std::to_string(limits::price_nano_max));
         into = nano->value;
     };
     amount("prompt_nano_per_mtok", price.prompt);
@@ -125,9 +136,11 @@ void read_windows(ObjectReader& reader, std::vector<Window>& windows) {
     const Json* value = reader.get("windows");
     if (value == nullptr) return;
     if (!value->is_array() || value->items().size() > limits::schedule_windows_max)
-        return reader.problem("windows", "must be an array of at most " + std::to_string(limits::schedule_windows_max));
+        return reader.problem("windows", "must be an array of at most " +
+                                             std::to_string(limits::schedule_windows_max));
     for (std::size_t i = 0; i < value->items().size(); ++i) {
-        ObjectReader window{value->items()[i], reader.under("windows/" + std::to_string(i)), reader.problems()};
+        ObjectReader window{value->items()[i], reader.under("windows/" + std::to_string(i)),
+                            reader.problems()};
         std::int64_t from = -1;
         std::int64_t to = -1;
         window.number("from_minute", from, 0, 7 * 24 * 60);
@@ -137,7 +150,8 @@ void read_windows(ObjectReader& reader, std::vector<Window>& windows) {
     }
 }
 
-OfferSettings read_offer(const Json& value, const std::string& path, std::vector<FieldError>& problems) {
+OfferSettings read_offer(const Json& value, const std::string& path,
+                         std::vector<FieldError>& problems) {
     ObjectReader reader{value, path, problems};
     OfferSettings offer;
     reader.text("market", offer.market, true, limits::name_bytes_max);
@@ -150,7 +164,8 @@ OfferSettings read_offer(const Json& value, const std::string& path, std::vector
     reader.number("context_tokens_max", offer.context_tokens_max, 0, limits::tokens_max);
     reader.number("output_tokens_max", offer.output_tokens_max, 0, limits::tokens_max);
     reader.number("notice_seconds", offer.notice_seconds, 0, limits::reservation_seconds_max);
-    static constexpr std::array<std::string_view, 5> policies = {"zero_retention", "no_training", "gdpr", "hipaa", "soc2"};
+    static constexpr std::array<std::string_view, 5> policies = {"zero_retention", "no_training",
+                                                                 "gdpr", "hipaa", "soc2"};
     const auto is_policy = [](std::string_view name) {
         return std::find(policies.begin(), policies.end(), name) != policies.end();
     };
@@ -165,14 +180,17 @@ OfferSettings read_offer(const Json& value, const std::string& path, std::vector
 
 bool is_http_url(std::string_view url) {
     const bool scheme = url.starts_with("http://") || url.starts_with("https://");
-    return scheme && url.find("://") + 3 < url.size() && url.find_first_of(" ?#@") == std::string_view::npos;
+    return scheme && url.find("://") + 3 < url.size() &&
+           url.find_first_of(" ?#@") == std::string_view::npos;
 }
 
 void read_url(ObjectReader& reader, const std::string& name, std::string& into) {
     reader.text(name, into, true, 512);
     while (into.ends_with('/')) into.pop_back();
     if (!into.empty() && !is_http_url(into))
-        reader.problem(name, "must be http://host[:port] or https://host[:port], without user, query or fragment");
+        reader.problem(
+            name,
+            "must be http://host[:port] or https://host[:port], without user, query or fragment");
 }
 
 std::string resolve(const std::string& path, const std::string& directory) {
@@ -185,7 +203,8 @@ void read_engine(ObjectReader& root, Settings& settings, const std::string& dire
     if (value == nullptr) return root.problem("engine", "is required");
     ObjectReader reader{*value, "/engine", root.problems()};
     read_url(reader, "url", settings.engine.url);
-    if (settings.engine.url.ends_with("/v1")) settings.engine.url.resize(settings.engine.url.size() - 3);
+    if (settings.engine.url.ends_with("/v1"))
+        settings.engine.url.resize(settings.engine.url.size() - 3);
     reader.text("api_key_file", settings.engine.api_key_file, false, 4096);
     settings.engine.api_key_file = resolve(settings.engine.api_key_file, directory);
     reader.boolean("continuous_usage", settings.engine.continuous_usage);
@@ -200,9 +219,11 @@ void read_attestation(ObjectReader& root, Settings& settings) {
     ObjectReader reader{*value, "/attestation", root.problems()};
     reader.text("tier", settings.attestation_tier, true, 32);
     if (settings.attestation_tier != "simulated")
-        reader.problem("tier", "must be simulated: this version cannot make evidence of another tier");
+        reader.problem("tier",
+                       "must be simulated: this version cannot make evidence of another tier");
     reader.text("platform_id", settings.platform_id, true, 64);
-    if (settings.platform_id.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789._-") != std::string::npos)
+    if (settings.platform_id.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789._-") !=
+        std::string::npos)
         reader.problem("platform_id", "may only hold a-z, 0-9, '.', '_' and '-'");
     reader.text("measurement", settings.measurement, false, 96);
     if (!settings.measurement.empty() &&
@@ -222,17 +243,22 @@ void read_market(ObjectReader& root, Settings& settings, const std::string& dire
 void read_log_level(ObjectReader& root, Settings& settings) {
     std::string level;
     root.text("log_level", level, false, 16);
-    if (level == "debug") settings.log_level = log::Level::debug;
-    else if (level == "warning") settings.log_level = log::Level::warning;
-    else if (level == "error") settings.log_level = log::Level::error;
-    else if (!level.empty() && level != "info") root.problem("log_level", "must be debug, info, warning or error");
+    if (level == "debug")
+        settings.log_level = log::Level::debug;
+    else if (level == "warning")
+        settings.log_level = log::Level::warning;
+    else if (level == "error")
+        settings.log_level = log::Level::error;
+    else if (!level.empty() && level != "info")
+        root.problem("log_level", "must be debug, info, warning or error");
 }
 
 void read_offers(ObjectReader& root, Settings& settings) {
     const Json* value = root.get("offers");
     if (value == nullptr) return;
     if (!value->is_array() || value->items().size() > offers_max)
-        return root.problem("offers", "must be an array of at most " + std::to_string(offers_max) + " offers");
+        return root.problem(
+            "offers", "must be an array of at most " + std::to_string(offers_max) + " offers");
     for (std::size_t i = 0; i < value->items().size(); ++i) {
         const std::string path = "/offers/" + std::to_string(i);
         OfferSettings offer = read_offer(value->items()[i], path, root.problems());
@@ -253,7 +279,8 @@ void read_root(const Json& document, const std::string& directory, Settings& set
     root.text("country", settings.country, true, 2);
     const bool letters = std::all_of(settings.country.begin(), settings.country.end(),
                                      [](char c) { return c >= 'A' && c <= 'Z'; });
-    if (settings.country.size() != 2 || !letters) root.problem("country", "must be two capital letters (ISO 3166-1)");
+    if (settings.country.size() != 2 || !letters)
+        root.problem("country", "must be two capital letters (ISO 3166-1)");
     if (const Json* gpu = root.get("gpu")) {
         ObjectReader reader{*gpu, "/gpu", problems};
         reader.text("model", settings.gpu_model, true, limits::name_bytes_max);
@@ -264,7 +291,8 @@ void read_root(const Json& document, const std::string& directory, Settings& set
     if (const Json* hardware = root.get("hardware")) {
         settings.hardware = hardware->canonical();
         if (!hardware->is_object() || settings.hardware.size() > limits::profile_bytes_max)
-            root.problem("hardware", "must be an object of at most " + std::to_string(limits::profile_bytes_max) + " bytes");
+            root.problem("hardware", "must be an object of at most " +
+                                         std::to_string(limits::profile_bytes_max) + " bytes");
     }
     root.text("state_directory", settings.state_directory, true, 4096);
     settings.state_directory = resolve(settings.state_directory, directory);
@@ -291,8 +319,11 @@ const OfferSettings* Settings::find_offer(std::string_view market, std::string_v
 
 Result<Settings> parse_settings(std::string_view text, const std::string& directory) {
     const auto document = Json::parse(text, {.bytes_max = settings_bytes_max});
-    if (!document) return refuse(ErrorCode::malformed_request, "the configuration is not JSON: " + document.error().detail);
-    if (!document->is_object()) return refuse(ErrorCode::malformed_request, "the configuration must be a JSON object");
+    if (!document)
+        return refuse(ErrorCode::malformed_request,
+                      "the configuration is not JSON: " + document.error().detail);
+    if (!document->is_object())
+        return refuse(ErrorCode::malformed_request, "the configuration must be a JSON object");
     Settings settings;
     Error error = refuse(ErrorCode::invalid_body, "the configuration has problems");
     read_root(*document, directory, settings, error.fields);

@@ -57,8 +57,8 @@ struct Settings {
     std::string hardware = "{}";  // free JSON object, passed on at enrolment
     std::string state_directory;  // keys, credential, receipts: 0700
     std::string attestation_tier = "simulated";
-    std::string platform_id;      // simulated tier
-    std::string measurement;      // simulated tier; empty: from the program's own bytes
+    std::string platform_id;  // simulated tier
+    std::string measurement;  // simulated tier; empty: from the program's own bytes
     EngineSettings engine;
     std::vector<OfferSettings> offers;
     Duration drain_deadline = seconds(60);
@@ -76,6 +76,5 @@ struct Settings {
 Result<Settings> parse_settings(std::string_view text, const std::string& directory);
 // The same from a file; `not_found` when it cannot be read.
 Result<Settings> load_settings(const std::string& path);
-
 
 }  // namespace cocoon::node

@@ -14,7 +14,10 @@ using sealing::Json;
 using sealing::ReceiptPrices;
 using sealing::ReceiptUsage;
 
-struct PriceName { const char* name; std::int64_t ReceiptPrices::*member; };
+struct PriceName {
+    const char* name;
+    std::int64_t ReceiptPrices::*member;
+};
 constexpr std::array<PriceName, 6> price_names = {{
     {"prompt_nano_per_mtok", &ReceiptPrices::prompt},
     {"cached_nano_per_mtok", &ReceiptPrices::cached},
@@ -23,7 +26,10 @@ constexpr std::array<PriceName, 6> price_names = {{
     {"request_nano", &ReceiptPrices::request},
     {"gpu_second_nano", &ReceiptPrices::gpu_second},
 }};
-struct QuantityName { const char* name; std::int64_t ReceiptUsage::*member; };
+struct QuantityName {
+    const char* name;
+    std::int64_t ReceiptUsage::*member;
+};
 constexpr std::array<QuantityName, 6> quantity_names = {{
     {"prompt_tokens", &ReceiptUsage::prompt},
     {"cached_tokens", &ReceiptUsage::cached},
@@ -33,7 +39,9 @@ constexpr std::array<QuantityName, 6> quantity_names = {{
     {"gpu_seconds", &ReceiptUsage::gpu_seconds},
 }};
 
-Error malformed(std::string detail) { return refuse(ErrorCode::malformed_request, std::move(detail)); }
+Error malformed(std::string detail) {
+    return refuse(ErrorCode::malformed_request, std::move(detail));
+}
 
 template <class Table>
 bool knows(const Table& table, std::string_view name) {
@@ -46,9 +54,12 @@ bool knows(const Table& table, std::string_view name) {
 std::optional<std::uint64_t> number_at(const Json& object, std::string_view name) {
     if (const auto text = object.text_at(name)) {
         std::uint64_t value = 0;
-        const auto [end, failure] = std::from_chars(text->data(), text->data() + text->size(), value);
-        const bool plain = failure == std::errc{} && end == text->data() + text->size() && !text->empty();
-        return plain && (text->size() == 1 || text->front() != '0') ? std::optional{value} : std::nullopt;
+        const auto [end, failure] =
+            std::from_chars(text->data(), text->data() + text->size(), value);
+        const bool plain =
+            failure == std::errc{} && end == text->data() + text->size() && !text->empty();
+        return plain && (text->size() == 1 || text->front() != '0') ? std::optional{value}
+                                                                    : std::nullopt;
     }
     const auto value = object.integer_at(name);
     return value && *value >= 0 ? std::optional{static_cast<std::uint64_t>(*value)} : std::nullopt;
@@ -68,7 +79,8 @@ Result<ControlFrame> parse_open(const Json& frame) {
     open.build = text_or_empty(frame, "build");
     open.terms = text_or_empty(frame, "terms");
     open.session = frame.boolean_at("session").value_or(false);
-    if (!stream || !fencing || !JobId::parse(open.job) || !RequestId::parse(open.request) || open.market.empty())
+    if (!stream || !fencing || !JobId::parse(open.job) || !RequestId::parse(open.request) ||
+        open.market.empty())
         return malformed("an open frame lacks stream, job, request, market or fencing_token");
     open.stream = *stream;
     open.fencing_token = *fencing;
@@ -101,7 +113,8 @@ Result<ReceiptPrices> parse_price(const Json* value) {
 
 Json price_json(const ReceiptPrices& price) {
     Json object = Json::object();
-    for (const PriceName& row : price_names) object.set(row.name, std::to_string(price.*row.member));
+    for (const PriceName& row : price_names)
+        object.set(row.name, std::to_string(price.*row.member));
     return object;
 }
 
@@ -149,11 +162,13 @@ Result<Terms> check_terms(const OpenFrame& open, Instant at) {
     const auto document = Json::parse(open.terms, {.bytes_max = 16 << 10});
     if (!document || !document->is_object() || document->canonical() != open.terms)
         return malformed("the terms are not canonical JSON");
-    static constexpr std::array<std::string_view, 7> names = {"version", "job", "market", "fencing_token",
-                                                              "quantity", "price", "expires_at"};
-    if (document->members().size() != names.size()) return malformed("the terms lack something or hold too much");
+    static constexpr std::array<std::string_view, 7> names = {
+        "version", "job", "market", "fencing_token", "quantity", "price", "expires_at"};
+    if (document->members().size() != names.size())
+        return malformed("the terms lack something or hold too much");
     for (const std::string_view name : names)
-        if (document->find(name) == nullptr) return malformed("the terms lack " + std::string{name});
+        if (document->find(name) == nullptr)
+            return malformed("the terms lack " + std::string{name});
     if (document->integer_at("version") != 1) return malformed("the terms are of another version");
     const auto price = parse_price(document->find("price"));
     if (!price) return price.error();
@@ -162,12 +177,16 @@ Result<Terms> check_terms(const OpenFrame& open, Instant at) {
     const auto expires_text = document->text_at("expires_at");
     const auto expires_at = expires_text ? Instant::parse(*expires_text) : std::nullopt;
     if (!expires_at) return malformed("the terms' expires_at is no instant");
-    const Error differs = refuse(ErrorCode::wrong_state, "the client's terms are not those of the reservation");
-    if (document->text_at("job") != open.job || document->text_at("market") != open.market) return differs;
+    const Error differs =
+        refuse(ErrorCode::wrong_state, "the client's terms are not those of the reservation");
+    if (document->text_at("job") != open.job || document->text_at("market") != open.market)
+        return differs;
     if (document->text_at("fencing_token") != std::to_string(open.fencing_token))
-        return refuse(ErrorCode::stale_fencing_token, "the client's terms name another fencing token");
+        return refuse(ErrorCode::stale_fencing_token,
+                      "the client's terms name another fencing token");
     if (*price != open.price || !fits(*quantity, open.quantity)) return differs;
-    if (at >= *expires_at) return refuse(ErrorCode::reservation_expired, "the reservation has expired");
+    if (at >= *expires_at)
+        return refuse(ErrorCode::reservation_expired, "the reservation has expired");
     return Terms{*quantity, *expires_at};
 }
 
@@ -181,20 +200,24 @@ Result<ControlFrame> parse_control(std::string_view text) {
     if (*type == "attest") return ControlFrame{AttestFrame{}};
     if (*type == "welcome") {
         const auto window = number_at(*frame, "window_bytes");
-        if (!window || *window == 0 || *window > (1u << 30)) return malformed("welcome without a sensible window_bytes");
-        return ControlFrame{WelcomeFrame{text_or_empty(*frame, "node"), text_or_empty(*frame, "market_key"), *window}};
+        if (!window || *window == 0 || *window > (1u << 30))
+            return malformed("welcome without a sensible window_bytes");
+        return ControlFrame{WelcomeFrame{text_or_empty(*frame, "node"),
+                                         text_or_empty(*frame, "market_key"), *window}};
     }
     if (*type == "receipt_ack") {
         const auto counter = number_at(*frame, "counter");
         ReceiptAckFrame ack{text_or_empty(*frame, "job"), counter.value_or(0)};
-        if (!JobId::parse(ack.job) || !counter) return malformed("receipt_ack without job or counter");
+        if (!JobId::parse(ack.job) || !counter)
+            return malformed("receipt_ack without job or counter");
         return ControlFrame{std::move(ack)};
     }
     return ControlFrame{UnknownFrame{}};
 }
 
 std::string hello_frame() {
-    return Json::object({{"type", "hello"}, {"protocol", 1}, {"program", "cocoon-node 0.1.0"}}).serialize();
+    return Json::object({{"type", "hello"}, {"protocol", 1}, {"program", "cocoon-node 0.1.0"}})
+        .serialize();
 }
 
 std::string failed_frame(const FailedFrame& frame) {
@@ -245,7 +268,8 @@ Result<BinaryFrame> parse_binary(std::string_view bytes) {
             return frame;
         case FrameType::credit:
             if (frame.payload.size() != 4) return malformed("a credit is four bytes");
-            for (const char byte : frame.payload) frame.credit = frame.credit << 8 | static_cast<std::uint8_t>(byte);
+            for (const char byte : frame.payload)
+                frame.credit = frame.credit << 8 | static_cast<std::uint8_t>(byte);
             return frame;
     }
     return malformed("a binary frame of unknown type");

@@ -52,19 +52,26 @@ struct Terms {
 // Errors: malformed_request, wrong_state (they differ), reservation_expired.
 Result<Terms> check_terms(const OpenFrame& open, Instant at);
 
-struct WelcomeFrame { std::string node, market_key; std::uint64_t window_bytes = 0; };
+struct WelcomeFrame {
+    std::string node, market_key;
+    std::uint64_t window_bytes = 0;
+};
 struct DrainFrame {};
 struct AttestFrame {};
-struct ReceiptAckFrame { std::string job; std::uint64_t counter = 0; };
+struct ReceiptAckFrame {
+    std::string job;
+    std::uint64_t counter = 0;
+};
 struct UnknownFrame {};
-using ControlFrame = std::variant<WelcomeFrame, DrainFrame, AttestFrame, OpenFrame, ReceiptAckFrame, UnknownFrame>;
+using ControlFrame =
+    std::variant<WelcomeFrame, DrainFrame, AttestFrame, OpenFrame, ReceiptAckFrame, UnknownFrame>;
 
 Result<ControlFrame> parse_control(std::string_view text);
 
 std::string hello_frame();
 struct FailedFrame {
     std::uint64_t stream = 0;
-    std::string code;     // a wire name of the refusals' list
+    std::string code;  // a wire name of the refusals' list
     std::string detail;
     bool started = false;
     std::string receipt;  // canonical document, may be empty
@@ -73,7 +80,12 @@ std::string failed_frame(const FailedFrame& frame);
 std::string receipt_frame(const std::string& job, const std::string& receipt);
 
 enum class FrameType : std::uint8_t {
-    request_data = 0x01, request_end = 0x02, response_data = 0x11, response_end = 0x12, credit = 0x20, cancel = 0x21,
+    request_data = 0x01,
+    request_end = 0x02,
+    response_data = 0x11,
+    response_end = 0x12,
+    credit = 0x20,
+    cancel = 0x21,
 };
 constexpr std::size_t frame_header_bytes = 9;  // type, stream id (big endian)
 std::string binary_frame(FrameType type, std::uint64_t stream, std::string_view payload);

@@ -20,9 +20,14 @@ class ScriptedMarket {
 public:
     ScriptedMarket() : nonce_{sealing::make_nonce()} {
         net::HttpHandler handler;
-        handler.on_request = [this](std::shared_ptr<net::Exchange> exchange) { serve(std::move(exchange)); };
-        handler.error_response = [](ErrorCode code, std::string_view) { return net::Response{describe(code).status, {}, "{}"}; };
-        server_ = std::make_unique<net::HttpServer>(thread_.loop, net::HttpServerOptions{}, std::move(handler));
+        handler.on_request = [this](std::shared_ptr<net::Exchange> exchange) {
+            serve(std::move(exchange));
+        };
+        handler.error_response = [](ErrorCode code, std::string_view) {
+            return net::Response{describe(code).status, {}, "{}"};
+        };
+        server_ = std::make_unique<net::HttpServer>(thread_.loop, net::HttpServerOptions{},
+                                                    std::move(handler));
     }
     ~ScriptedMarket() {
         thread_.stop();
@@ -46,19 +51,29 @@ public:
     void send(std::string frame, bool binary) {
         const std::lock_guard lock{mutex_};
         REQUIRE(socket_);
-        if (binary) socket_->send_binary(std::move(frame));
-        else socket_->send_text(std::move(frame));
+        if (binary)
+            socket_->send_binary(std::move(frame));
+        else
+            socket_->send_text(std::move(frame));
     }
     void hang_up() {
         const std::lock_guard lock{mutex_};
         if (socket_) socket_->abort();
     }
     void open(const test::SealedAsk& sealed, std::uint64_t stream) {
-        send(Json::object({{"type", "open"}, {"stream", std::to_string(stream)}, {"job", sealed.open.job},
-                           {"request", sealed.open.request}, {"market", sealed.open.market}, {"build", ""},
-                           {"fencing_token", std::to_string(sealed.open.fencing_token)}, {"session", sealed.open.session},
-                           {"price", price_json(sealed.open.price)}, {"quantity", quantity_json(sealed.open.quantity)},
-                           {"terms", sealed.open.terms}}).serialize(), false);
+        send(Json::object({{"type", "open"},
+                           {"stream", std::to_string(stream)},
+                           {"job", sealed.open.job},
+                           {"request", sealed.open.request},
+                           {"market", sealed.open.market},
+                           {"build", ""},
+                           {"fencing_token", std::to_string(sealed.open.fencing_token)},
+                           {"session", sealed.open.session},
+                           {"price", price_json(sealed.open.price)},
+                           {"quantity", quantity_json(sealed.open.quantity)},
+                           {"terms", sealed.open.terms}})
+                 .serialize(),
+             false);
         const std::string_view bytes = as_text(sealed.bytes);
         for (std::size_t at = 0; at < bytes.size(); at += 100)
             send(binary_frame(FrameType::request_data, stream, bytes.substr(at, 100)), true);
@@ -67,7 +82,7 @@ public:
 
     struct Heard {
         Bytes sealed;
-        std::string receipt;         // of the end frame
+        std::string receipt;  // of the end frame
         std::optional<Json> failed;
     };
     // All under the lock of wait().
@@ -88,9 +103,12 @@ private:
         const std::lock_guard lock{mutex_};
         calls.push_back(request.method + " " + request.path);
         changed_.notify_all();
-        if (request.headers.get("Authorization") != "Bearer ck_test") return answer(*exchange, 401, R"({"code":"unauthenticated"})");
+        if (request.headers.get("Authorization") != "Bearer ck_test")
+            return answer(*exchange, 401, R"({"code":"unauthenticated"})");
         if (request.path == "/v1/relay") return upgrade(exchange);
-        if (request.path.ends_with("/challenge")) return answer(*exchange, 200, R"({"nonce":")" + nonce_ + R"(","expires_at":"2030-01-01T00:00:00Z"})");
+        if (request.path.ends_with("/challenge"))
+            return answer(*exchange, 200,
+                          R"({"nonce":")" + nonce_ + R"(","expires_at":"2030-01-01T00:00:00Z"})");
         if (request.path.ends_with("/evidence")) return take_evidence(*exchange);
         if (request.path.starts_with("/v1/offers")) return take_offer(*exchange);
         answer(*exchange, 200, "{}");
@@ -109,24 +127,33 @@ private:
         const auto report_data = sealing::report_data_for(parsed->digest, body.text_at("nonce"));
         attestation::Policy policy;
         policy.simulated_enabled = true;
-        const auto verdict = attestation::verify({std::string{*body.text_at("tier")}, *from_base64(*body.text_at("evidence"))},
-                                                 *report_data, policy, SystemClock{}.now());
-        if (body.text_at("nonce") != nonce_ || !verdict->proven()) return answer(exchange, 412, R"({"code":"verdict_refused"})");
+        const auto verdict = attestation::verify(
+            {std::string{*body.text_at("tier")}, *from_base64(*body.text_at("evidence"))},
+            *report_data, policy, SystemClock{}.now());
+        if (body.text_at("nonce") != nonce_ || !verdict->proven())
+            return answer(exchange, 412, R"({"code":"verdict_refused"})");
         keyset = std::make_shared<sealing::Keyset>(*parsed);
         changed_.notify_all();
-        answer(exchange, 200, R"({"verdict":{"status":"proven","valid_until":")" + verdict->valid_until.text() + R"("}})");
+        answer(exchange, 200,
+               R"({"verdict":{"status":"proven","valid_until":")" + verdict->valid_until.text() +
+                   R"("}})");
     }
     void take_offer(net::Exchange& exchange) {
         const net::Request& request = exchange.request();
         if (request.method == "POST") ++offers_placed_;
-        const std::string id = request.path.size() > 11 ? request.path.substr(11) : "off_" + std::to_string(offers_placed_);
+        const std::string id = request.path.size() > 11 ? request.path.substr(11)
+                                                        : "off_" + std::to_string(offers_placed_);
         if (request.method == "GET") {
             Json items = Json::array();
             for (const auto& [name, offer] : offers) items.push(offer);
-            return answer(exchange, 200, Json::object({{"items", items}, {"has_more", false}, {"next_cursor", Json{}}}).serialize());
+            return answer(
+                exchange, 200,
+                Json::object({{"items", items}, {"has_more", false}, {"next_cursor", Json{}}})
+                    .serialize());
         }
         Json offer = request.method == "POST" ? *Json::parse(request.body) : offers[id];
-        if (request.method != "POST" && request.headers.get("If-Match") != '"' + std::string{*offer.text_at("version")} + '"')
+        if (request.method != "POST" &&
+            request.headers.get("If-Match") != '"' + std::string{*offer.text_at("version")} + '"')
             return answer(exchange, 412, R"({"code":"precondition_failed"})");
         const Json body = request.body.empty() ? Json::object() : *Json::parse(request.body);
         if (request.method == "PATCH")
@@ -140,14 +167,24 @@ private:
     void upgrade(const std::shared_ptr<net::Exchange>& exchange) {
         exchange->upgrade({}, {}, [this](std::shared_ptr<net::WebSocket> socket) {
             if (!socket) return;
-            socket->on_message([this](std::string_view bytes, bool binary) { hear(bytes, binary); });
-            socket->on_closed([this](std::uint16_t, std::string) { with([this] { --open_sockets; socket_.reset(); }); });
+            socket->on_message(
+                [this](std::string_view bytes, bool binary) { hear(bytes, binary); });
+            socket->on_closed([this](std::uint16_t, std::string) {
+                with([this] {
+                    --open_sockets;
+                    socket_.reset();
+                });
+            });
             with([&] {
                 ++connections;
                 ++open_sockets;
                 socket_ = std::move(socket);
-                socket_->send_text(Json::object({{"type", "welcome"}, {"node", "node_4"}, {"market_key", "00"},
-                                                 {"window_bytes", static_cast<std::int64_t>(window)}}).serialize());
+                socket_->send_text(
+                    Json::object({{"type", "welcome"},
+                                  {"node", "node_4"},
+                                  {"market_key", "00"},
+                                  {"window_bytes", static_cast<std::int64_t>(window)}})
+                        .serialize());
             });
         });
     }
@@ -158,8 +195,11 @@ private:
             if (!frame) return;
             Heard& stream = heard[frame->stream];
             if (frame->type == FrameType::response_data) {
-                stream.sealed.insert(stream.sealed.end(), as_bytes(frame->payload).begin(), as_bytes(frame->payload).end());
-                if (give_credit) socket_->send_binary(credit_frame(frame->stream, static_cast<std::uint32_t>(frame->payload.size())));
+                stream.sealed.insert(stream.sealed.end(), as_bytes(frame->payload).begin(),
+                                     as_bytes(frame->payload).end());
+                if (give_credit)
+                    socket_->send_binary(credit_frame(
+                        frame->stream, static_cast<std::uint32_t>(frame->payload.size())));
             }
             if (frame->type == FrameType::response_end) {
                 stream.receipt = frame->payload;
@@ -167,7 +207,8 @@ private:
             }
         } else {
             const auto frame = *Json::parse(bytes);
-            if (frame.text_at("type") == "failed") heard[std::stoull(std::string{*frame.text_at("stream")})].failed = frame;
+            if (frame.text_at("type") == "failed")
+                heard[std::stoull(std::string{*frame.text_at("stream")})].failed = frame;
             if (frame.text_at("type") == "receipt") {
                 late_receipts.push_back(frame.find("receipt")->canonical());
                 acknowledged(late_receipts.back());
@@ -179,7 +220,10 @@ private:
         const auto verdict = sealing::verify_job_receipt(receipt, *keyset);
         if (!acknowledge || !verdict || !socket_) return;
         const auto& job = *verdict.receipt().job;
-        socket_->send_text(Json::object({{"type", "receipt_ack"}, {"job", job.job}, {"counter", std::to_string(job.session_counter)}}).serialize());
+        socket_->send_text(Json::object({{"type", "receipt_ack"},
+                                         {"job", job.job},
+                                         {"counter", std::to_string(job.session_counter)}})
+                               .serialize());
     }
 
     std::mutex mutex_;
@@ -220,7 +264,9 @@ struct House {
         return test::seal(ask, config);
     }
     bool ended(std::uint64_t stream) {
-        return market.wait([this, stream] { return !market.heard[stream].receipt.empty() || market.heard[stream].failed; });
+        return market.wait([this, stream] {
+            return !market.heard[stream].receipt.empty() || market.heard[stream].failed;
+        });
     }
 
     test::ScratchDirectory scratch;
@@ -235,7 +281,8 @@ Ask long_stream(const std::string& job) {
     Ask ask;
     ask.job = ask.cocoon_job = job;
     ask.quantity.completion = 30'000;
-    ask.body = R"({"model":"demo-small","stream":true,"messages":[{"role":"user","content":"write 20000 words"}]})";
+    ask.body =
+        R"({"model":"demo-small","stream":true,"messages":[{"role":"user","content":"write 20000 words"}]})";
     return ask;
 }
 
@@ -264,29 +311,38 @@ TEST_CASE("a node attests, offers, answers and is acknowledged") {
 TEST_CASE("offers follow the configuration and only what it published is cancelled") {
     House house;
     house.market.with([&] {
-        house.market.offers["off_90"] = *Json::parse(R"({"id":"off_90","node":"node_4","market":"inference:by-hand","price":{},"slots":1,"version":"1","state":"active"})");
+        house.market.offers["off_90"] = *Json::parse(
+            R"({"id":"off_90","node":"node_4","market":"inference:by-hand","price":{},"slots":1,"version":"1","state":"active"})");
     });
     house.start_connected();
     REQUIRE(house.market.wait([&] { return house.market.offers.contains("off_1"); }));
-    REQUIRE(test::eventually([&] { return read_file(house.settings.state_directory + "/offers.json", 100, false).has_value(); }));
+    REQUIRE(test::eventually([&] {
+        return read_file(house.settings.state_directory + "/offers.json", 100, false).has_value();
+    }));
     house.stop();
     const auto restart = [&] {
         std::size_t calls = 0;
         house.market.with([&] { calls = house.market.calls.size(); });
         house.start();
         const auto synced = [&] {
-            return std::find(house.market.calls.begin() + static_cast<std::ptrdiff_t>(calls), house.market.calls.end(), "GET /v1/offers") != house.market.calls.end();
+            return std::find(house.market.calls.begin() + static_cast<std::ptrdiff_t>(calls),
+                             house.market.calls.end(),
+                             "GET /v1/offers") != house.market.calls.end();
         };
         REQUIRE(house.market.wait(synced));
     };
     house.settings.offers[0].price.completion = 999;
     restart();
-    REQUIRE(house.market.wait([&] { return house.market.offers["off_1"].find("price")->text_at("completion_nano_per_mtok") == "999"; }));
+    REQUIRE(house.market.wait([&] {
+        return house.market.offers["off_1"].find("price")->text_at("completion_nano_per_mtok") ==
+               "999";
+    }));
     CHECK(house.market.offers.size() == 2);  // amended, not placed again
     house.stop();
     house.settings.offers[0].market = "inference:other";
     restart();
-    REQUIRE(house.market.wait([&] { return house.market.offers["off_1"].text_at("state") == "cancelled"; }));
+    REQUIRE(house.market.wait(
+        [&] { return house.market.offers["off_1"].text_at("state") == "cancelled"; }));
     REQUIRE(house.market.wait([&] { return house.market.offers.size() == 3; }));
     CHECK(house.market.offers["off_90"].text_at("state") == "active");
 }
@@ -297,7 +353,8 @@ TEST_CASE("a market that gives no credit is not overrun, and goes on when it doe
     house.market.give_credit = false;
     house.start_connected();
     Ask ask = long_stream("job_21");
-    ask.body = R"({"model":"demo-small","stream":true,"messages":[{"role":"user","content":"write 200 words"}]})";
+    ask.body =
+        R"({"model":"demo-small","stream":true,"messages":[{"role":"user","content":"write 200 words"}]})";
     const auto sealed = house.seal(ask);
     house.market.open(sealed, 1);
     REQUIRE(house.market.wait([&] { return house.market.heard[1].sealed.size() == 1'000; }));
@@ -315,19 +372,23 @@ TEST_CASE("a cancel stops the engine and yields a partial receipt; a full node s
     House house{options};
     house.settings.offers[0].slots = 1;
     house.start_connected();
-    for (std::uint64_t stream = 1; stream <= 3; ++stream) house.market.open(house.seal(long_stream("job_3" + std::to_string(stream))), stream);
+    for (std::uint64_t stream = 1; stream <= 3; ++stream)
+        house.market.open(house.seal(long_stream("job_3" + std::to_string(stream))), stream);
     REQUIRE(house.ended(3));  // beyond twice the slots
     CHECK(house.market.heard[3].failed->text_at("code") == "overloaded");
     REQUIRE(house.market.wait([&] { return !house.market.heard[1].sealed.empty(); }));
     house.market.send(binary_frame(FrameType::cancel, 1, {}), true);
     REQUIRE(house.ended(1));
     REQUIRE(house.market.heard[1].failed);
-    const auto receipt = sealing::verify_job_receipt(house.market.heard[1].failed->find("receipt")->canonical(), *house.market.keyset);
+    const auto receipt = sealing::verify_job_receipt(
+        house.market.heard[1].failed->find("receipt")->canonical(), *house.market.keyset);
     REQUIRE(receipt);
     CHECK(receipt.receipt().job->status == sealing::ReceiptStatus::partial);
-    CHECK(receipt.receipt().job->sealed_response_sha256 == sealing::sha256(house.market.heard[1].sealed));
+    CHECK(receipt.receipt().job->sealed_response_sha256 ==
+          sealing::sha256(house.market.heard[1].sealed));
     CHECK(test::eventually([&] { return house.engine.hang_ups() == 1; }));
-    REQUIRE(house.market.wait([&] { return !house.market.heard[2].sealed.empty(); }));  // the slot is free again
+    REQUIRE(house.market.wait(
+        [&] { return !house.market.heard[2].sealed.empty(); }));  // the slot is free again
 }
 
 TEST_CASE("a lost connection is made anew and unacknowledged receipts are sent again") {
@@ -351,7 +412,8 @@ TEST_CASE("a lost connection is made anew and unacknowledged receipts are sent a
     REQUIRE(house.market.wait([&] { return house.market.connections == 3; }));
     CHECK(test::eventually([&] {
         std::size_t receipts = 0;
-        for (const auto& entry : std::filesystem::directory_iterator{house.settings.state_directory + "/receipts"})
+        for (const auto& entry :
+             std::filesystem::directory_iterator{house.settings.state_directory + "/receipts"})
             receipts += entry.path().extension() == ".receipt" ? 1 : 0;
         return receipts == 0;
     }));
@@ -377,7 +439,8 @@ TEST_CASE("keys rotate before they end, and what was sealed to the old ones is a
     options.renew_before = seconds(61);
     options.retry_min = milliseconds(100);
     house.start(options);
-    REQUIRE(house.market.wait([&] { return house.market.connections == 1 && house.market.keyset; }));
+    REQUIRE(
+        house.market.wait([&] { return house.market.connections == 1 && house.market.keyset; }));
     const auto first = house.market.keyset;
     const auto sealed = house.seal(Ask{});
     REQUIRE(house.market.wait([&] { return house.market.keyset->digest != first->digest; }));
@@ -393,7 +456,8 @@ TEST_CASE("draining finishes what is open, refuses what is new, tells the market
     House house{options};
     house.start_connected();
     Ask ask = long_stream("job_51");
-    ask.body = R"({"model":"demo-small","stream":true,"messages":[{"role":"user","content":"write 300 words"}]})";
+    ask.body =
+        R"({"model":"demo-small","stream":true,"messages":[{"role":"user","content":"write 300 words"}]})";
     const auto sealed = house.seal(ask);
     house.market.open(sealed, 1);
     REQUIRE(house.market.wait([&] { return !house.market.heard[1].sealed.empty(); }));
@@ -407,11 +471,13 @@ TEST_CASE("draining finishes what is open, refuses what is new, tells the market
     CHECK(done.get_future().get());
     CHECK(test::unseal(*sealed.opener, house.market.heard[1].sealed));
     CHECK(house.market.wait([&] { return house.market.open_sockets == 0; }));
-    CHECK(std::find(house.market.calls.begin(), house.market.calls.end(), "POST /v1/nodes/node_4:drain") != house.market.calls.end());
+    CHECK(std::find(house.market.calls.begin(), house.market.calls.end(),
+                    "POST /v1/nodes/node_4:drain") != house.market.calls.end());
     house.stop();
     house.start();  // the next life resumes by itself
     CHECK(house.market.wait([&] {
-        return std::find(house.market.calls.begin(), house.market.calls.end(), "POST /v1/nodes/node_4:resume") != house.market.calls.end();
+        return std::find(house.market.calls.begin(), house.market.calls.end(),
+                         "POST /v1/nodes/node_4:resume") != house.market.calls.end();
     }));
 }
 
@@ -435,30 +501,41 @@ TEST_CASE("while the engine is down the node is drained") {
     house.settings.engine.url = "http://127.0.0.1:1";
     house.start();
     CHECK(house.market.wait([&] {
-        return std::find(house.market.calls.begin(), house.market.calls.end(), "POST /v1/nodes/node_4:drain") != house.market.calls.end();
+        return std::find(house.market.calls.begin(), house.market.calls.end(),
+                         "POST /v1/nodes/node_4:drain") != house.market.calls.end();
     }));
     CHECK(read_file(house.settings.state_directory + "/drained", 100, false));
     house.stop();
     house.settings.engine.url = house.engine.url();
     house.start();
     CHECK(house.market.wait([&] {
-        return std::find(house.market.calls.begin(), house.market.calls.end(), "POST /v1/nodes/node_4:resume") != house.market.calls.end();
+        return std::find(house.market.calls.begin(), house.market.calls.end(),
+                         "POST /v1/nodes/node_4:resume") != house.market.calls.end();
     }));
-    CHECK(test::eventually([&] { return !read_file(house.settings.state_directory + "/drained", 100, false); }));
+    CHECK(test::eventually(
+        [&] { return !read_file(house.settings.state_directory + "/drained", 100, false); }));
 }
 
 TEST_CASE("a node that cannot start says why") {
     House house;
-    struct Row { std::string file; unsigned mode; ErrorCode code; };
+    struct Row {
+        std::string file;
+        unsigned mode;
+        ErrorCode code;
+    };
     const Row rows[] = {{house.settings.credential_file(), 0644, ErrorCode::forbidden},
                         {house.settings.state_directory, 0755, ErrorCode::forbidden}};
     for (const Row& row : rows) {
         std::filesystem::permissions(row.file, static_cast<std::filesystem::perms>(row.mode));
-        const auto opened = Agent::open(house.thread.loop, house.settings, make_evidence_provider(house.settings), {});
+        const auto opened = Agent::open(house.thread.loop, house.settings,
+                                        make_evidence_provider(house.settings), {});
         REQUIRE(!opened);
         CHECK(opened.error().code == row.code);
-        std::filesystem::permissions(row.file, static_cast<std::filesystem::perms>(row.mode == 0755 ? 0700 : 0600));
+        std::filesystem::permissions(
+            row.file, static_cast<std::filesystem::perms>(row.mode == 0755 ? 0700 : 0600));
     }
     remove_file(house.settings.identity_file());
-    CHECK(Agent::open(house.thread.loop, house.settings, make_evidence_provider(house.settings), {}).error().code == ErrorCode::not_found);
+    CHECK(Agent::open(house.thread.loop, house.settings, make_evidence_provider(house.settings), {})
+              .error()
+              .code == ErrorCode::not_found);
 }

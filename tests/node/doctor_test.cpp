@@ -30,27 +30,69 @@ Health health_of(const std::vector<Check>& checks, const std::string& name) {
 }  // namespace
 
 TEST_CASE("doctor judges a host by its tier") {
-    struct Row { const char* why; std::vector<std::pair<const char*, const char*>> files; const char* tier; const char* check; Health health; };
+    struct Row {
+        const char* why;
+        std::vector<std::pair<const char*, const char*>> files;
+        const char* tier;
+        const char* check;
+        Health health;
+    };
     const Row rows[] = {
         {"bare, simulated", {}, "simulated", "host.cpu_tee", Health::warn},
         {"bare, tdx", {}, "tdx", "host.cpu_tee", Health::fail},
         {"tdx guest", {{"/dev/tdx_guest", ""}}, "tdx", "host.cpu_tee", Health::pass},
         {"snp guest", {{"/dev/sev-guest", ""}}, "snp+gpu-cc", "host.cpu_tee", Health::pass},
         {"no reports", {{"/dev/tdx_guest", ""}}, "tdx", "host.tsm_report", Health::fail},
-        {"reports", {{"/sys/kernel/config/tsm/report/x", ""}}, "tdx", "host.tsm_report", Health::pass},
+        {"reports",
+         {{"/sys/kernel/config/tsm/report/x", ""}},
+         "tdx",
+         "host.tsm_report",
+         Health::pass},
         {"no GPU, none needed", {}, "tdx", "host.gpu", Health::warn},
         {"no GPU", {}, "tdx+gpu-cc", "host.gpu", Health::fail},
-        {"GPU", {{"/proc/driver/nvidia/gpus/0000:01:00.0/information", "Model: H100"}, {"/proc/driver/nvidia/version", "NVRM version: 580"}}, "tdx+gpu-cc", "host.gpu", Health::pass},
+        {"GPU",
+         {{"/proc/driver/nvidia/gpus/0000:01:00.0/information", "Model: H100"},
+          {"/proc/driver/nvidia/version", "NVRM version: 580"}},
+         "tdx+gpu-cc",
+         "host.gpu",
+         Health::pass},
         {"no NVML", {}, "tdx+gpu-cc", "host.nvml", Health::fail},
-        {"NVML", {{"/usr/lib/x86_64-linux-gnu/libnvidia-ml.so.1", ""}}, "tdx+gpu-cc", "host.nvml", Health::pass},
-        {"new kernel", {{"/proc/sys/kernel/osrelease", "6.16.0-tdx\n"}}, "tdx", "host.kernel", Health::pass},
-        {"old kernel", {{"/proc/sys/kernel/osrelease", "6.1.0-28\n"}}, "tdx", "host.kernel", Health::warn},
+        {"NVML",
+         {{"/usr/lib/x86_64-linux-gnu/libnvidia-ml.so.1", ""}},
+         "tdx+gpu-cc",
+         "host.nvml",
+         Health::pass},
+        {"new kernel",
+         {{"/proc/sys/kernel/osrelease", "6.16.0-tdx\n"}},
+         "tdx",
+         "host.kernel",
+         Health::pass},
+        {"old kernel",
+         {{"/proc/sys/kernel/osrelease", "6.1.0-28\n"}},
+         "tdx",
+         "host.kernel",
+         Health::warn},
         {"no kernel", {}, "tdx", "host.kernel", Health::warn},
         {"swap", {{"/proc/swaps", "Filename\n/dev/sda2\n"}}, "tdx", "host.swap", Health::warn},
         {"no swap", {{"/proc/swaps", "Filename\n"}}, "tdx", "host.swap", Health::pass},
-        {"little lock", {{"/proc/self/limits", "Max locked memory         8388608              8388608              bytes\n"}}, "tdx", "host.memory_lock", Health::warn},
-        {"much lock", {{"/proc/self/limits", "Max locked memory         134217728            134217728            bytes\n"}}, "tdx", "host.memory_lock", Health::pass},
-        {"any lock", {{"/proc/self/limits", "Max locked memory         unlimited            unlimited            bytes\n"}}, "tdx", "host.memory_lock", Health::pass},
+        {"little lock",
+         {{"/proc/self/limits",
+           "Max locked memory         8388608              8388608              bytes\n"}},
+         "tdx",
+         "host.memory_lock",
+         Health::warn},
+        {"much lock",
+         {{"/proc/self/limits",
+           "Max locked memory         134217728            134217728            bytes\n"}},
+         "tdx",
+         "host.memory_lock",
+         Health::pass},
+        {"any lock",
+         {{"/proc/self/limits",
+           "Max locked memory         unlimited            unlimited            bytes\n"}},
+         "tdx",
+         "host.memory_lock",
+         Health::pass},
     };
     for (const Row& row : rows) {
         INFO(row.why);
@@ -58,14 +100,16 @@ TEST_CASE("doctor judges a host by its tier") {
         for (const auto& [path, content] : row.files) put(root.path() + path, content);
         const auto checks = examine_host(root.path(), row.tier);
         CHECK(health_of(checks, row.check) == row.health);
-        for (const Check& check : checks) CHECK(check.remedy.empty() == (check.health == Health::pass));
+        for (const Check& check : checks)
+            CHECK(check.remedy.empty() == (check.health == Health::pass));
     }
 }
 
 TEST_CASE("doctor asks the engine for a token and says what is missing around it") {
     const test::ScratchDirectory scratch;
     const test::EngineThread engine;
-    Settings settings = test::settings_for(engine.url(), scratch.path() + "/state", "http://127.0.0.1:1");
+    Settings settings =
+        test::settings_for(engine.url(), scratch.path() + "/state", "http://127.0.0.1:1");
     settings.offers.push_back(settings.offers[0]);
     settings.offers[1].market = "inference:missing";
     const SystemClock clock;
@@ -92,7 +136,8 @@ TEST_CASE("doctor asks the engine for a token and says what is missing around it
     CHECK(health_of(after.checks, "market.reachable") == Health::fail);
     CHECK(health_of(after.checks, "market.clock") == Health::pass);
     REQUIRE(::chmod(settings.credential_file().c_str(), 0644) == 0);
-    CHECK(health_of(examine(settings, scratch.path(), clock).checks, "files.credential") == Health::fail);
+    CHECK(health_of(examine(settings, scratch.path(), clock).checks, "files.credential") ==
+          Health::fail);
 
     const auto broken = examine(parse_settings("{}", ""), scratch.path(), clock);
     CHECK(!broken.fit());
@@ -101,6 +146,7 @@ TEST_CASE("doctor asks the engine for a token and says what is missing around it
 
 TEST_CASE("HTTP dates are read as RFC 9110 writes them") {
     CHECK(parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT") == Instant{784'111'777'000'000});
-    for (const char* text : {"", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:37 CET", "Sun, 36 Nov 1994 08:49:37 GMT", "Sun, 06 Foo 1994 08:49:37 GMT"})
+    for (const char* text : {"", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:37 CET",
+                             "Sun, 36 Nov 1994 08:49:37 GMT", "Sun, 06 Foo 1994 08:49:37 GMT"})
         CHECK(!parse_http_date(text));
 }

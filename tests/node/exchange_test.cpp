@@ -91,19 +91,28 @@ struct Bench {
 };
 
 std::string streaming(const std::string& extra = {}) {
-    return R"({"model":"demo-small","stream":true,"messages":[{"role":"user","content":"Hello there"}])" + extra + "}";
+    return R"({"model":"demo-small","stream":true,"messages":[{"role":"user","content":"Hello there"}])" +
+           extra + "}";
 }
 
 }  // namespace
 
 TEST_CASE("a sealed request is answered, and its receipt says what anybody can check") {
-    struct Row { const char* why; std::string path; std::string body; bool usage_chunk; bool streamed; };
+    struct Row {
+        const char* why;
+        std::string path;
+        std::string body;
+        bool usage_chunk;
+        bool streamed;
+    };
     const Row rows[] = {
         {"whole chat", "/v1/chat/completions", Ask{}.body, false, false},
         {"stream", "/v1/chat/completions", streaming(), false, true},
-        {"stream with usage", "/v1/chat/completions", streaming(R"(,"stream_options":{"include_usage":true})"), true, true},
+        {"stream with usage", "/v1/chat/completions",
+         streaming(R"(,"stream_options":{"include_usage":true})"), true, true},
         {"text", "/v1/completions", R"({"model":"demo-small","prompt":"Once"})", false, false},
-        {"embeddings", "/v1/embeddings", R"({"model":"demo-small","input":"some words"})", false, false},
+        {"embeddings", "/v1/embeddings", R"({"model":"demo-small","input":"some words"})", false,
+         false},
     };
     for (const bool continuous : {true, false}) {
         Bench bench;
@@ -124,7 +133,8 @@ TEST_CASE("a sealed request is answered, and its receipt says what anybody can c
             REQUIRE(answer);
             CHECK(answer->status == 200);
             const std::string text{as_text(answer->content)};
-            CHECK((text.find("\"usage\"") != std::string::npos) == (!row.streamed || row.usage_chunk));
+            CHECK((text.find("\"usage\"") != std::string::npos) ==
+                  (!row.streamed || row.usage_chunk));
             if (row.streamed) CHECK(text.ends_with("data: [DONE]\n\n"));
             const auto receipt = bench.verified(outlet.receipt);
             CHECK(receipt.job == ask.job);
@@ -154,26 +164,41 @@ TEST_CASE("what the engine gets: the bound, the model's name, everything else un
     rules.build = "b1";
     rules.engine_model = "engine/m";
     rules.quantity = {100, 0, 60, 40, 1, 0};
-    const auto ask = [&](const std::string& path, const std::string& body, const std::string& job = "job_9", const std::string& method = "POST") {
+    const auto ask = [&](const std::string& path, const std::string& body,
+                         const std::string& job = "job_9", const std::string& method = "POST") {
         sealing::bhttp::Request request;
         request.method = method;
         request.path = path;
         request.fields = {{"cocoon-job", job}};
         return prepare(request, as_bytes(body), rules);
     };
-    const std::string usage = R"("stream_options":{"include_usage":true,"continuous_usage_stats":true})";
-    struct Good { const char* path; std::string body; std::string sent; };
+    const std::string usage =
+        R"("stream_options":{"include_usage":true,"continuous_usage_stats":true})";
+    struct Good {
+        const char* path;
+        std::string body;
+        std::string sent;
+    };
     const Good good[] = {
-        {"/v1/chat/completions", R"({"model":"m","x":{"y":1.50}})", R"({"model":"engine/m","x":{"y":1.50},"max_tokens":100})"},
-        {"/v1/chat/completions", R"({"model":"m@b1","max_tokens":100})", R"({"model":"engine/m","max_tokens":100})"},
-        {"/v1/chat/completions", R"({"model":"m","max_completion_tokens":7})", R"({"model":"engine/m","max_completion_tokens":7})"},
-        {"/v1/chat/completions", R"({"model":"m","n":4})", R"({"model":"engine/m","n":4,"max_tokens":25})"},
-        {"/v1/chat/completions", R"({"model":"m","max_tokens":null,"stream":true})", R"({"model":"engine/m","max_tokens":100,"stream":true,)" + usage + "}"},
-        {"/v1/chat/completions", R"({"model":"m","max_tokens":1,"stream":true,"stream_options":{"chunk_include_usage":false}})",
+        {"/v1/chat/completions", R"({"model":"m","x":{"y":1.50}})",
+         R"({"model":"engine/m","x":{"y":1.50},"max_tokens":100})"},
+        {"/v1/chat/completions", R"({"model":"m@b1","max_tokens":100})",
+         R"({"model":"engine/m","max_tokens":100})"},
+        {"/v1/chat/completions", R"({"model":"m","max_completion_tokens":7})",
+         R"({"model":"engine/m","max_completion_tokens":7})"},
+        {"/v1/chat/completions", R"({"model":"m","n":4})",
+         R"({"model":"engine/m","n":4,"max_tokens":25})"},
+        {"/v1/chat/completions", R"({"model":"m","max_tokens":null,"stream":true})",
+         R"({"model":"engine/m","max_tokens":100,"stream":true,)" + usage + "}"},
+        {"/v1/chat/completions",
+         R"({"model":"m","max_tokens":1,"stream":true,"stream_options":{"chunk_include_usage":false}})",
          R"({"model":"engine/m","max_tokens":1,"stream":true,"stream_options":{"chunk_include_usage":false,"include_usage":true,"continuous_usage_stats":true}})"},
-        {"/v1/completions", R"({"model":"m","prompt":"x"})", R"({"model":"engine/m","prompt":"x","max_tokens":16})"},
-        {"/v1/completions", R"({"model":"m","prompt":["x","y"],"max_tokens":50})", R"({"model":"engine/m","prompt":["x","y"],"max_tokens":50})"},
-        {"/v1/completions", R"({"model":"m","prompt":[1,2,3],"max_tokens":100})", R"({"model":"engine/m","prompt":[1,2,3],"max_tokens":100})"},
+        {"/v1/completions", R"({"model":"m","prompt":"x"})",
+         R"({"model":"engine/m","prompt":"x","max_tokens":16})"},
+        {"/v1/completions", R"({"model":"m","prompt":["x","y"],"max_tokens":50})",
+         R"({"model":"engine/m","prompt":["x","y"],"max_tokens":50})"},
+        {"/v1/completions", R"({"model":"m","prompt":[1,2,3],"max_tokens":100})",
+         R"({"model":"engine/m","prompt":[1,2,3],"max_tokens":100})"},
         {"/v1/embeddings", R"({"model":"m","input":"x"})", R"({"model":"engine/m","input":"x"})"},
     };
     for (const Good& row : good) {
@@ -182,7 +207,12 @@ TEST_CASE("what the engine gets: the bound, the model's name, everything else un
         REQUIRE(std::holds_alternative<EngineRequest>(prepared));
         CHECK(std::get<EngineRequest>(prepared).body == row.sent);
     }
-    struct Bad { const char* path; std::string body; int status; const char* code; };
+    struct Bad {
+        const char* path;
+        std::string body;
+        int status;
+        const char* code;
+    };
     const Bad bad[] = {
         {"/v1/models", "{}", 404, "unknown_url"},
         {"/v1/chat/completions?x=1", R"({"model":"m"})", 404, "unknown_url"},
@@ -192,17 +222,31 @@ TEST_CASE("what the engine gets: the bound, the model's name, everything else un
         {"/v1/chat/completions", R"({"model":"other"})", 404, "model_not_found"},
         {"/v1/chat/completions", "{}", 404, "model_not_found"},
         {"/v1/chat/completions", R"({"model":"m","max_tokens":101})", 400, "quantity_exceeded"},
-        {"/v1/chat/completions", R"({"model":"m","max_tokens":1,"max_completion_tokens":101})", 400, "quantity_exceeded"},
+        {"/v1/chat/completions", R"({"model":"m","max_tokens":1,"max_completion_tokens":101})", 400,
+         "quantity_exceeded"},
         {"/v1/chat/completions", R"({"model":"m","n_predict":-1})", 400, "invalid_value"},
         {"/v1/chat/completions", R"({"model":"m","max_new_tokens":500})", 400, "quantity_exceeded"},
         {"/v1/chat/completions", R"({"model":"m","max_tokens":"9"})", 400, "invalid_value"},
         {"/v1/chat/completions", R"({"model":"m","n":0})", 400, "invalid_value"},
         {"/v1/chat/completions", R"({"model":"m","n":101})", 400, "quantity_exceeded"},
-        {"/v1/completions", R"({"model":"m","prompt":["x","y"],"max_tokens":51})", 400, "quantity_exceeded"},
+        {"/v1/completions", R"({"model":"m","prompt":["x","y"],"max_tokens":51})", 400,
+         "quantity_exceeded"},
         {"/v1/chat/completions", R"({"model":"m","stream":1})", 400, "invalid_value"},
-        {"/v1/chat/completions", R"({"model":"m","stream":true,"stream_options":[]})", 400, "invalid_value"},
-        {"/v1/chat/completions", R"({"model":"m","messages":[{"role":"user","content":")" + std::string(6401, 'x') + R"("}]})", 400, "quantity_exceeded"},
-        {"/v1/embeddings", R"({"model":"m","input":[)" + [] { std::string many = "1"; for (int i = 0; i < 100; ++i) many += ",1"; return many; }() + "]}", 400, "quantity_exceeded"},
+        {"/v1/chat/completions", R"({"model":"m","stream":true,"stream_options":[]})", 400,
+         "invalid_value"},
+        {"/v1/chat/completions",
+         R"({"model":"m","messages":[{"role":"user","content":")" + std::string(6401, 'x') +
+             R"("}]})",
+         400, "quantity_exceeded"},
+        {"/v1/embeddings",
+         R"({"model":"m","input":[)" +
+             [] {
+                 std::string many = "1";
+                 for (int i = 0; i < 100; ++i) many += ",1";
+                 return many;
+             }() +
+             "]}",
+         400, "quantity_exceeded"},
     };
     for (const Bad& row : bad) {
         INFO(row.path << " " << row.body.substr(0, 200));
@@ -212,16 +256,25 @@ TEST_CASE("what the engine gets: the bound, the model's name, everything else un
         CHECK(std::get<InferenceRefusal>(prepared).code == row.code);
         CHECK(Json::parse(std::get<InferenceRefusal>(prepared).body()));
     }
-    CHECK(std::get<InferenceRefusal>(ask("/v1/chat/completions", R"({"model":"m"})", "job_8")).code == "wrong_job");
-    CHECK(std::get<InferenceRefusal>(ask("/v1/chat/completions", R"({"model":"m"})", "job_9", "GET")).status == 405);
+    CHECK(
+        std::get<InferenceRefusal>(ask("/v1/chat/completions", R"({"model":"m"})", "job_8")).code ==
+        "wrong_job");
+    CHECK(
+        std::get<InferenceRefusal>(ask("/v1/chat/completions", R"({"model":"m"})", "job_9", "GET"))
+            .status == 405);
 }
 
 TEST_CASE("refusals of the node and the engine's 400 reach the client sealed, and cost nothing") {
     Bench bench;
-    struct Row { std::string body; int status; const char* code; };
-    const Row rows[] = {{R"({"model":"other"})", 404, "model_not_found"},
-                        {R"({"model":"demo-small","messages":[]})", 400, "invalid_value"},
-                        {R"({"model":"demo-small","stream":true,"messages":[]})", 400, "invalid_value"}};
+    struct Row {
+        std::string body;
+        int status;
+        const char* code;
+    };
+    const Row rows[] = {
+        {R"({"model":"other"})", 404, "model_not_found"},
+        {R"({"model":"demo-small","messages":[]})", 400, "invalid_value"},
+        {R"({"model":"demo-small","stream":true,"messages":[]})", 400, "invalid_value"}};
     std::uint64_t job = 1;
     for (const Row& row : rows) {
         Ask ask;
@@ -244,7 +297,11 @@ TEST_CASE("refusals of the node and the engine's 400 reach the client sealed, an
 
 TEST_CASE("terms, keys and replays are checked before the engine hears anything") {
     Bench bench;
-    struct Row { const char* why; Ask ask; const char* code; };
+    struct Row {
+        const char* why;
+        Ask ask;
+        const char* code;
+    };
     Ask other_market;
     other_market.terms_override = test::terms_of(Ask{}, "inference:other");
     Ask other_job;
@@ -270,9 +327,14 @@ TEST_CASE("terms, keys and replays are checked before the engine hears anything"
     widened.terms_override.insert(1, R"("a":1,)");
     Ask expired;
     expired.expires_at = Instant{1'700'000'000'000'000};
-    const Row rows[] = {{"market", other_market, "wrong_state"}, {"job", other_job, "wrong_state"}, {"price", other_price, "wrong_state"},
-                        {"quantity", more, "wrong_state"}, {"fencing", fenced, "stale_fencing_token"}, {"canonical", spaced, "malformed_request"},
-                        {"unknown member", widened, "malformed_request"}, {"expired", expired, "reservation_expired"}};
+    const Row rows[] = {{"market", other_market, "wrong_state"},
+                        {"job", other_job, "wrong_state"},
+                        {"price", other_price, "wrong_state"},
+                        {"quantity", more, "wrong_state"},
+                        {"fencing", fenced, "stale_fencing_token"},
+                        {"canonical", spaced, "malformed_request"},
+                        {"unknown member", widened, "malformed_request"},
+                        {"expired", expired, "reservation_expired"}};
     for (const Row& row : rows) {
         INFO(row.why);
         Collector outlet;
@@ -382,7 +444,9 @@ TEST_CASE("old keys open until they end, and receipts are signed for the keyset 
     CHECK(bench.keyring.openers(bench.clock.at).size() == 1);
 }
 
-TEST_CASE("an engine that fails: before output the job is free to go elsewhere, after it a partial receipt") {
+TEST_CASE(
+    "an engine that fails: before output the job is free to go elsewhere, after it a partial "
+    "receipt") {
     for (const bool stream : {true, false}) {
         demo::Options options;
         options.fail_after = 0;
@@ -433,7 +497,8 @@ TEST_CASE("a cancelled exchange stops the engine and bills what was taken") {
     Bench bench{options};
     Ask ask;
     ask.quantity.completion = 30'000;
-    ask.body = R"({"model":"demo-small","stream":true,"messages":[{"role":"user","content":"write 30000 words"}]})";
+    ask.body =
+        R"({"model":"demo-small","stream":true,"messages":[{"role":"user","content":"write 30000 words"}]})";
     const auto sealed = bench.seal(ask);
     Collector outlet;
     outlet.takes = 4;
@@ -451,7 +516,8 @@ TEST_CASE("a cancelled exchange stops the engine and bills what was taken") {
 TEST_CASE("usage beyond the reservation is not billed") {
     Bench bench;
     Ask ask;
-    ask.quantity = {5, 0, 500, 0, 1, 0};  // the prompt takes more, and the engine only says so afterwards
+    ask.quantity = {5, 0, 500,
+                    0, 1, 0};  // the prompt takes more, and the engine only says so afterwards
     Collector outlet;
     bench.serve(bench.seal(ask), outlet);
     const auto receipt = bench.verified(outlet.receipt);
@@ -471,7 +537,8 @@ TEST_CASE("a session's receipts count up and add up, also across a restart") {
             ReceiptBook reopened{bench.scratch.path() + "/receipts"};
             REQUIRE(reopened.load(bench.clock.at));
             CHECK(reopened.pending_count() == 2);
-            ExchangeParts parts{bench.settings, "node_4", bench.keyring, bench.replays, reopened, *bench.engine, bench.clock};
+            ExchangeParts parts{bench.settings, "node_4",      bench.keyring, bench.replays,
+                                reopened,       *bench.engine, bench.clock};
             const auto sealed = bench.seal(ask);
             serve_exchange(parts, sealed.open, sealed.bytes, outlet, outlet.token);
             REQUIRE(bench.receipts.load(bench.clock.at));
@@ -493,7 +560,8 @@ TEST_CASE("a session's receipts count up and add up, also across a restart") {
     CHECK(left[0].counter == 4);
     bench.receipts.acknowledge("job_9", 4);
     bench.receipts.forget_sessions(Instant{INT64_MAX});
-    CHECK(std::distance(std::filesystem::directory_iterator{bench.scratch.path() + "/receipts"}, {}) == 0);
+    CHECK(std::distance(std::filesystem::directory_iterator{bench.scratch.path() + "/receipts"},
+                        {}) == 0);
 }
 
 TEST_CASE("receipts are kept until acknowledged; damaged files are left alone") {
@@ -521,14 +589,16 @@ TEST_CASE("receipts are kept until acknowledged; damaged files are left alone") 
 TEST_CASE("nothing of a prompt or an answer reaches the disk") {
     Bench bench;
     Ask ask;
-    ask.body = R"({"model":"demo-small","messages":[{"role":"user","content":"xyzzy-secret-prompt"}]})";
+    ask.body =
+        R"({"model":"demo-small","messages":[{"role":"user","content":"xyzzy-secret-prompt"}]})";
     Collector outlet;
     bench.serve(bench.seal(ask), outlet);
     REQUIRE(!outlet.receipt.empty());
     CHECK(outlet.receipt.find("xyzzy") == std::string::npos);
     for (const auto& entry : std::filesystem::recursive_directory_iterator{bench.scratch.path()}) {
         if (!entry.is_regular_file()) continue;
-        const auto content = read_file(entry.path().string(), 1 << 20, true);  // private, each of them
+        const auto content =
+            read_file(entry.path().string(), 1 << 20, true);  // private, each of them
         REQUIRE(content);
         CHECK(content->find("xyzzy") == std::string::npos);
         CHECK(content->find("demo engine") == std::string::npos);

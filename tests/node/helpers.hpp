@@ -72,7 +72,8 @@ private:
 class EngineThread {
 public:
     explicit EngineThread(demo::Options options = {})
-        : server_{std::make_unique<demo::Server>(thread_.loop, "127.0.0.1", 0, std::move(options))} {}
+        : server_{
+              std::make_unique<demo::Server>(thread_.loop, "127.0.0.1", 0, std::move(options))} {}
     ~EngineThread() {
         thread_.stop();
         server_.reset();
@@ -98,7 +99,8 @@ bool eventually(Holds holds, std::chrono::seconds patience = std::chrono::second
     return true;
 }
 
-inline Settings settings_for(const std::string& engine_url, const std::string& state, const std::string& market_url) {
+inline Settings settings_for(const std::string& engine_url, const std::string& state,
+                             const std::string& market_url) {
     Settings settings;
     settings.market_url = market_url;
     settings.name = "test";
@@ -127,7 +129,8 @@ struct Ask {
     Instant expires_at{4'102'444'800'000'000};
     bool session = false;
     std::string path = "/v1/chat/completions";
-    std::string body = R"({"model":"demo-small","messages":[{"role":"user","content":"Hello there"}]})";
+    std::string body =
+        R"({"model":"demo-small","messages":[{"role":"user","content":"Hello there"}]})";
     std::string cocoon_job = "job_9";
     std::string terms_override = {};  // other terms in the frame than those sealed
 };
@@ -140,9 +143,12 @@ struct SealedAsk {
 };
 
 inline std::string terms_of(const Ask& ask, const std::string& market = "inference:demo-small") {
-    return sealing::Json::object({{"version", 1}, {"job", ask.job}, {"market", market},
+    return sealing::Json::object({{"version", 1},
+                                  {"job", ask.job},
+                                  {"market", market},
                                   {"fencing_token", std::to_string(ask.fencing_token)},
-                                  {"quantity", quantity_json(ask.quantity)}, {"price", price_json(ask.price)},
+                                  {"quantity", quantity_json(ask.quantity)},
+                                  {"price", price_json(ask.price)},
                                   {"expires_at", ask.expires_at.text()}})
         .canonical();
 }
@@ -169,13 +175,15 @@ inline SealedAsk seal(const Ask& ask, const sealing::ohttp::KeyConfig& config) {
     options.associated = as_bytes(sealed.open.terms);
     auto sealer = sealing::ohttp::ChunkedRequestSealer::start(config, options);
     sealed.bytes = *sealer->finish(*plain);
-    sealed.opener = std::make_shared<sealing::ohttp::ChunkedResponseOpener>(sealer->response_opener());
+    sealed.opener =
+        std::make_shared<sealing::ohttp::ChunkedResponseOpener>(sealer->response_opener());
     if (!ask.terms_override.empty()) sealed.open.terms = ask.terms_override;
     return sealed;
 }
 
 // The plain answer inside `sealed`, or why it cannot be had whole.
-inline Result<sealing::bhttp::Response> unseal(sealing::ohttp::ChunkedResponseOpener& opener, ByteView sealed) {
+inline Result<sealing::bhttp::Response> unseal(sealing::ohttp::ChunkedResponseOpener& opener,
+                                               ByteView sealed) {
     auto plain = opener.feed(sealed);
     if (!plain) return plain.error();
     auto last = opener.finish();

@@ -29,12 +29,14 @@ std::string with(const std::string& path, const std::string& value) {
     std::vector<std::string> names;
     std::istringstream parts{path};
     for (std::string name; std::getline(parts, name, '/');) names.push_back(name);
-    std::function<Json(const Json&, std::size_t)> change = [&](const Json& at, std::size_t depth) -> Json {
+    std::function<Json(const Json&, std::size_t)> change = [&](const Json& at,
+                                                               std::size_t depth) -> Json {
         if (depth == names.size()) return *Json::parse(value);
         if (at.is_array()) {
             Json array = Json::array();
             for (std::size_t i = 0; i < at.items().size(); ++i)
-                array.push(std::to_string(i) == names[depth] ? change(at.items()[i], depth + 1) : at.items()[i]);
+                array.push(std::to_string(i) == names[depth] ? change(at.items()[i], depth + 1)
+                                                             : at.items()[i]);
             return array;
         }
         Json object = at;
@@ -65,7 +67,11 @@ TEST_CASE("the example configuration is valid and complete") {
 }
 
 TEST_CASE("a wrong field is refused with its path") {
-    struct Row { const char* path; const char* value; const char* refused_at; };
+    struct Row {
+        const char* path;
+        const char* value;
+        const char* refused_at;
+    };
     const Row rows[] = {
         {"surprise", "1", "/surprise"},
         {"market/surprise", "1", "/market/surprise"},
@@ -103,7 +109,8 @@ TEST_CASE("a wrong field is refused with its path") {
         {"offers/0/data_policy", "[\"none\"]", "/offers/0/data_policy/0"},
         {"offers/0/allow", "[\"dev_1\"]", "/offers/0/allow/0"},
         {"offers/0/windows", "[{\"from_minute\":9,\"to_minute\":9}]", "/offers/0/windows/0"},
-        {"offers/0/windows", "[{\"from_minute\":0,\"to_minute\":10081}]", "/offers/0/windows/0/to_minute"},
+        {"offers/0/windows", "[{\"from_minute\":0,\"to_minute\":10081}]",
+         "/offers/0/windows/0/to_minute"},
         {"drain_seconds_max", "-1", "/drain_seconds_max"},
         {"log_level", "\"loud\"", "/log_level"},
     };
@@ -113,13 +120,15 @@ TEST_CASE("a wrong field is refused with its path") {
         REQUIRE(!settings);
         CHECK(settings.error().code == ErrorCode::invalid_body);
         bool found = false;
-        for (const FieldError& field : settings.error().fields) found = found || field.path == row.refused_at;
+        for (const FieldError& field : settings.error().fields)
+            found = found || field.path == row.refused_at;
         CHECK(found);
     }
 }
 
 TEST_CASE("all problems of a configuration are reported at once; what is no object is refused") {
-    const auto settings = parse_settings(R"({"offers":[{"market":"x","slots":0,"what":1}],"unknown":2})", "");
+    const auto settings =
+        parse_settings(R"({"offers":[{"market":"x","slots":0,"what":1}],"unknown":2})", "");
     REQUIRE(!settings);
     CHECK(settings.error().fields.size() >= 10);
     for (const char* text : {"", "[]", "{", "null", R"({"name":"a","name":"b"})"}) {
@@ -128,7 +137,8 @@ TEST_CASE("all problems of a configuration are reported at once; what is no obje
         REQUIRE(!refused);
         CHECK(refused.error().code == ErrorCode::malformed_request);
     }
-    const auto twice = parse_settings(with("offers/1", "1"), "");  // path beyond the array: unchanged, still valid
+    const auto twice =
+        parse_settings(with("offers/1", "1"), "");  // path beyond the array: unchanged, still valid
     CHECK(twice);
     CHECK(load_settings("/nonexistent/node.json").error().code == ErrorCode::not_found);
 }
@@ -144,7 +154,7 @@ TEST_CASE("private files are whole, private, and refused when others may read th
         REQUIRE(replace_file(file, "second", durable));
         CHECK(*read_file(file, 100, true) == "second");
     }
-    struct stat status{};
+    struct stat status {};
     REQUIRE(::stat(file.c_str(), &status) == 0);
     CHECK((status.st_mode & 0777) == 0600);
     CHECK(read_file(file, 3, true).error().code == ErrorCode::body_too_large);
@@ -156,5 +166,6 @@ TEST_CASE("private files are whole, private, and refused when others may read th
     CHECK(read_file(directory + "/none", 100, true).error().code == ErrorCode::not_found);
     CHECK(remove_file(file));
     CHECK(!remove_file(file));
-    CHECK(std::distance(std::filesystem::directory_iterator{directory}, {}) == 0);  // nothing left beside it
+    CHECK(std::distance(std::filesystem::directory_iterator{directory}, {}) ==
+          0);  // nothing left beside it
 }
