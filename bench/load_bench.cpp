@@ -82,7 +82,8 @@ public:
         epoll_ = ::epoll_create1(0);
         for (std::size_t i = 0; i < options_.connections; ++i) {
             auto connection = std::make_unique<Connection>(options_.endpoint);
-            connection->head = options_.method + " " + options_.path + " HTTP/1.1\r\nHost: bench\r\n";
+            connection->head = options_.method + " " + options_.path + " HTTP/1.1\r\nHost: " + options_.endpoint.host + ":" +
+                               std::to_string(options_.endpoint.port) + "\r\n";
             for (const std::string& header : options_.headers) connection->head += header + "\r\n";
             if (!options_.keys.empty())
                 connection->head += "Authorization: Bearer " + options_.keys[i % options_.keys.size()] + "\r\n";

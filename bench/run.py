@@ -27,7 +27,7 @@ from demo import Demo, MODEL, Ports  # noqa: E402
 from stack import Api, Failure, PrivatePostgres, Program, wait_for, write_secret  # noqa: E402
 
 HOME = ROOT / "var/bench"
-BINARIES = ROOT / "build/bench/bin"
+BINARIES = pathlib.Path(os.environ.get("COCOON_BENCH_BINARIES", ROOT / "build/bench/bin"))
 PORT = int(os.environ.get("COCOON_BENCH_PORT", "18140"))
 DATABASE_PORT, MARKET_PORT, CLIENT_PORT, ENGINE_PORT, NGINX_PORT = range(PORT, PORT + 5)
 MARKERS = "<!-- table begin -->", "<!-- table end -->"
@@ -220,7 +220,8 @@ class World:
             market.must("POST", "/v1/dev/faucet", {"memo": memo, "amount_nano": str(DEPOSIT_NANO)})
         for key in keys:
             def credited(one=Api(self.demo.market_url, key)):
-                return int(one.must("GET", "/v1/account/balance")["available_nano"]) > 0
+                answer = one.get("/v1/account/balance")
+                return answer.status == 200 and int(answer.json["available_nano"]) > 0
             wait_for("a deposit to be credited", credited, 60, 0.1)
         path = self.demo.home / "developers.keys"
         write_secret(path, "\n".join(keys) + "\n")
@@ -318,7 +319,7 @@ class LagWatch:
 
 PLACE = {"market": "inference:bench", "quantity": {"prompt_tokens": 800, "completion_tokens": 300, "requests": 1},
          "constraints": {"tiers": ["simulated"], "regions": ["eu-west", "us-east"]}, "cap_total_nano": "1000000",
-         "time_in_force": "immediate", "job_seconds": 86400}
+         "time_in_force": "immediate", "job_seconds": 3600}
 
 
 def place(world):
