@@ -13,7 +13,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <deque>
-#include <fstream>
 #include <random>
 #include <unordered_map>
 
@@ -417,11 +416,10 @@ double ticks_per_ns() {
     return static_cast<double>(__rdtsc() - from) / static_cast<double>(ns);
 }
 
-std::size_t resident_bytes() {
-    std::ifstream file{"/proc/self/statm"};
-    std::size_t total = 0, resident = 0;
-    file >> total >> resident;
-    return resident * 4096;
+// In use, not resident: memory that an earlier contestant gave back counts again.
+std::size_t allocated_bytes() {
+    const struct mallinfo2 info = mallinfo2();
+    return info.uordblks + info.hblkhd;
 }
 
 double median(std::vector<double> values) {
@@ -442,7 +440,7 @@ struct Contestant {
 
     const char* name;
     std::size_t size;
-    std::size_t before = resident_bytes();
+    std::size_t before = allocated_bytes();
     Engine engine{size};
     Live live;
     Dice dice{42};
@@ -460,7 +458,7 @@ struct Contestant {
             live.orders.push_back(engine.newest(operation.offer));
         }
         engine.tidy();
-        after = resident_bytes();
+        after = allocated_bytes();
     }
     void round(double per_ns) {
         std::uint64_t total = 0, operations = 0;
