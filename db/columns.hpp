@@ -20,20 +20,24 @@ std::string_view sql_name(matching::Tier tier);
 template <class Enum>
 std::string_view sql_name(Enum value) { return name_of(value); }
 
-template <class Enum> struct SqlEnum;  // type: its name in SQL; count: how many enumerators, from 0
-template <> struct SqlEnum<matching::AccountKind> { static constexpr const char* type = "account_kind"; static constexpr int count = 5; };
-template <> struct SqlEnum<matching::Bucket> { static constexpr const char* type = "bucket"; static constexpr int count = 6; };
-template <> struct SqlEnum<matching::Tier> { static constexpr const char* type = "tier"; static constexpr int count = 5; };
-template <> struct SqlEnum<matching::MarketKind> { static constexpr const char* type = "market_kind"; static constexpr int count = 2; };
-template <> struct SqlEnum<matching::OfferState> { static constexpr const char* type = "offer_state"; static constexpr int count = 4; };
-template <> struct SqlEnum<matching::TimeInForce> { static constexpr const char* type = "time_in_force"; static constexpr int count = 2; };
-template <> struct SqlEnum<matching::RequestState> { static constexpr const char* type = "request_state"; static constexpr int count = 7; };
-template <> struct SqlEnum<matching::JobState> { static constexpr const char* type = "job_state"; static constexpr int count = 6; };
-template <> struct SqlEnum<matching::PayoutState> { static constexpr const char* type = "payout_state"; static constexpr int count = 4; };
+struct SqlType {
+    const char* name;  // in SQL
+    int count;         // enumerators, from 0
+};
+template <class Enum> inline constexpr SqlType sql_type{nullptr, 0};
+template <> inline constexpr SqlType sql_type<matching::AccountKind>{"account_kind", 5};
+template <> inline constexpr SqlType sql_type<matching::Bucket>{"bucket", 6};
+template <> inline constexpr SqlType sql_type<matching::Tier>{"tier", 5};
+template <> inline constexpr SqlType sql_type<matching::MarketKind>{"market_kind", 2};
+template <> inline constexpr SqlType sql_type<matching::OfferState>{"offer_state", 4};
+template <> inline constexpr SqlType sql_type<matching::TimeInForce>{"time_in_force", 2};
+template <> inline constexpr SqlType sql_type<matching::RequestState>{"request_state", 7};
+template <> inline constexpr SqlType sql_type<matching::JobState>{"job_state", 6};
+template <> inline constexpr SqlType sql_type<matching::PayoutState>{"payout_state", 4};
 
 template <class Enum>
 Enum enum_from_sql(std::string_view name) {
-    for (int index = 0; index < SqlEnum<Enum>::count; ++index)
+    for (int index = 0; index < sql_type<Enum>.count; ++index)
         if (sql_name(static_cast<Enum>(index)) == name) return static_cast<Enum>(index);
     throw Failure{"an enumerator is unknown", "22P02"};
 }
@@ -142,7 +146,7 @@ struct Value<Hash> {
 template <class Enum>
 struct Value<Enum, std::enable_if_t<std::is_enum_v<Enum>>> {
     static constexpr auto type = ArrayBuilder::Type::text;
-    static constexpr const char* cast = SqlEnum<Enum>::type;
+    static constexpr const char* cast = sql_type<Enum>.name;
     static bool none(Enum) { return false; }
     static void put(ArrayBuilder& out, Enum value) { out.add_raw(sql_name(value)); }
     static void get(const Rows& rows, std::size_t r, std::size_t c, Enum& value) {

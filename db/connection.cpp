@@ -370,7 +370,8 @@ void Transaction::commit() {
 
 std::string reader_role(const ConnectOptions& options) {
     Connection connection{options};
-    const Rows rows = connection.query("select pg_has_role(oid, 'member') from pg_roles where rolname = 'cocoon_reader'");
+    const Rows rows =
+        connection.query("select pg_has_role(oid, 'member') from pg_roles where rolname = 'cocoon_reader'");
     return !rows.empty() && rows.boolean(0, 0) ? "cocoon_reader" : "";
 }
 

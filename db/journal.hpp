@@ -1,6 +1,7 @@
 // The journal on PostgreSQL: the truth of the market. One durable round trip per batch, one writer at
-// a time (advisory lock elects, the lane's epoch fences the one before). Made by server/app.cpp, called
-// by matching::Writer: commits on the lane's committing thread, loads on the lane (locked inside). Does not know what a batch means, only how to keep it.
+// a time (advisory lock elects, the lane's epoch fences the one before). Made by server/, called
+// by matching::Writer: commits on the lane's committing thread, loads on the lane (locked inside). Does
+// not know what a batch means, only how to keep it.
 #pragma once
 
 #include <functional>

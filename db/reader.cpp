@@ -71,8 +71,9 @@ const Statement find_account{"read_account",
 const Statement list_accounts{
     "list_accounts", "select " + listed<Account>() + " from accounts t where id < $1::bigint and "
                      "($2::text is null or kind = $2::text::account_kind) order by id desc limit $3::bigint"};
-const Statement list_keys{"list_keys", "select " + listed<ApiKey>() + " from api_keys t "
-                                       "where account = $1::bigint and ($2::bigint is null or id = $2::bigint) order by id"};
+const Statement list_keys{
+    "list_keys", "select " + listed<ApiKey>() + " from api_keys t where account = $1::bigint "
+                 "and ($2::bigint is null or id = $2::bigint) order by id"};
 const Statement list_postings{
     "list_postings",
     "select p.sequence, p.ordinal, p.at, p.\"from\", p.from_bucket, p.\"to\", p.to_bucket, p.amount_nano, p.job, "
@@ -85,13 +86,14 @@ const Statement list_postings{
     "left join jobs j on p.\"to\" <> p.\"from\" and j.account = p.\"from\" and j.id = p.job "
     "order by p.sequence, p.ordinal limit $6::bigint"};
 const Statement list_deposits{
-    "list_deposits", "select " + listed<Deposit>() + " from deposits t where ($1::bigint is null or account = $1::bigint) "
-                     "and id < $2::bigint order by id desc limit $3::bigint"};
+    "list_deposits", "select " + listed<Deposit>() + " from deposits t where id < $2::bigint "
+                     "and ($1::bigint is null or account = $1::bigint) order by id desc limit $3::bigint"};
 const Statement list_payouts{
-    "list_payouts", "select " + listed<Payout>() + " from payouts t where ($1::bigint is null or account = $1::bigint) "
-                    "and id < $2::bigint order by id desc limit $3::bigint"};
-const Statement list_webhooks{"list_webhooks", "select " + listed<Webhook>() +
-                                                   " from webhooks t where ($1::bigint is null or account = $1::bigint) order by id"};
+    "list_payouts", "select " + listed<Payout>() + " from payouts t where id < $2::bigint "
+                    "and ($1::bigint is null or account = $1::bigint) order by id desc limit $3::bigint"};
+const Statement list_webhooks{
+    "list_webhooks", "select " + listed<Webhook>() + " from webhooks t "
+                     "where ($1::bigint is null or account = $1::bigint) order by id"};
 
 const Statement list_nodes{
     "list_nodes", "select " + listed<Node>() + " from nodes t where ($1::bigint is null or provider = $1::bigint) "
@@ -224,7 +226,8 @@ const Statement read_ledger{
     "('paying', a.paying_nano), ('fees', a.fees_nano), ('chain', a.chain_nano)) b(bucket, amount) group by b.bucket"};
 const Statement list_audit{
     "list_audit", "select sequence, ordinal, at, actor, action, target, before, after, note from audit "
-                  "where (sequence, ordinal) < ($1::bigint, $2::bigint) order by sequence desc, ordinal desc limit $3::bigint"};
+                  "where (sequence, ordinal) < ($1::bigint, $2::bigint) "
+                  "order by sequence desc, ordinal desc limit $3::bigint"};
 
 // Who an id belongs to, for events that carry only the id.
 const Statement owners_of_jobs{"owners_of_jobs", "select id, account, provider from jobs where id = any($1::bigint[])"};

@@ -58,8 +58,9 @@ private:
 TableDifference compare(Connection& connection, const std::string& scratch, const Projection& projection) {
     const std::string ours = scratch + "." + projection.table, live = ScratchSchema::live() + "." + projection.table;
     const auto difference = [&](const std::string& left, const std::string& right) {
-        return connection.query("select count(*) over (), (" + std::string{projection.key} + ")::text from (select * from " +
-                                left + " except all select * from " + right + ") d order by 2 limit 5");
+        return connection.query("select count(*) over (), (" + std::string{projection.key} +
+                                ")::text from (select * from " + left + " except all select * from " + right +
+                                ") d order by 2 limit 5");
     };
     const Rows missing = difference(ours, live), unexpected = difference(live, ours);
     TableDifference found{.table = projection.table, .missing = 0, .unexpected = 0, .examples = {}};
@@ -93,7 +94,8 @@ void rebuild(Connection& connection, matching::State& state, std::uint64_t targe
 
 const Statement live_cursor{"replay_live_cursor", "select sequence from public.projection"};
 const Statement run_checks{"check_books",
-                           "select problem, subject from check_books() union all select problem, subject from check_journal()"};
+                           "select problem, subject from check_books() union all "
+                           "select problem, subject from check_journal()"};
 
 }  // namespace
 

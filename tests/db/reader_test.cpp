@@ -193,7 +193,8 @@ TEST_CASE("reader: market data") {
     CHECK(markets[0].offers == 1);
     CHECK(markets[0].slots_used == 10);
     CHECK(markets[0].tiers == tier_bit(Tier::tdx_gpu_cc));
-    CHECK(markets[0].best_price == PriceVector{{1'000'000'000}, {500'000'000}, {2'000'000'000}, {2'000'000'000}, {100}, {}});
+    CHECK(markets[0].best_price ==
+          PriceVector{{1'000'000'000}, {500'000'000}, {2'000'000'000}, {2'000'000'000}, {100}, {}});
     // 1000 prompt at 1e9, 500 completion at 2e9 per million, 100 per request: over 1500 tokens.
     const Nano price{(1'000LL * 1'000'000'000 + 500LL * 2'000'000'000 + 100 * 1'000'000) / 1'500};
     CHECK(markets[0].last_unit_price == price);

@@ -89,8 +89,9 @@ TEST_CASE("statements: every one prepares against the schema, under its own name
     }
     CHECK(names.size() > 90);  // also those of readers, outbox and replay: their files are linked
     // Every parameter is one of the types whose binary form Parameters knows.
-    CHECK(connection.query("select count(*) from pg_prepared_statements, unnest(parameter_types) t where t::text not in "
-                           "('bigint', 'text', 'boolean', 'bytea', 'bigint[]', 'text[]', 'boolean[]', 'bytea[]')")
+    CHECK(connection.query("select count(*) from pg_prepared_statements, unnest(parameter_types) t "
+                           "where t::text not in ('bigint', 'text', 'boolean', 'bytea', "
+                           "'bigint[]', 'text[]', 'boolean[]', 'bytea[]')")
               .integer(0, 0) == 0);
 }
 
@@ -118,7 +119,8 @@ TEST_CASE("statements: time-outs, names and timings") {
 TEST_CASE("values: what goes in comes out, byte for byte") {
     Database database;
     Connection connection{database.options()};
-    const Statement echo{"echo", "select $1::bigint, $2::boolean, $3::text, $4::bytea, $5::bigint, $6::text[], $7::bigint[]"};
+    const Statement echo{"echo", "select $1::bigint, $2::boolean, $3::text, $4::bytea, $5::bigint, "
+                                 "$6::text[], $7::bigint[]"};
     const std::string bytes("\0\1\x7f\x80\xff'\\", 7), text = "a'b\"c\\d{e},NULL\n\t\xc3\xa9$1";
     for (const std::int64_t number : {std::int64_t{0}, std::int64_t{-1}, INT64_MIN, INT64_MAX, std::int64_t{1} << 40}) {
         ArrayBuilder texts{ArrayBuilder::Type::text}, numbers{ArrayBuilder::Type::bigint};
