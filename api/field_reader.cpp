@@ -487,8 +487,9 @@ std::string ObjectReader::flat(std::string_view name, std::size_t bytes_max) {
         Value& value = document_->values[item];
         value.seen = true;
         if (value.duplicate) continue;  // noted by finish()
-        const std::string member{document_->name(value)};
-        if (member.empty() || member.size() > limits::name_bytes_max || !is_printable(member)) {
+        const std::string_view raw = document_->name(value);
+        const std::string member = JsonWriter::escaped(raw);
+        if (raw.empty() || raw.size() > limits::name_bytes_max || !is_printable(raw)) {
             document_->refuse(item, "its name must be 1 to 128 printable bytes");
         } else if (value.shape == Shape::text && !text_fault(document_->text(value), {0, 1024})) {
             out.text(member, document_->text(value));

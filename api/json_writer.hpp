@@ -16,7 +16,7 @@ namespace cocoon::api {
 
 class JsonWriter {
 public:
-    JsonWriter() { text_.reserve(1024); }
+    JsonWriter() { text_.reserve(2048); }
 
     void open_object() { begin(); text_ += '{'; comma_ = false; }
     void open_object(std::string_view name) { member(name); text_ += '{'; comma_ = false; }
@@ -25,7 +25,7 @@ public:
     void open_array(std::string_view name) { member(name); text_ += '['; comma_ = false; }
     void close_array() { text_ += ']'; comma_ = true; }
 
-    // Members of an object.
+    // Members of an object. REQUIRES: `name` needs no escapes (else: escaped(name)).
     void text(std::string_view name, std::string_view value) { member(name); quote(value); comma_ = true; }
     void integer(std::string_view name, std::int64_t value) { member(name); number(value); comma_ = true; }
     void boolean(std::string_view name, bool value) {
@@ -62,6 +62,12 @@ public:
     void item(Id<Tag> value) { begin(); put_id(value); comma_ = true; }
     void raw_item(std::string_view json) { begin(); text_ += json; comma_ = true; }
 
+    static std::string escaped(std::string_view name) {
+        JsonWriter one;
+        one.quote(name);
+        return one.text_.substr(1, one.text_.size() - 2);
+    }
+
     std::string take() { return std::move(text_); }
 
 private:
@@ -69,9 +75,9 @@ private:
         if (comma_) text_ += ',';
     }
     void member(std::string_view name) {
-        begin();
-        quote(name);
-        text_ += ':';
+        text_ += comma_ ? ",\"" : "\"";
+        text_ += name;
+        text_ += "\":";
     }
     template <class Integer>
     void number(Integer value) {

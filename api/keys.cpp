@@ -125,7 +125,10 @@ Result<PendingCommand> amend_key(const Call& call, const Context&) {
     if (auto done = in.finish(); !done) return done.error();
     PendingCommand pending;
     pending.command = std::move(amend);
-    pending.render = done_without_content;
+    pending.render = [](const Answer& answer, bool) {
+        answer_as<KeyAnswer>(answer);
+        return no_content();
+    };
     return pending;
 }
 
