@@ -17,7 +17,7 @@ SECRET_WORDS = re.compile(rb"ck_[A-Za-z0-9_-]{43}|libpqxx|SELECT |/work/|std::|T
 
 
 def problem(answer, what):
-    expect(400 <= answer.status < 500 or answer.status in (501, 503, 505), f"{what}: {answer!r}")
+    expect(400 <= answer.status < 500 and answer.status != 429, f"{what}: {answer!r}")
     expect((answer.headers["Content-Type"] or "").startswith("application/problem+json"), f"{what}: {answer!r}")
     body = answer.json
     expect(body.get("code") and body.get("title") and body.get("status") == answer.status, f"{what}: {answer!r}")
@@ -36,6 +36,11 @@ class Spec:
                 target = target[part.replace("~1", "/").replace("~0", "~")]
             schema = target
         return schema
+
+    def requires_fields(self, operation):
+        """Whether some field must be given; otherwise an empty body means {}."""
+        content = self.resolve(operation["requestBody"])["content"]["application/json"]
+        return bool(self.resolve(content["schema"]).get("required"))
 
     def bodies(self):
         """(method, path, example body) of every operation that takes JSON and shows an example."""
@@ -125,7 +130,8 @@ def tests(world):
 
     def every_field_of_every_endpoint():
         tried = 0
-        for method, path, _, example in spec.bodies():
+        for method, path, operation, example in spec.bodies():
+            required = spec.requires_fields(operation)
             expect(example is not None, f"{method} {path} shows no example")
             concrete = re.sub(r"\{[^}]*\}", "1", path)
             for captured, value in (("/keys/", "key_999999"), ("/nodes/", "node_999999"), ("/offers/", "off_999999"),
@@ -155,8 +161,9 @@ def tests(world):
                     expect(any("no_such_field" in item["path"] for item in found.get("errors", [])), f"{found}")
                 tried += 2
             for text in (b"", b"{", b"null", b"[]", b"\xff\xfe", b'{"a":1}{"b":2}', b"[" * 5000, b'{"a":' * 3000):
-                problem(api.call(method, concrete, text, headers=headers), f"{method} {concrete} body {text[:12]!r}")
-                tried += 1
+                if text or required:
+                    problem(api.call(method, concrete, text, headers=headers), f"{method} {concrete} body {text[:12]!r}")
+                    tried += 1
         print(f"{tried} bad bodies")
         expect(tried > 500, f"only {tried} bad bodies were tried")
 

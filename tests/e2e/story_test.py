@@ -44,7 +44,8 @@ def story(world):
         expect_equal(before["available_nano"] - after["available_nano"], cost, "what the developer paid")
         expect_equal(after["held_nano"], 0, "nothing stays held")
         fee = cost * 500 // 10_000
-        expect_equal(balance(world.provider)["earned_nano"] - earned, cost - fee, "what the provider earned")
+        # The provider was not part of this call: its tables may be a moment behind.
+        wait_for("the provider's earnings", lambda: balance(world.provider)["earned_nano"] == earned + cost - fee, 5)
         job = answer.headers["X-Cocoon-Job"]
         row = world.developer.must("GET", f"/v1/jobs/{job}")
         expect_equal(row["state"], "completed", "the job's state")
@@ -72,6 +73,7 @@ def story(world):
 
     def placing_is_idempotent():
         key = str(uuid.uuid4())
+        before = balance(world.developer)["held_nano"]
         first = world.developer.post("/v1/requests", work(), idempotency_key=key)
         again = world.developer.post("/v1/requests", work(), idempotency_key=key)
         expect_equal(first.status, 201, repr(first))
@@ -79,10 +81,10 @@ def story(world):
         expect_equal(again.headers["Idempotency-Replayed"], "true", "says that it is a replay")
         other = world.developer.post("/v1/requests", work(slots=2), idempotency_key=key)
         expect_refusal(other, 422, "idempotency_key_reused")
-        held = balance(world.developer)["held_nano"]
+        held = balance(world.developer)["held_nano"] - before
         expect_equal(held, int(first.json["job"]["hold_nano"]), "one hold")
         world.developer.must("DELETE", f"/v1/jobs/{first.json['job']['id']}")
-        expect_equal(balance(world.developer)["held_nano"], 0, "released at once")
+        expect_equal(balance(world.developer)["held_nano"], before, "released at once")
 
     def refusals_have_reasons():
         dear = world.developer.post("/v1/requests", work(cap_total_nano="1"))
@@ -109,12 +111,12 @@ def story(world):
         why = world.developer.must("GET", f"/v1/requests/{identity}/explain")
         expect(any(item["constraint"] == "price_dimension" for item in why["explanation"]["removed"]), f"{why}")
         expect_equal(balance(world.developer)["held_nano"], held, "a resting request holds nothing")
-        node = world.provider.must("GET", "/v1/nodes?mine=true")["data"][0]["id"]
+        node = world.provider.must("GET", "/v1/nodes")["items"][0]["id"]
         offer = world.provider.post("/v1/offers", {
             "node": node, "market": MARKET, "slots": 1, "price": {"completion_nano_per_mtok": "900"}})
         expect_equal(offer.status, 201, repr(offer))
         matched = world.developer.must("GET", f"/v1/requests/{identity}")
-        expect_equal(matched["state"], "matched", "the new price met it")
+        expect_equal(matched["request"]["state"], "matched", "the new price met it")
         world.developer.must("DELETE", f"/v1/requests/{identity}")
         etag = world.provider.get(f"/v1/offers/{offer.json['id']}").headers["ETag"]
         gone = world.provider.call("DELETE", f"/v1/offers/{offer.json['id']}", headers={"If-Match": etag})
@@ -146,7 +148,7 @@ def story(world):
         other = world.market.must("POST", "/v1/accounts", {"kind": "developer", "name": "Eve", "profile": {
             "models": [MODEL], "daily_requests": 1, "input_tokens_average": 1, "output_tokens_average": 1}})
         eve = Api(world.demo.market_url, other["work_key"]["secret"])
-        job = world.developer.must("GET", "/v1/jobs")["data"][0]["id"]
+        job = world.developer.must("GET", "/v1/jobs")["items"][0]["id"]
         for path in (f"/v1/jobs/{job}", f"/v1/jobs/{job}/receipt"):
             expect_refusal(eve.get(path), 404, "not_found")
         expect_refusal(eve.call("DELETE", f"/v1/jobs/{job}"), 404, "not_found")
@@ -157,7 +159,7 @@ def story(world):
         expect_refusal(Api(world.demo.market_url, "ck_" + "A" * 43).get("/v1/account"), 401, "unauthenticated")
 
     def drained_node_gets_no_work_and_resumes():
-        nodes = world.provider.must("GET", "/v1/nodes?mine=true")["data"]
+        nodes = world.provider.must("GET", "/v1/nodes")["items"]
         cheap = next(node["id"] for node in nodes if node["name"] == "node-a")
         world.provider.must("POST", f"/v1/nodes/{cheap}:drain", {})
         job = world.developer.must("GET", "/v1/jobs/" + chat(world.client).headers["X-Cocoon-Job"])
@@ -173,15 +175,15 @@ def story(world):
         world.demo.node("node-a").start()
 
         def back():
-            nodes = world.provider.must("GET", "/v1/nodes?mine=true")["data"]
+            nodes = world.provider.must("GET", "/v1/nodes")["items"]
             return all(node["connected"] for node in nodes)
         wait_for("node-a to reconnect", back, 60)
 
     def hang_up_frees_the_slot():
         def open_jobs():
-            return [job for job in world.developer.must("GET", "/v1/jobs")["data"]
+            return [job for job in world.developer.must("GET", "/v1/jobs")["items"]
                     if job["state"] in ("reserved", "running")]
-        expect_equal(open_jobs(), [], "no open job before")
+        wait_for("every earlier job to end", lambda: not open_jobs(), 20)
         import http.client
         connection = http.client.HTTPConnection("127.0.0.1", world.demo.ports.client, timeout=30)
         connection.request("POST", "/v1/chat/completions", json.dumps({
@@ -199,13 +201,13 @@ def story(world):
     def provider_is_paid_out():
         account = world.provider_manager.call("PATCH", "/v1/account", {
             "payout_address": "UQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAJKZ"})
-        expect(account.status == 200, repr(account))
+        expect(account.status in (200, 204), repr(account))
         earned = balance(world.provider)["earned_nano"]
         payout = world.provider_manager.post("/v1/payouts", {"amount_nano": str(earned), "source": "earned"})
         expect(payout.status in (201, 202), repr(payout))
 
         def paid():
-            rows = world.provider_manager.must("GET", "/v1/payouts")["data"]
+            rows = world.provider_manager.must("GET", "/v1/payouts")["items"]
             return rows and rows[0]["state"] == "paid"
         wait_for("the payout on the development chain", paid, 60)
         after = balance(world.provider)
@@ -217,7 +219,7 @@ def story(world):
                      MARKET_PATH + "/demand", "/version", "/livez", "/readyz", "/metrics", "/openapi.json", "/docs"):
             answer = world.market.get(path)
             expect_equal(answer.status, 200, path)
-        trades = world.market.must("GET", MARKET_PATH + "/trades")["data"]
+        trades = world.market.must("GET", MARKET_PATH + "/trades")["items"]
         expect(trades, "trades are public")
         expect("account" not in json.dumps(trades), "and say nothing about who bought")
 
@@ -231,7 +233,7 @@ def story(world):
         seen = []
 
         def read():
-            while "job" not in " ".join(seen):
+            while not any(line.startswith("id: ") for line in seen):
                 line = response.readline().decode()
                 if not line:
                     return
