@@ -493,7 +493,8 @@ std::string ObjectReader::flat(std::string_view name, std::size_t bytes_max) {
             document_->refuse(item, "its name must be 1 to 128 printable bytes");
         } else if (value.shape == Shape::text && !text_fault(document_->text(value), {0, 1024})) {
             out.text(member, document_->text(value));
-        } else if (value.shape == Shape::integer && value.number >= -exact_integer_max && value.number <= exact_integer_max) {
+        } else if (value.shape == Shape::integer && value.number >= -exact_integer_max &&
+                   value.number <= exact_integer_max) {
             out.integer(member, value.number);
         } else if (value.shape == Shape::boolean) {
             out.boolean(member, value.number != 0);

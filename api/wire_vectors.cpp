@@ -171,7 +171,8 @@ void write_constraints(JsonWriter& out, std::string_view name, const Constraints
     if (!constraints.countries.empty()) write_texts(out, "countries", constraints.countries);
     if (!constraints.measurements.empty()) write_texts(out, "measurements", constraints.measurements);
     if (!constraints.gpu_models.empty()) write_texts(out, "gpu_models", constraints.gpu_models);
-    if (constraints.reputation_permille_min) out.integer("reputation_permille_min", constraints.reputation_permille_min);
+    if (constraints.reputation_permille_min)
+        out.integer("reputation_permille_min", constraints.reputation_permille_min);
     if (constraints.data_policy) write_data_policy(out, "data_policy", constraints.data_policy);
     if (constraints.notice_seconds_min) out.integer("notice_seconds_min", constraints.notice_seconds_min);
     if (!constraints.providers_allow.empty()) write_accounts(out, "providers_allow", constraints.providers_allow);

@@ -23,19 +23,20 @@ struct Whole {
 };
 
 const char* const constraints =
-    R"({"tiers":["tdx"],"regions":["eu-west"],"countries":["NL"],"measurements":["0123456789abcdef0123456789abcdef"],)"
+    R"({"tiers":["tdx"],"regions":["eu-west"],"countries":["NL"],)"
+    R"("measurements":["0123456789abcdef0123456789abcdef"],)"
     R"("gpu_models":["H100"],"reputation_permille_min":900,"data_policy":["gdpr"],"notice_seconds_min":60,)"
     R"("providers_allow":["acc_3"],"providers_deny":["acc_4"],"first_output_ms_preferred":500,)"
     R"("tokens_per_second_preferred":50})";
 const char* const price =
     R"({"prompt_nano_per_mtok":"1","cached_nano_per_mtok":"1","completion_nano_per_mtok":"1",)"
     R"("reasoning_nano_per_mtok":"1","request_nano":"1","gpu_second_nano":"1"})";
-const char* const quantity =
-    R"({"prompt_tokens":1,"cached_tokens":1,"completion_tokens":1,"reasoning_tokens":1,"requests":1,"gpu_seconds":1})";
+const char* const quantity = R"({"prompt_tokens":1,"cached_tokens":1,"completion_tokens":1,)"
+                             R"("reasoning_tokens":1,"requests":1,"gpu_seconds":1})";
 
 std::string request(const char* where, const char* when) {
-    return std::string{"{"} + where + R"("quantity":)" + quantity + R"(,"cap_total_nano":"9","cap_price":)" + price +
-           R"(,"constraints":)" + constraints + R"(,"slots":2,"session":true,)" + when +
+    return std::string{"{"} + where + R"("quantity":)" + quantity + R"(,"cap_total_nano":"9","cap_price":)" +
+           price + R"(,"constraints":)" + constraints + R"(,"slots":2,"session":true,)" + when +
            R"("job_seconds":60,"attempts_max":2})";
 }
 const char* const one_market = R"("market":"inference:m","build":"q8",)";
@@ -43,26 +44,32 @@ const char* const any_market = R"("any_of":[{"market":"inference:m","build":"q8"
 const char* const rests = R"("time_in_force":"rest","rest_until":"2026-11-23T00:00:00Z",)";
 
 std::vector<Whole> wholes() {
-    const std::string offer = std::string{R"({"node":"node_5","market":"inference:m","build":"q8","price":)"} + price +
+    const std::string offer =
+        std::string{R"({"node":"node_5","market":"inference:m","build":"q8","price":)"} + price +
         R"(,"slots":2,"context_tokens_max":9,"output_tokens_max":9,"data_policy":["gdpr"],)"
-        R"("windows":[{"from_minute":0,"to_minute":9}],"notice_seconds":9,"allow":["acc_3"],"deny":["acc_4"],)"
+        R"("windows":[{"from_minute":0,"to_minute":9}],"notice_seconds":9,)"
+        R"("allow":["acc_3"],"deny":["acc_4"],)"
         R"("expires_at":"2026-11-23T00:00:00Z"})";
     const std::string amend_offer = std::string{R"({"price":)"} + price +
-        R"(,"slots":2,"windows":[{"from_minute":0,"to_minute":9}],"allow":["acc_3"],"deny":["acc_4"],"paused":true,)"
-        R"("expires_at":"2026-11-23T00:00:00Z"})";
+                                    R"(,"slots":2,"windows":[{"from_minute":0,"to_minute":9}],)"
+                                    R"("allow":["acc_3"],"deny":["acc_4"],"paused":true,)"
+                                    R"("expires_at":"2026-11-23T00:00:00Z"})";
     return {
         {Method::post, "/v1/accounts", "/v1/accounts", "AccountCreate", scope_read,
-         R"({"kind":"developer","name":"a","payout_address":"dev:x","profile":{"models":["m"],"daily_requests":1,)"
+         R"({"kind":"developer","name":"a","payout_address":"dev:x",)"
+         R"("profile":{"models":["m"],"daily_requests":1,)"
          R"("input_tokens_average":1,"output_tokens_average":1,"contact":"c"}})"},
         {Method::post, "/v1/accounts", "/v1/accounts", "AccountCreate", scope_read,
-         R"({"kind":"provider","name":"a","payout_address":"dev:x","profile":{"gpu_model":"H100","gpu_count":1,)"
+         R"({"kind":"provider","name":"a","payout_address":"dev:x",)"
+         R"("profile":{"gpu_model":"H100","gpu_count":1,)"
          R"("vram_gib":80,"cpu_tee":"tdx","ram_gib":1,"disk_gib":1,"bandwidth_mbps":1,"region":"eu-west",)"
          R"("hours_available":24,"contact":"c"}})"},
         {Method::patch, "/v1/account", "/v1/account", "AccountAmend", scope_manage,
          R"({"name":"a","payout_address":"dev:x","profile":{"models":["m"],"daily_requests":1,)"
          R"("input_tokens_average":1,"output_tokens_average":1,"contact":"c"}})"},
         {Method::post, "/v1/keys", "/v1/keys", "KeyCreate", scope_manage,
-         R"({"name":"a","scopes":["read"],"cap_total_nano":"1","cap_day_nano":"1","expires_at":"2026-11-23T00:00:00Z"})"},
+         R"({"name":"a","scopes":["read"],"cap_total_nano":"1","cap_day_nano":"1",)"
+         R"("expires_at":"2026-11-23T00:00:00Z"})"},
         {Method::patch, "/v1/keys/key_5", "/v1/keys/{id}", "KeyAmend", scope_manage,
          R"({"name":"a","cap_total_nano":"1","cap_day_nano":"1","expires_at":"2026-11-23T00:00:00Z"})"},
         {Method::post, "/v1/keys/key_5:rotate", "/v1/keys/{id}:rotate", "KeyRotate", scope_manage,
@@ -70,12 +77,15 @@ std::vector<Whole> wholes() {
         {Method::post, "/v1/nodes/enrolments", "/v1/nodes/enrolments", "EnrolmentCreate", scope_manage,
          R"({"lifetime_seconds":60})"},
         {Method::post, "/v1/nodes:enrol", "/v1/nodes:enrol", "NodeEnrol", scope_read,
-         R"({"token":"ce_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8","name":"a","region":"eu-west","country":"NL",)"
+         R"({"token":"ce_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8","name":"a",)"
+         R"("region":"eu-west","country":"NL",)"
          R"("gpu_model":"H100","gpu_count":8,"hardware":{}})"},
         {Method::post, "/v1/offers", "/v1/offers", "OfferCreate", scope_offer, offer},
         {Method::patch, "/v1/offers/off_5", "/v1/offers/{id}", "OfferAmend", scope_offer, amend_offer},
-        {Method::post, "/v1/requests", "/v1/requests", "RequestCreate", scope_work, request(one_market, rests)},
-        {Method::post, "/v1/requests", "/v1/requests", "RequestCreate", scope_work, request(any_market, rests)},
+        {Method::post, "/v1/requests", "/v1/requests", "RequestCreate", scope_work,
+         request(one_market, rests)},
+        {Method::post, "/v1/requests", "/v1/requests", "RequestCreate", scope_work,
+         request(any_market, rests)},
         {Method::post, "/v1/requests:whatif", "/v1/requests:whatif", "RequestCreate", scope_work,
          request(one_market, rests)},
         {Method::post, "/v1/requests:batch", "/v1/requests:batch", "RequestBatch", scope_work,
@@ -89,13 +99,14 @@ std::vector<Whole> wholes() {
          R"({"url":"https://example.org/x","events":["job.ended"]})"},
         {Method::post, "/v1/payouts", "/v1/payouts", "PayoutCreate", scope_manage,
          R"({"amount_nano":"1","source":"earned"})"},
-        {Method::post, "/v1/admin/accounts/acc_5:freeze", "/v1/admin/accounts/{id}:freeze", "AdminNote", scope_admin,
-         R"({"note":"n"})"},
-        {Method::post, "/v1/admin/nodes/node_5:suspend", "/v1/admin/nodes/{id}:suspend", "AdminNote", scope_admin,
-         R"({"note":"n"})"},
+        {Method::post, "/v1/admin/accounts/acc_5:freeze", "/v1/admin/accounts/{id}:freeze", "AdminNote",
+         scope_admin, R"({"note":"n"})"},
+        {Method::post, "/v1/admin/nodes/node_5:suspend", "/v1/admin/nodes/{id}:suspend", "AdminNote",
+         scope_admin, R"({"note":"n"})"},
         {Method::post, "/v1/admin/markets/inference:m:pause", "/v1/admin/markets/{name}:pause", "AdminNote",
          scope_admin, R"({"note":"n"})"},
-        {Method::put, "/v1/admin/fee", "/v1/admin/fee", "FeeSet", scope_admin, R"({"basis_points":500,"note":"n"})"},
+        {Method::put, "/v1/admin/fee", "/v1/admin/fee", "FeeSet", scope_admin,
+         R"({"basis_points":500,"note":"n"})"},
     };
 }
 
@@ -114,7 +125,8 @@ void pointers(const json& value, const std::string& at, std::vector<std::string>
 }
 
 bool names(const std::string& refusal, const std::string& path) {
-    return refusal.starts_with("invalid_body ") && (refusal + ' ').find(' ' + path + ' ') != std::string::npos;
+    return refusal.starts_with("invalid_body ") &&
+           (refusal + ' ').find(' ' + path + ' ') != std::string::npos;
 }
 
 }  // namespace
@@ -157,7 +169,8 @@ TEST_CASE("every field of every body is refused when it is spoiled") {
             CHECK(names(with(json::array({json::array()})), path + (leaf.is_array() ? "/0" : "")));
             CHECK(names(with(0.5), path));
             if (path != "/hardware")  // takes any flat object
-                CHECK(names(with(json::object({{"unknown", 1}})), path + (leaf.is_object() ? "/unknown" : "")));
+                CHECK(
+                    names(with(json::object({{"unknown", 1}})), path + (leaf.is_object() ? "/unknown" : "")));
             if (leaf.is_number()) {
                 CHECK(names(with("1"), path));
                 CHECK(names(with(-1), path));
@@ -205,31 +218,56 @@ TEST_CASE("unknown and repeated members of every object are refused") {
 
 TEST_CASE("rules between fields of a request") {
     std::string batch = R"({"requests":[)";
-    for (int i = 0; i < 257; ++i) batch += std::string{i ? "," : ""} + R"({"market":"inference:m","quantity":{"requests":1},"time_in_force":"immediate"})";
+    for (int i = 0; i < 257; ++i)
+        batch += std::string{i ? "," : ""} + R"({"market":"inference:m","quantity":{"requests":1},)"
+                                             R"("time_in_force":"immediate"})";
     const std::pair<std::string, std::string> rows[] = {
         {R"({"quantity":{"requests":1},"time_in_force":"immediate"})", "invalid_body /market"},
-        {R"({"market":"inference:m","any_of":[{"market":"inference:m"}],"quantity":{"requests":1},"time_in_force":"immediate"})", "invalid_body /market"},
+        {R"({"market":"inference:m","any_of":[{"market":"inference:m"}],)"
+         R"("quantity":{"requests":1},"time_in_force":"immediate"})",
+         "invalid_body /market"},
         {R"({"any_of":[],"quantity":{"requests":1},"time_in_force":"immediate"})", "invalid_body /any_of"},
-        {R"({"any_of":[{"market":"inference:a"},{"market":"inference:a"},{"market":"inference:a"},{"market":"inference:a"},{"market":"inference:a"}],"quantity":{"requests":1},"time_in_force":"immediate"})", "invalid_body /any_of"},
+        {R"({"any_of":[{"market":"inference:a"},{"market":"inference:a"},)"
+         R"({"market":"inference:a"},{"market":"inference:a"},)"
+         R"({"market":"inference:a"}],"quantity":{"requests":1},)"
+         R"("time_in_force":"immediate"})",
+         "invalid_body /any_of"},
         {R"({"market":"inference:m","quantity":{},"time_in_force":"immediate"})", "invalid_body /quantity"},
-        {R"({"market":"inference:m","quantity":{"requests":1},"time_in_force":"rest"})", "invalid_body /rest_until"},
-        {R"({"market":"inference:m","quantity":{"requests":1},"time_in_force":"rest","rest_until":"2026-11-22T16:59:59Z"})", "invalid_body /rest_until"},
-        {R"({"market":"inference:m","quantity":{"requests":1},"time_in_force":"rest","rest_until":"2026-11-30T17:00:00Z"})", "invalid_body /rest_until"},
-        {R"({"market":"inference:m","quantity":{"requests":1},"time_in_force":"immediate","rest_until":"2026-11-22T18:00:00Z"})", "invalid_body /rest_until"},
-        {R"({"market":"gpu:m","quantity":{"requests":1},"time_in_force":"immediate"})", "invalid_body /market"},
-        {R"({"market":"inference:","quantity":{"requests":1},"time_in_force":"immediate"})", "invalid_body /market"},
-        {R"({"market":"inference:a b","quantity":{"requests":1},"time_in_force":"immediate"})", "invalid_body /market"},
+        {R"({"market":"inference:m","quantity":{"requests":1},)"
+         R"("time_in_force":"rest"})",
+         "invalid_body /rest_until"},
+        {R"({"market":"inference:m","quantity":{"requests":1},)"
+         R"("time_in_force":"rest","rest_until":"2026-11-22T16:59:59Z"})",
+         "invalid_body /rest_until"},
+        {R"({"market":"inference:m","quantity":{"requests":1},)"
+         R"("time_in_force":"rest","rest_until":"2026-11-30T17:00:00Z"})",
+         "invalid_body /rest_until"},
+        {R"({"market":"inference:m","quantity":{"requests":1},)"
+         R"("time_in_force":"immediate","rest_until":"2026-11-22T18:00:00Z"})",
+         "invalid_body /rest_until"},
+        {R"({"market":"gpu:m","quantity":{"requests":1},)"
+         R"("time_in_force":"immediate"})",
+         "invalid_body /market"},
+        {R"({"market":"inference:","quantity":{"requests":1},)"
+         R"("time_in_force":"immediate"})",
+         "invalid_body /market"},
+        {R"({"market":"inference:a b","quantity":{"requests":1},)"
+         R"("time_in_force":"immediate"})",
+         "invalid_body /market"},
     };
     for (const auto& [body, expected] : rows) {
         INFO(body);
         CHECK(told(command(Method::post, "/v1/requests", body)) == expected);
     }
     CHECK(told(command(Method::post, "/v1/requests:batch", batch + "]}")) == "invalid_body /requests");
-    CHECK(told(command(Method::post, "/v1/requests:batch", R"({"requests":[]})")) == "invalid_body /requests");
+    CHECK(told(command(Method::post, "/v1/requests:batch", R"({"requests":[]})")) ==
+          "invalid_body /requests");
 
     Context strict = test_context();
     strict.simulated_allowed = false;
     CHECK(told(command(Method::post, "/v1/requests",
-                       R"({"market":"inference:m","quantity":{"requests":1},"time_in_force":"immediate","constraints":{"tiers":["tdx","simulated"]}})",
+                       R"({"market":"inference:m","quantity":{"requests":1},)"
+                       R"("time_in_force":"immediate","constraints":{"tiers":["tdx",)"
+                       R"("simulated"]}})",
                        developer(), strict)) == "invalid_body /constraints/tiers/1");
 }

@@ -58,7 +58,8 @@ RequestAnswer matched() {
 
 const std::string small_request =
     R"({"market":"inference:m/odel","quantity":{"prompt_tokens":900,"completion_tokens":300,"requests":1},)"
-    R"("cap_total_nano":"200000","time_in_force":"immediate","constraints":{"tiers":["tdx+gpu-cc"],"regions":["eu-west"]}})";
+    R"("cap_total_nano":"200000","time_in_force":"immediate",)"
+    R"("constraints":{"tiers":["tdx+gpu-cc"],"regions":["eu-west"]}})";
 
 }  // namespace
 
@@ -78,11 +79,17 @@ TEST_CASE("paths find their route, the closest pattern first") {
         {Method::get, "/v1/markets/inference:a%2Fb/book", "/v1/markets/{name}/book [inference:a/b]"},
         {Method::get, "/v1/markets/inference:a/b/book", "404"},
         {Method::post, "/v1/admin/markets/inference:a:pause", "/v1/admin/markets/{name}:pause [inference:a]"},
-        {Method::get, "/v1/markets/%zz", "malformed"}, {Method::get, "/v1/markets/%2", "malformed"},
-        {Method::get, "/v1/markets/%00", "malformed"}, {Method::get, "/v1/markets/%C0%80", "malformed"},
-        {Method::get, "/v1/markets//book", "404"}, {Method::get, "", "404"}, {Method::get, "/", "404"},
-        {Method::get, "/V1/requests", "404"}, {Method::get, "/v1/requests/req_1/explain/x", "404"},
-        {Method::get, "/docs", "/docs"}, {Method::get, "/docs/", "404"},
+        {Method::get, "/v1/markets/%zz", "malformed"},
+        {Method::get, "/v1/markets/%2", "malformed"},
+        {Method::get, "/v1/markets/%00", "malformed"},
+        {Method::get, "/v1/markets/%C0%80", "malformed"},
+        {Method::get, "/v1/markets//book", "404"},
+        {Method::get, "", "404"},
+        {Method::get, "/", "404"},
+        {Method::get, "/V1/requests", "404"},
+        {Method::get, "/v1/requests/req_1/explain/x", "404"},
+        {Method::get, "/docs", "/docs"},
+        {Method::get, "/docs/", "404"},
         {Method::post, "/v1/keys/:rotate", "405 PATCH, DELETE"},
     };
     for (const auto& [method, path, expected] : rows) {
@@ -98,34 +105,75 @@ TEST_CASE("paths find their route, the closest pattern first") {
 
 TEST_CASE("who may call what") {
     // n nobody, r read, w work, m manage, o offer, d node, a admin, u audit
-    const std::pair<char, ScopeSet> roles[] = {{'r', scope_read},  {'w', scope_work}, {'m', scope_manage}, {'o', scope_offer},
-                                               {'d', scope_node},  {'a', scope_admin}, {'u', scope_audit}};
+    const std::pair<char, ScopeSet> roles[] = {{'r', scope_read},  {'w', scope_work}, {'m', scope_manage},
+                                               {'o', scope_offer}, {'d', scope_node}, {'a', scope_admin},
+                                               {'u', scope_audit}};
     const std::pair<std::string, std::string> rows[] = {
-        {"POST /v1/accounts", "nrwmodau"}, {"GET /v1/account", "rmau"}, {"PATCH /v1/account", "m"},
-        {"GET /v1/account/balance", "rwmo"}, {"GET /v1/account/statement", "rm"}, {"GET /v1/account/deposit", "rm"},
-        {"GET /v1/keys", "rm"}, {"POST /v1/keys", "m"}, {"PATCH /v1/keys/{id}", "m"}, {"DELETE /v1/keys/{id}", "m"},
-        {"POST /v1/keys/{id}:rotate", "m"}, {"POST /v1/nodes/enrolments", "mo"}, {"POST /v1/nodes:enrol", "nrwmodau"},
-        {"GET /v1/nodes", "rmodu"}, {"GET /v1/nodes/{id}", "nrwmodau"}, {"GET /v1/nodes/{id}/evidence", "nrwmodau"},
-        {"POST /v1/nodes/{id}/evidence", "d"}, {"POST /v1/nodes/{id}/challenge", "d"},
-        {"POST /v1/nodes/{id}:drain", "od"}, {"POST /v1/nodes/{id}:resume", "od"}, {"GET /v1/offers", "rodu"},
-        {"POST /v1/offers", "od"}, {"GET /v1/offers/{id}", "rodu"}, {"PATCH /v1/offers/{id}", "od"},
-        {"DELETE /v1/offers/{id}", "od"}, {"GET /v1/requests", "rwu"}, {"POST /v1/requests", "w"},
-        {"POST /v1/requests:batch", "w"}, {"POST /v1/requests:whatif", "nrwmodau"}, {"GET /v1/requests/{id}", "rwu"},
-        {"PATCH /v1/requests/{id}", "w"}, {"DELETE /v1/requests/{id}", "w"}, {"GET /v1/requests/{id}/explain", "rw"},
-        {"GET /v1/jobs", "rwodu"}, {"GET /v1/jobs/{id}", "rwodu"}, {"DELETE /v1/jobs/{id}", "w"},
-        {"GET /v1/jobs/{id}/receipt", "rwodu"}, {"POST /v1/jobs/{id}:renew", "w"},
-        {"POST /v1/jobs/{id}/exchange", "w"}, {"GET /v1/relay", "d"}, {"GET /v1/events", "rwmo"},
-        {"GET /v1/webhooks", "rm"}, {"POST /v1/webhooks", "m"}, {"DELETE /v1/webhooks/{id}", "m"},
-        {"POST /v1/webhooks/{id}:redeliver", "m"}, {"GET /v1/payouts", "rmu"}, {"POST /v1/payouts", "m"},
-        {"GET /v1/deposits", "rmu"}, {"POST /v1/dev/faucet", "nrwmodau"}, {"GET /v1/admin/overview", "au"},
-        {"GET /v1/admin/accounts", "au"}, {"GET /v1/admin/applications", "au"}, {"GET /v1/admin/audit", "au"},
-        {"GET /v1/admin/ledger", "au"}, {"POST /v1/admin/accounts/{id}:freeze", "a"},
-        {"POST /v1/admin/accounts/{id}:unfreeze", "a"}, {"POST /v1/admin/nodes/{id}:suspend", "a"},
-        {"POST /v1/admin/nodes/{id}:restore", "a"}, {"POST /v1/admin/markets/{name}:pause", "a"},
-        {"POST /v1/admin/markets/{name}:resume", "a"}, {"PUT /v1/admin/fee", "a"},
+        {"POST /v1/accounts", "nrwmodau"},
+        {"GET /v1/account", "rmau"},
+        {"PATCH /v1/account", "m"},
+        {"GET /v1/account/balance", "rwmo"},
+        {"GET /v1/account/statement", "rm"},
+        {"GET /v1/account/deposit", "rm"},
+        {"GET /v1/keys", "rm"},
+        {"POST /v1/keys", "m"},
+        {"PATCH /v1/keys/{id}", "m"},
+        {"DELETE /v1/keys/{id}", "m"},
+        {"POST /v1/keys/{id}:rotate", "m"},
+        {"POST /v1/nodes/enrolments", "mo"},
+        {"POST /v1/nodes:enrol", "nrwmodau"},
+        {"GET /v1/nodes", "rmodu"},
+        {"GET /v1/nodes/{id}", "nrwmodau"},
+        {"GET /v1/nodes/{id}/evidence", "nrwmodau"},
+        {"POST /v1/nodes/{id}/evidence", "d"},
+        {"POST /v1/nodes/{id}/challenge", "d"},
+        {"POST /v1/nodes/{id}:drain", "od"},
+        {"POST /v1/nodes/{id}:resume", "od"},
+        {"GET /v1/offers", "rodu"},
+        {"POST /v1/offers", "od"},
+        {"GET /v1/offers/{id}", "rodu"},
+        {"PATCH /v1/offers/{id}", "od"},
+        {"DELETE /v1/offers/{id}", "od"},
+        {"GET /v1/requests", "rwu"},
+        {"POST /v1/requests", "w"},
+        {"POST /v1/requests:batch", "w"},
+        {"POST /v1/requests:whatif", "nrwmodau"},
+        {"GET /v1/requests/{id}", "rwu"},
+        {"PATCH /v1/requests/{id}", "w"},
+        {"DELETE /v1/requests/{id}", "w"},
+        {"GET /v1/requests/{id}/explain", "rw"},
+        {"GET /v1/jobs", "rwodu"},
+        {"GET /v1/jobs/{id}", "rwodu"},
+        {"DELETE /v1/jobs/{id}", "w"},
+        {"GET /v1/jobs/{id}/receipt", "rwodu"},
+        {"POST /v1/jobs/{id}:renew", "w"},
+        {"POST /v1/jobs/{id}/exchange", "w"},
+        {"GET /v1/relay", "d"},
+        {"GET /v1/events", "rwmo"},
+        {"GET /v1/webhooks", "rm"},
+        {"POST /v1/webhooks", "m"},
+        {"DELETE /v1/webhooks/{id}", "m"},
+        {"POST /v1/webhooks/{id}:redeliver", "m"},
+        {"GET /v1/payouts", "rmu"},
+        {"POST /v1/payouts", "m"},
+        {"GET /v1/deposits", "rmu"},
+        {"POST /v1/dev/faucet", "nrwmodau"},
+        {"GET /v1/admin/overview", "au"},
+        {"GET /v1/admin/accounts", "au"},
+        {"GET /v1/admin/applications", "au"},
+        {"GET /v1/admin/audit", "au"},
+        {"GET /v1/admin/ledger", "au"},
+        {"POST /v1/admin/accounts/{id}:freeze", "a"},
+        {"POST /v1/admin/accounts/{id}:unfreeze", "a"},
+        {"POST /v1/admin/nodes/{id}:suspend", "a"},
+        {"POST /v1/admin/nodes/{id}:restore", "a"},
+        {"POST /v1/admin/markets/{name}:pause", "a"},
+        {"POST /v1/admin/markets/{name}:resume", "a"},
+        {"PUT /v1/admin/fee", "a"},
     };
-    const std::set<std::string> open_data{"/v1/models", "/v1/market-events", "/v1/market-key", "/version", "/livez",
-                                          "/readyz", "/metrics", "/openapi.yaml", "/openapi.json"};
+    const std::set<std::string> open_data{
+        "/v1/models", "/v1/market-events", "/v1/market-key", "/version",     "/livez",
+        "/readyz",    "/metrics",          "/openapi.yaml",  "/openapi.json"};
     std::map<std::string, std::string> expected{std::begin(rows), std::end(rows)};
     for (const Route& route : routes()) {
         const std::string name = std::string{method_name(route.method)} + ' ' + std::string{route.pattern};
@@ -185,9 +233,15 @@ TEST_CASE("the input hash tells method, path and body apart") {
 TEST_CASE("changes need If-Match") {
     const Context context = test_context();
     const std::tuple<std::string, std::string, std::uint64_t> rows[] = {
-        {"", "precondition_required", 0}, {"\"3\"", "ok", 3}, {"*", "ok", 0}, {"W/\"3\"", "precondition_failed", 0},
-        {"3", "invalid_body If-Match:", 0}, {"\"x\"", "precondition_failed", 0}, {"\"-1\"", "precondition_failed", 0},
-        {"\"0\"", "precondition_failed", 0}, {"\"99999999999999999999\"", "precondition_failed", 0},
+        {"", "precondition_required", 0},
+        {"\"3\"", "ok", 3},
+        {"*", "ok", 0},
+        {"W/\"3\"", "precondition_failed", 0},
+        {"3", "invalid_body If-Match:", 0},
+        {"\"x\"", "precondition_failed", 0},
+        {"\"-1\"", "precondition_failed", 0},
+        {"\"0\"", "precondition_failed", 0},
+        {"\"99999999999999999999\"", "precondition_failed", 0},
         {"\"1\", \"2\"", "precondition_failed", 0},
     };
     const std::tuple<Method, std::string, std::string> targets[] = {
@@ -198,15 +252,19 @@ TEST_CASE("changes need If-Match") {
     for (const auto& [method, target, body] : targets)
         for (const auto& [header, expected, version] : rows) {
             INFO(target << ' ' << header);
-            auto [route, call] = call_of(method, target, body, principal_of(AccountKind::provider, scope_offer | scope_work));
+            auto [route, call] =
+                call_of(method, target, body, principal_of(AccountKind::provider, scope_offer | scope_work));
             for (auto& [name, value] : call.headers)
                 if (name == "if-match") value = header;
             const auto pending = prepare_command(*route, call, context);
             CHECK(told(pending) == expected);
             if (!pending) continue;
-            if (const auto* amend = std::get_if<AmendOffer>(&pending->command)) CHECK(amend->version == version);
-            if (const auto* cancel = std::get_if<CancelOffer>(&pending->command)) CHECK(cancel->version == version);
-            if (const auto* amend = std::get_if<AmendRequest>(&pending->command)) CHECK(amend->version == version);
+            if (const auto* amend = std::get_if<AmendOffer>(&pending->command))
+                CHECK(amend->version == version);
+            if (const auto* cancel = std::get_if<CancelOffer>(&pending->command))
+                CHECK(cancel->version == version);
+            if (const auto* amend = std::get_if<AmendRequest>(&pending->command))
+                CHECK(amend->version == version);
         }
     // Ids of another kind name nothing.
     for (const char* target : {"/v1/offers/req_1", "/v1/offers/off_0", "/v1/offers/off_01", "/v1/offers/1"})
@@ -214,8 +272,9 @@ TEST_CASE("changes need If-Match") {
 }
 
 TEST_CASE("secrets are in the first answer only, and nowhere in the command but hashed") {
-    const std::string account =
-        R"({"kind":"developer","name":"Ada","profile":{"models":["m"],"daily_requests":1,"input_tokens_average":1,"output_tokens_average":1}})";
+    const std::string account = R"({"kind":"developer","name":"Ada","profile":{"models":["m"],)"
+                                R"("daily_requests":1,"input_tokens_average":1,)"
+                                R"("output_tokens_average":1}})";
     const auto opened = command(Method::post, "/v1/accounts", account, Principal{});
     REQUIRE(opened);
     const Answer answer = AccountAnswer{AccountId{2}, KeyId{3}, KeyId{4}};
@@ -230,7 +289,8 @@ TEST_CASE("secrets are in the first answer only, and nowhere in the command but 
     CHECK((open.first_key.scopes & scope_work) == 0);
     CHECK((open.second_key->scopes & scope_manage) == 0);
     std::size_t secrets = 0;
-    for (std::size_t at = first.body.find("\"ck_"); at != std::string::npos; at = first.body.find("\"ck_", at + 1)) {
+    for (std::size_t at = first.body.find("\"ck_"); at != std::string::npos;
+         at = first.body.find("\"ck_", at + 1)) {
         const std::string secret = first.body.substr(at + 1, first.body.find('"', at + 1) - at - 1);
         if (secret.size() == 10) continue;  // the shown part
         const auto hash = credential_hash(secret);
@@ -248,7 +308,9 @@ TEST_CASE("secrets are in the first answer only, and nowhere in the command but 
         {"/v1/keys", R"({"name":"a","scopes":["read"]})", KeyAnswer{KeyId{3}}},
         {"/v1/keys/key_3:rotate", "", KeyAnswer{KeyId{4}}},
         {"/v1/nodes/enrolments", "", Done{}},
-        {"/v1/nodes:enrol", R"({"token":"ce_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8","name":"a","region":"eu","country":"NL","gpu_model":"H","gpu_count":1})",
+        {"/v1/nodes:enrol",
+         R"({"token":"ce_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8","name":"a",)"
+         R"("region":"eu","country":"NL","gpu_model":"H","gpu_count":1})",
          NodeAnswer{NodeId{5}, KeyId{6}}},
         {"/v1/webhooks", R"({"url":"https://example.org"})", WebhookAnswer{WebhookId{1}}},
     };
@@ -263,20 +325,25 @@ TEST_CASE("secrets are in the first answer only, and nowhere in the command but 
         for (const char* prefix : {"ck_", "ce_", "whsec_"}) CHECK(again.find(prefix) == std::string::npos);
     }
     for (const char* bad : {"", "ck_", "ck_short", "cx_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8",
-                            "ck_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh!", "ck_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh9x"})
+                            "ck_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh!",
+                            "ck_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh9x"})
         CHECK_FALSE(credential_hash(bad));
 }
 
 TEST_CASE("keys carry only scopes that their account may have") {
     const std::tuple<AccountKind, std::string, std::string> rows[] = {
-        {AccountKind::developer, R"(["read","work"])", "ok"}, {AccountKind::developer, R"(["manage"])", "ok"},
+        {AccountKind::developer, R"(["read","work"])", "ok"},
+        {AccountKind::developer, R"(["manage"])", "ok"},
         {AccountKind::developer, R"(["manage","work"])", "invalid_body /scopes"},
         {AccountKind::developer, R"(["read","offer"])", "invalid_body /scopes/1"},
         {AccountKind::developer, R"(["admin"])", "invalid_body /scopes/0"},
         {AccountKind::developer, R"(["node"])", "invalid_body /scopes/0"},
-        {AccountKind::developer, "[]", "invalid_body /scopes"}, {AccountKind::provider, R"(["offer"])", "ok"},
-        {AccountKind::provider, R"(["work"])", "invalid_body /scopes/0"}, {AccountKind::admin, R"(["admin"])", "ok"},
-        {AccountKind::auditor, R"(["audit"])", "ok"}, {AccountKind::auditor, R"(["admin"])", "invalid_body /scopes/0"},
+        {AccountKind::developer, "[]", "invalid_body /scopes"},
+        {AccountKind::provider, R"(["offer"])", "ok"},
+        {AccountKind::provider, R"(["work"])", "invalid_body /scopes/0"},
+        {AccountKind::admin, R"(["admin"])", "ok"},
+        {AccountKind::auditor, R"(["audit"])", "ok"},
+        {AccountKind::auditor, R"(["admin"])", "invalid_body /scopes/0"},
     };
     for (const auto& [kind, scopes, expected] : rows) {
         INFO(name_of(kind) << scopes);
@@ -320,7 +387,8 @@ TEST_CASE("cursors hold for one account, route and filter") {
 
 TEST_CASE("challenges hold for one node until they expire") {
     const Context context = test_context();
-    const auto [route, call] = call_of(Method::post, "/v1/nodes/node_5/challenge", {}, principal_of(AccountKind::provider, scope_node));
+    const auto [route, call] = call_of(Method::post, "/v1/nodes/node_5/challenge", {},
+                                       principal_of(AccountKind::provider, scope_node));
     const Response response = answer_view(*route, call, context);
     REQUIRE(response.status == 200);
     const std::size_t at = response.body.find("\"nonce\":\"") + 9;
@@ -334,7 +402,8 @@ TEST_CASE("challenges hold for one node until they expire") {
         forged[i] = forged[i] == '0' ? '1' : '0';
         CHECK_FALSE(valid_challenge(context, NodeId{5}, forged, now()));
     }
-    auto [other_route, other] = call_of(Method::post, "/v1/nodes/node_6/challenge", {}, principal_of(AccountKind::provider, scope_node));
+    auto [other_route, other] = call_of(Method::post, "/v1/nodes/node_6/challenge", {},
+                                        principal_of(AccountKind::provider, scope_node));
     CHECK(answer_view(*other_route, other, context).status == 403);
 }
 
@@ -381,14 +450,17 @@ TEST_CASE("an immediate request without a match is a refusal with its explanatio
     answer.request.reason = "no_eligible_offer";
     CHECK(code() == "no_eligible_offer");
 
-    const auto batch = command(Method::post, "/v1/requests:batch", R"({"requests":[)" + small_request + "," + small_request + "," + small_request + "]}");
+    const auto batch =
+        command(Method::post, "/v1/requests:batch",
+                R"({"requests":[)" + small_request + "," + small_request + "," + small_request + "]}");
     REQUIRE(batch);
     RequestsAnswer answers;
     answers.answers.emplace_back(matched());
     answers.answers.emplace_back(refuse(ErrorCode::insufficient_funds));
     answers.answers.emplace_back(answer);
     const std::string body = finish_command(*batch, Answer{answers}, false, "rq").body;
-    for (const char* part : {R"({"status":201,"request":)", R"({"status":402,"problem":{)", R"({"status":503,"problem":{)"}) {
+    for (const char* part :
+         {R"({"status":201,"request":)", R"({"status":402,"problem":{)", R"({"status":503,"problem":{)"}) {
         INFO(part);
         CHECK(body.find(part) != std::string::npos);
     }
@@ -415,7 +487,8 @@ TEST_CASE("public views answer from memory") {
         REQUIRE(route);
         return answer_view(*route, call, context);
     };
-    CHECK(view("/v1/markets/inference:m%2Fodel/book?depth=1").body.find("\"slots_free\":4") != std::string::npos);
+    CHECK(view("/v1/markets/inference:m%2Fodel/book?depth=1").body.find("\"slots_free\":4") !=
+          std::string::npos);
     CHECK(view("/v1/markets/inference:none/book").status == 404);
     CHECK(view("/v1/markets/inference:m%2Fodel/book?depth=0").status == 422);
     CHECK(view("/v1/market-key").body.find(std::string(64, 'a')) != std::string::npos);
@@ -425,9 +498,11 @@ TEST_CASE("public views answer from memory") {
 }
 
 TEST_CASE("Prefer: wait is a bounded wish") {
-    const std::string body = R"({"market":"inference:m","quantity":{"requests":1},"time_in_force":"rest","rest_until":"2026-11-22T18:00:00Z"})";
-    const std::pair<std::string, std::int64_t> rows[] = {{"wait=5", 5}, {"respond-async, wait=7", 7}, {"wait=9999", 60},
-                                                         {"wait=99999999999999", 60}, {"wait=x", 0}, {"", 0}};
+    const std::string body = R"({"market":"inference:m","quantity":{"requests":1},)"
+                             R"("time_in_force":"rest","rest_until":"2026-11-22T18:00:00Z"})";
+    const std::pair<std::string, std::int64_t> rows[] = {{"wait=5", 5},     {"respond-async, wait=7", 7},
+                                                         {"wait=9999", 60}, {"wait=99999999999999", 60},
+                                                         {"wait=x", 0},     {"", 0}};
     for (const auto& [prefer, expected] : rows) {
         auto [route, call] = call_of(Method::post, "/v1/requests", body);
         call.headers.emplace_back("Prefer", prefer);
@@ -451,6 +526,6 @@ TEST_CASE("speed of the hottest call", "[.speed]") {
         bytes += finish_command(*pending, answer, false, "rq").body.size();
     }
     const auto spent = std::chrono::steady_clock::now() - begin;
-    WARN(std::chrono::duration_cast<std::chrono::nanoseconds>(spent).count() / rounds << " ns for parse and render, "
-         << bytes / rounds << " bytes");
+    WARN(std::chrono::duration_cast<std::chrono::nanoseconds>(spent).count() / rounds
+         << " ns for parse and render, " << bytes / rounds << " bytes");
 }

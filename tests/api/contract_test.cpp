@@ -42,7 +42,8 @@ std::set<std::string> parameters(const Route& route, const std::string& place) {
     for (const json* holder : {&path, &operation(route)})
         if (holder->contains("parameters"))
             for (const json& one : holder->at("parameters"))
-                if (resolved(one).at("in") == place) names.insert(resolved(one).at("name").get<std::string>());
+                if (resolved(one).at("in") == place)
+                    names.insert(resolved(one).at("name").get<std::string>());
     return names;
 }
 
@@ -164,27 +165,32 @@ TEST_CASE("every example of a request body is accepted by the real reader") {
             INFO(method_name(route.method) << ' ' << route.pattern << ' ' << name);
             // A node's key may only speak for its own node; the examples are written for people's keys.
             const matching::ScopeSet people = route.scopes & ~matching::ScopeSet{matching::scope_node};
-            const Principal who =
-                principal_of(matching::AccountKind::developer, people ? people : matching::ScopeSet{route.scopes});
+            const Principal who = principal_of(matching::AccountKind::developer,
+                                               people ? people : matching::ScopeSet{route.scopes});
             std::string path{route.pattern};
             if (const std::size_t at = path.find("{id}"); at != std::string::npos) {
-                const std::string schema = path.starts_with("/v1/nodes") || path.find("nodes") != std::string::npos ? "node_5"
-                                           : path.find("offers") != std::string::npos    ? "off_5"
-                                           : path.find("keys") != std::string::npos      ? "key_5"
-                                           : path.find("jobs") != std::string::npos      ? "job_5"
-                                           : path.find("accounts") != std::string::npos  ? "acc_5"
-                                                                                         : "req_5";
+                const std::string schema =
+                    path.starts_with("/v1/nodes") || path.find("nodes") != std::string::npos ? "node_5"
+                    : path.find("offers") != std::string::npos                               ? "off_5"
+                    : path.find("keys") != std::string::npos                                 ? "key_5"
+                    : path.find("jobs") != std::string::npos                                 ? "job_5"
+                    : path.find("accounts") != std::string::npos                             ? "acc_5"
+                                                                                             : "req_5";
                 path.replace(at, 4, schema);
             }
             if (const std::size_t at = path.find("{name}"); at != std::string::npos)
                 path.replace(at, 6, "inference:m%2Fodel");
             Context context = test_context();
-            context.payout_address = [](const std::string& address) -> Result<std::string> { return address; };
+            context.payout_address = [](const std::string& address) -> Result<std::string> {
+                return address;
+            };
             const auto result = command(route.method, path, example.at("value").dump(), who, context);
             ++examples;
             // The evidence of the example is well-formed but proves nothing.
-            if (route.pattern == "/v1/nodes/{id}/evidence") CHECK(told(result) == "verdict_refused /nonce");
-            else CHECK(told(result) == "ok");
+            if (route.pattern == "/v1/nodes/{id}/evidence")
+                CHECK(told(result) == "verdict_refused /nonce");
+            else
+                CHECK(told(result) == "ok");
         }
     }
     CHECK(examples >= 25);

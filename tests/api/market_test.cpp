@@ -31,14 +31,18 @@ public:
                 if (misfit(part, value, at).empty()) return {};
             return at + ": fits none of oneOf: " + value.dump();
         }
-        if (schema.contains("type") && !of_type(schema.at("type"), value)) return at + ": not " + schema.at("type").dump();
+        if (schema.contains("type") && !of_type(schema.at("type"), value))
+            return at + ": not " + schema.at("type").dump();
         if (schema.contains("const") && value != schema.at("const")) return at + ": not the constant";
-        if (schema.contains("enum") && std::find(schema["enum"].begin(), schema["enum"].end(), value) == schema["enum"].end())
+        if (schema.contains("enum") &&
+            std::find(schema["enum"].begin(), schema["enum"].end(), value) == schema["enum"].end())
             return at + ": not in enum: " + value.dump();
         if (value.is_object()) return object(schema, value, at);
         if (value.is_array() && schema.contains("items"))
             for (std::size_t i = 0; i < value.size(); ++i)
-                if (auto fault = misfit(schema.at("items"), value[i], at + '/' + std::to_string(i)); !fault.empty()) return fault;
+                if (auto fault = misfit(schema.at("items"), value[i], at + '/' + std::to_string(i));
+                    !fault.empty())
+                    return fault;
         return {};
     }
     // The schema of `route`'s answer with that status and media type, or nothing.
@@ -47,16 +51,23 @@ public:
         for (char& c : method) c = static_cast<char>(std::tolower(c));
         const json& all = contract_.at("paths").at(std::string{route.pattern}).at(method).at("responses");
         const std::string code = std::to_string(status);
-        const json* described = all.contains(code) ? &all.at(code) : all.contains("default") ? &all.at("default") : nullptr;
+        const json* described = all.contains(code)        ? &all.at(code)
+                                : all.contains("default") ? &all.at("default")
+                                                          : nullptr;
         if (described && described->contains("$ref")) described = &contract_.at(pointer(*described));
-        if (!described || !described->contains("content") || !described->at("content").contains(type)) return nullptr;
+        if (!described || !described->contains("content") || !described->at("content").contains(type))
+            return nullptr;
         return &described->at("content").at(type).at("schema");
     }
 
 private:
-    static json::json_pointer pointer(const json& schema) { return json::json_pointer{schema.at("$ref").get<std::string>().substr(1)}; }
+    static json::json_pointer pointer(const json& schema) {
+        return json::json_pointer{schema.at("$ref").get<std::string>().substr(1)};
+    }
     static bool of_type(const json& type, const json& value) {
-        if (type.is_array()) return std::any_of(type.begin(), type.end(), [&](const json& one) { return of_type(one, value); });
+        if (type.is_array())
+            return std::any_of(type.begin(), type.end(),
+                               [&](const json& one) { return of_type(one, value); });
         const std::string name = type;
         return name == "object"    ? value.is_object()
                : name == "array"   ? value.is_array()
@@ -71,7 +82,8 @@ private:
         if (!schema.contains("properties")) return {};
         for (const auto& [name, member] : value.items())
             if (schema["properties"].contains(name))
-                if (auto fault = misfit(schema["properties"][name], member, at + '/' + name); !fault.empty()) return fault;
+                if (auto fault = misfit(schema["properties"][name], member, at + '/' + name); !fault.empty())
+                    return fault;
         return {};
     }
 
@@ -95,7 +107,7 @@ public:
     }
 
     Heard call(Method method, const std::string& target, const Principal& who, const json& body = {},
-                  const std::string& key = {}, const std::string& if_match = {}) {
+               const std::string& key = {}, const std::string& if_match = {}) {
         auto [route, made] = call_of(method, target, body.is_null() ? "" : body.dump(), who);
         REQUIRE(route);
         made.at = market.now;
@@ -105,11 +117,13 @@ public:
             if (name == "idempotency-key") value = key.empty() ? "call-" + std::to_string(calls) : key;
             if (name == "if-match") value = if_match;
         }
-        Response response = authorize(*route, who) ? answer(*route, made) : problem(authorize(*route, who).error(), "rq");
+        Response response =
+            authorize(*route, who) ? answer(*route, made) : problem(authorize(*route, who).error(), "rq");
         Heard heard{response.status, {}, response.body, {}, response.headers};
         for (const auto& [name, value] : response.headers)
             if (name == "ETag") heard.etag = value;
-        INFO(method_name(method) << ' ' << target << " -> " << response.status << ' ' << response.body.substr(0, 2000));
+        INFO(method_name(method) << ' ' << target << " -> " << response.status << ' '
+                                 << response.body.substr(0, 2000));
         if (!response.body.empty() && response.content_type.find("json") != std::string::npos) {
             heard.body = json::parse(response.body);
             const json* schema = schemas.answer(*route, response.status, response.content_type);
@@ -138,8 +152,8 @@ private:
         }
         auto pending = prepare_command(route, made, context);
         if (!pending) return problem(pending.error(), "rq");
-        Envelope envelope{made.principal.account, made.principal.key, made.principal.scopes, pending->idempotency_key,
-                          pending->input_hash, std::move(pending->command)};
+        Envelope envelope{made.principal.account,   made.principal.key,  made.principal.scopes,
+                          pending->idempotency_key, pending->input_hash, std::move(pending->command)};
         market.now = market.now + milliseconds(7);
         const auto done = market.writer->step(std::span{&envelope, 1}, market.now).front();
         return finish_command(*pending, done.reply, done.replayed, "rq");
@@ -160,8 +174,10 @@ Principal person(AccountId account, AccountKind kind, ScopeSet scopes, KeyId key
     return who;
 }
 
-const json developer_form = {{"models", {"m"}}, {"daily_requests", 10}, {"input_tokens_average", 9}, {"output_tokens_average", 9}};
-const json provider_form = {{"gpu_model", "H100"}, {"gpu_count", 8}, {"vram_gib", 80}, {"cpu_tee", "tdx"}, {"ram_gib", 1}, {"disk_gib", 1},
+const json developer_form = {
+    {"models", {"m"}}, {"daily_requests", 10}, {"input_tokens_average", 9}, {"output_tokens_average", 9}};
+const json provider_form = {{"gpu_model", "H100"}, {"gpu_count", 8},      {"vram_gib", 80},
+                            {"cpu_tee", "tdx"},    {"ram_gib", 1},        {"disk_gib", 1},
                             {"bandwidth_mbps", 1}, {"region", "eu-west"}, {"hours_available", 24}};
 
 // Signs somebody up and gives back who they are with their work key and their management key.
@@ -172,7 +188,9 @@ std::pair<Principal, Principal> sign_up(House& house, const std::string& kind) {
     const Heard opened = house.post("/v1/accounts", Principal{}, form);
     REQUIRE(opened.status == 201);
     const auto account = *AccountId::parse(opened.body["account"]["id"].get<std::string>());
-    const auto key = [&](const char* name) { return *KeyId::parse(opened.body[name]["id"].get<std::string>()); };
+    const auto key = [&](const char* name) {
+        return *KeyId::parse(opened.body[name]["id"].get<std::string>());
+    };
     const AccountKind is = provider ? AccountKind::provider : AccountKind::developer;
     return {person(account, is, scope_read | (provider ? scope_offer : scope_work), key("work_key")),
             person(account, is, scope_read | scope_manage, key("management_key"))};
@@ -181,7 +199,8 @@ std::pair<Principal, Principal> sign_up(House& house, const std::string& kind) {
 json evidence_body(House& house, const Principal& node, const std::string& nonce) {
     sealing::Keyset parts;
     parts.receipt_keys = {{"receipt-1", sealing::SigningKey::generate().public_key()}};
-    parts.sealing_keys = {{"seal-1", sealing::ohttp::make_key_config(1, sealing::SealingKey::generate().public_key())}};
+    parts.sealing_keys = {
+        {"seal-1", sealing::ohttp::make_key_config(1, sealing::SealingKey::generate().public_key())}};
     parts.not_after = Instant{(house.market.now + hours(12)).unix_seconds() * 1'000'000};
     const auto keyset = sealing::build_keyset(parts);
     REQUIRE(keyset);
@@ -192,15 +211,24 @@ json evidence_body(House& house, const Principal& node, const std::string& nonce
     report.issued_at = Instant{house.market.now.unix_seconds() * 1'000'000};
     const auto evidence = attestation::make_simulated_evidence(report);
     REQUIRE(evidence);
-    return {{"tier", "simulated"}, {"nonce", nonce}, {"keyset_document", keyset->document}, {"evidence", to_base64(evidence->bytes)}};
+    return {{"tier", "simulated"},
+            {"nonce", nonce},
+            {"keyset_document", keyset->document},
+            {"evidence", to_base64(evidence->bytes)}};
 }
 
 // From a machine to an attested node with an offer.
 Principal enrol(House& house, const Principal& provider) {
     const Heard token = house.post("/v1/nodes/enrolments", provider);
     REQUIRE(token.status == 201);
-    const Heard enrolled = house.post("/v1/nodes:enrol", Principal{}, {{"token", token.body["token"]}, {"name", "rack 3"}, {"region", "eu-west"},
-        {"country", "NL"}, {"gpu_model", "H100"}, {"gpu_count", 8}, {"hardware", {{"cpu", "x"}, {"vram_gib", 80}}}});
+    const Heard enrolled = house.post("/v1/nodes:enrol", Principal{},
+                                      {{"token", token.body["token"]},
+                                       {"name", "rack 3"},
+                                       {"region", "eu-west"},
+                                       {"country", "NL"},
+                                       {"gpu_model", "H100"},
+                                       {"gpu_count", 8},
+                                       {"hardware", {{"cpu", "x"}, {"vram_gib", 80}}}});
     REQUIRE(enrolled.status == 201);
     const auto id = *NodeId::parse(enrolled.body["node"]["id"].get<std::string>());
     const Principal node = person(provider.account, AccountKind::provider, scope_node,
@@ -218,13 +246,17 @@ Principal enrol(House& house, const Principal& provider) {
     const Heard shown = house.get(path + "/evidence", Principal{});
     CHECK(shown.body["nonce"] == challenge.body["nonce"]);
     CHECK(shown.body["evidence"] == evidence["evidence"]);
-    CHECK(house.get(path + "/evidence?hash=" + shown.body["evidence_hash"].get<std::string>(), Principal{}).status == 200);
+    CHECK(house.get(path + "/evidence?hash=" + shown.body["evidence_hash"].get<std::string>(), Principal{})
+              .status == 200);
     house.market.must<Done>(SetNodePresence{id, true});
     return node;
 }
 
-const json request_body = {{"market", "inference:a/b"}, {"quantity", {{"prompt_tokens", 1000}, {"completion_tokens", 500}, {"requests", 1}}},
-                           {"time_in_force", "immediate"}, {"constraints", {{"tiers", {"simulated"}}}}};
+const json request_body = {
+    {"market", "inference:a/b"},
+    {"quantity", {{"prompt_tokens", 1000}, {"completion_tokens", 500}, {"requests", 1}}},
+    {"time_in_force", "immediate"},
+    {"constraints", {{"tiers", {"simulated"}}}}};
 
 }  // namespace
 
@@ -234,11 +266,15 @@ TEST_CASE("a market lives through its HTTP contract, and strangers see nothing o
     const auto [developer, manager] = sign_up(house, "developer");
     const auto [stranger, stranger_manager] = sign_up(house, "developer");
     const Principal node = enrol(house, provider);
-    const Principal auditor = person(AccountId{INT64_MAX - 1}, AccountKind::auditor, scope_read | scope_audit);
+    const Principal auditor =
+        person(AccountId{INT64_MAX - 1}, AccountKind::auditor, scope_read | scope_audit);
 
     // supply
-    const Heard offer = house.post("/v1/offers", node, {{"market", "inference:a/b"}, {"slots", 8},
-        {"price", {{"prompt_nano_per_mtok", "1000000000"}, {"completion_nano_per_mtok", "2000000000"}}}});
+    const Heard offer = house.post(
+        "/v1/offers", node,
+        {{"market", "inference:a/b"},
+         {"slots", 8},
+         {"price", {{"prompt_nano_per_mtok", "1000000000"}, {"completion_nano_per_mtok", "2000000000"}}}});
     REQUIRE(offer.status == 201);
     const std::string offer_path = "/v1/offers/" + offer.body["id"].get<std::string>();
     CHECK(house.call(Method::patch, offer_path, provider, {{"slots", 9}}).status == 428);
@@ -273,7 +309,8 @@ TEST_CASE("a market lives through its HTTP contract, and strangers see nothing o
     CHECK(first.body["node"]["keyset_document"].is_string());
     const Heard again = house.call(Method::post, "/v1/requests", developer, request_body, "same");
     CHECK(again.body["job"]["id"] == first.body["job"]["id"]);
-    CHECK(house.call(Method::post, "/v1/requests", developer, cheap, "same").body["code"] == "idempotency_key_reused");
+    CHECK(house.call(Method::post, "/v1/requests", developer, cheap, "same").body["code"] ==
+          "idempotency_key_reused");
     json resting = cheap;
     resting["time_in_force"] = "rest";
     resting["rest_until"] = (house.market.now + hours(1)).text();
@@ -281,7 +318,8 @@ TEST_CASE("a market lives through its HTTP contract, and strangers see nothing o
     REQUIRE(rests.status == 201);
     const std::string request_path = "/v1/requests/" + rests.body["request"]["id"].get<std::string>();
     CHECK(house.get(request_path + "/explain", developer).status == 200);
-    CHECK(house.call(Method::patch, request_path, developer, {{"cap_total_nano", "2"}}, {}, rests.etag).status == 200);
+    CHECK(house.call(Method::patch, request_path, developer, {{"cap_total_nano", "2"}}, {}, rests.etag)
+              .status == 200);
     CHECK(house.call(Method::remove, request_path, developer).status < 300);
     const Heard batch = house.post("/v1/requests:batch", developer, {{"requests", {request_body, cheap}}});
     REQUIRE(batch.status == 200);
@@ -292,25 +330,37 @@ TEST_CASE("a market lives through its HTTP contract, and strangers see nothing o
     const JobId job = *JobId::parse(first.body["job"]["id"].get<std::string>());
     const std::uint64_t token = house.market.writer->state().jobs.find(job)->job.fencing_token;
     house.market.must<JobAnswer>(StartJob{job, token});
-    const json envelope{{"receipt", {{"id", job.text()}}}, {"cosignature", {{"key_id", "k"}, {"public_key", "p"}, {"signature", "s"}}}};
-    house.market.must<JobAnswer>(CompleteJob{.job = job, .fencing_token = token, .usage = {.prompt = 900, .completion = 100, .requests = 1},
-                                             .receipt_hash = std::string(64, 'd'), .receipt = envelope.dump(), .reason = {}});
+    const json envelope{{"receipt", {{"id", job.text()}}},
+                        {"cosignature", {{"key_id", "k"}, {"public_key", "p"}, {"signature", "s"}}}};
+    house.market.must<JobAnswer>(CompleteJob{.job = job,
+                                             .fencing_token = token,
+                                             .usage = {.prompt = 900, .completion = 100, .requests = 1},
+                                             .receipt_hash = std::string(64, 'd'),
+                                             .receipt = envelope.dump(),
+                                             .reason = {}});
     const std::string job_path = "/v1/jobs/" + job.text();
     CHECK(house.get(job_path, developer).body["state"] == "completed");
-    CHECK(house.get(job_path, provider).body["captured_nano"] == house.get(job_path, developer).body["captured_nano"]);
-    const Heard cancelled = house.call(Method::remove, "/v1/jobs/" + batch.body["results"][0]["job"]["id"].get<std::string>(), developer);
+    CHECK(house.get(job_path, provider).body["captured_nano"] ==
+          house.get(job_path, developer).body["captured_nano"]);
+    const Heard cancelled = house.call(
+        Method::remove, "/v1/jobs/" + batch.body["results"][0]["job"]["id"].get<std::string>(), developer);
     CHECK(cancelled.status < 300);
     const Heard statement = house.get("/v1/account/statement?limit=1", manager);
     CHECK(statement.body["has_more"] == true);
     const std::string next = "&cursor=" + statement.body["next_cursor"].get<std::string>();
-    CHECK(house.get("/v1/account/statement?limit=1" + next, manager).body["items"] != statement.body["items"]);
+    CHECK(house.get("/v1/account/statement?limit=1" + next, manager).body["items"] !=
+          statement.body["items"]);
     CHECK(house.get("/v1/account/statement?limit=1" + next, stranger_manager).status == 422);
     CHECK(house.get("/v1/account/statement?from=2026-01-01T00:00:00Z" + next, manager).status == 422);
     const Heard sheet = house.get("/v1/account/statement?format=csv", manager);
     CHECK(sheet.text.starts_with("sequence,"));
     CHECK(std::count(sheet.text.begin(), sheet.text.end(), '\n') > 5);
-    CHECK(house.post("/v1/payouts", provider_manager, {{"amount_nano", "1000"}, {"source", "earned"}}).status == 201);
-    CHECK(house.post("/v1/payouts", provider_manager, {{"amount_nano", "9000000000000"}, {"source", "earned"}}).status == 402);
+    CHECK(
+        house.post("/v1/payouts", provider_manager, {{"amount_nano", "1000"}, {"source", "earned"}}).status ==
+        201);
+    CHECK(
+        house.post("/v1/payouts", provider_manager, {{"amount_nano", "9000000000000"}, {"source", "earned"}})
+            .status == 402);
 
     // keys and webhooks
     const Heard key = house.post("/v1/keys", manager, {{"name", "k"}, {"scopes", {"read"}}});
@@ -322,7 +372,8 @@ TEST_CASE("a market lives through its HTTP contract, and strangers see nothing o
     CHECK(house.call(Method::remove, key_path, manager).status == 204);
     const Heard pages = house.get("/v1/keys?limit=1", manager);
     CHECK(pages.body["has_more"] == true);
-    const Heard hook = house.post("/v1/webhooks", manager, {{"url", "https://example.org"}, {"events", {"job.ended"}}});
+    const Heard hook =
+        house.post("/v1/webhooks", manager, {{"url", "https://example.org"}, {"events", {"job.ended"}}});
     REQUIRE(hook.status == 201);
     const std::string hook_path = "/v1/webhooks/" + hook.body["id"].get<std::string>();
     CHECK(house.post(hook_path + ":redeliver", manager).status == 202);
@@ -335,27 +386,38 @@ TEST_CASE("a market lives through its HTTP contract, and strangers see nothing o
         CHECK(house.get(path, stranger).status == 404);
         CHECK(house.get(path, auditor).status == 200);
     }
-    CHECK(house.call(Method::remove, offer_path, person(stranger.account, AccountKind::provider, scope_offer), {}, {}, "*").status == 404);
+    CHECK(house
+              .call(Method::remove, offer_path, person(stranger.account, AccountKind::provider, scope_offer),
+                    {}, {}, "*")
+              .status == 404);
     CHECK(house.call(Method::remove, request_path, stranger).status == 404);
     CHECK(house.call(Method::remove, job_path, stranger).status == 404);
-    for (const char* list : {"/v1/requests", "/v1/jobs", "/v1/offers", "/v1/nodes", "/v1/payouts", "/v1/deposits"}) {
+    for (const char* list :
+         {"/v1/requests", "/v1/jobs", "/v1/offers", "/v1/nodes", "/v1/payouts", "/v1/deposits"}) {
         INFO(list);
-        CHECK(house.get(list, person(stranger.account, AccountKind::developer, ~ScopeSet{scope_audit | scope_admin | scope_node})).body["items"].empty());
+        CHECK(house
+                  .get(list, person(stranger.account, AccountKind::developer,
+                                    ~ScopeSet{scope_audit | scope_admin | scope_node}))
+                  .body["items"]
+                  .empty());
     }
     CHECK(house.get("/v1/nodes/" + node.node.text(), stranger).body.contains("hardware") == false);
     CHECK(house.get("/v1/nodes/" + node.node.text(), provider).body.contains("hardware") == true);
 
     // everything else that can be read
-    for (const char* path : {"/v1/account", "/v1/keys", "/v1/deposits", "/v1/payouts", "/v1/nodes"}) CHECK(house.get(path, provider_manager).status == 200);
-    for (const char* path : {"/v1/models", "/v1/markets", "/v1/markets/inference:a%2Fb", "/v1/markets/inference:a%2Fb/book",
-                             "/v1/markets/inference:a%2Fb/ticker", "/v1/markets/inference:a%2Fb/trades?limit=1",
-                             "/v1/markets/inference:a%2Fb/candles?interval=1m", "/v1/markets/inference:a%2Fb/prices",
-                             "/v1/markets/inference:a%2Fb/demand", "/version", "/v1/market-key"}) {
+    for (const char* path : {"/v1/account", "/v1/keys", "/v1/deposits", "/v1/payouts", "/v1/nodes"})
+        CHECK(house.get(path, provider_manager).status == 200);
+    for (const char* path :
+         {"/v1/models", "/v1/markets", "/v1/markets/inference:a%2Fb", "/v1/markets/inference:a%2Fb/book",
+          "/v1/markets/inference:a%2Fb/ticker", "/v1/markets/inference:a%2Fb/trades?limit=1",
+          "/v1/markets/inference:a%2Fb/candles?interval=1m", "/v1/markets/inference:a%2Fb/prices",
+          "/v1/markets/inference:a%2Fb/demand", "/version", "/v1/market-key"}) {
         INFO(path);
         CHECK(house.get(path, Principal{}).status == 200);
     }
     CHECK(house.get("/v1/markets/inference:none/ticker", Principal{}).body["code"] == "unknown_market");
-    for (const char* path : {"/v1/admin/overview", "/v1/admin/accounts?limit=2", "/v1/admin/applications", "/v1/admin/audit", "/v1/admin/ledger"}) {
+    for (const char* path : {"/v1/admin/overview", "/v1/admin/accounts?limit=2", "/v1/admin/applications",
+                             "/v1/admin/audit", "/v1/admin/ledger"}) {
         INFO(path);
         CHECK(house.get(path, auditor).status == 200);
         CHECK(house.get(path, manager).status == 403);
