@@ -180,10 +180,11 @@ void note_state(const matching::Writer& writer, db::PgJournal& journal) {
 int serve(const Config& config) {
     std::atomic<bool> stop{false}, stop_projector{false}, failed{false};
 
-    // The I/O thread's loop first: a signal must be heard even by a standby.
-    net::EventLoop loop;
+    // The I/O thread's loop. Before it what a request still in its mailbox uses when everything ends.
     const SystemClock clock;
     Metrics metrics;
+    const AnswerPolicy answers = answers_of(config);
+    net::EventLoop loop;
 
     // The schema must be this program's; only `migrate` changes it.
     const db::ConnectOptions options = connection_to(config, "cocoon-market");
@@ -230,7 +231,6 @@ int serve(const Config& config) {
     // Who may call, and the walk of a call through the house.
     db::Outbox outbox{pool};
     const api::Context context = context_of(config, key, chain.get(), lane, outbox);
-    const AnswerPolicy answers = answers_of(config);
     Admission admission{directory, admission_of(config)};
     std::function<void(api::Native, std::shared_ptr<Incoming>, const std::vector<std::string>&)> native;
     Dispatch dispatch{{loop, workers, lane, pool, projector, admission, directory, context, clock, metrics, answers,

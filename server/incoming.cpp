@@ -85,7 +85,9 @@ void Incoming::start(int status, std::string_view content_type, net::Headers mor
     exchange_->start(status, std::move(headers));
 }
 
-void Incoming::finished(std::string_view outcome, std::uint64_t bytes) { note(started_status_, outcome, bytes); }
+void Incoming::finished(std::string_view outcome, std::uint64_t bytes) {
+    note(outcome == "upgraded" ? 101 : started_status_, outcome, bytes);
+}
 
 void Incoming::note(int status, std::string_view outcome, std::uint64_t bytes) {
     if (noted_.exchange(true)) return;

@@ -20,7 +20,7 @@ namespace {
 constexpr std::size_t plan_entries = 500;
 constexpr std::uint32_t due_rows = 64;
 // Together more than a day.
-constexpr std::array<std::int64_t, 11> pauses_seconds{5, 30, 120, 600, 1'800, 3'600, 7'200, 14'400, 21'600, 28'800, 28'800};
+constexpr std::array<std::int64_t, 11> pauses_seconds{5, 30, 120, 600, 1'800, 3'600, 7'200, 14'400, 21'600, 28'800, 36'000};
 
 struct Destination {
     std::string host;

@@ -1,0 +1,269 @@
+// The server's parts that stand alone: settings, rates, frames, terms, webhooks' signatures, metrics.
+#include "core/limits.hpp"
+#include "server/admission.hpp"
+#include "server/config.hpp"
+#include "server/metrics.hpp"
+#include "server/rate.hpp"
+#include "server/relay.hpp"
+#include "server/relay_frames.hpp"
+#include "server/webhooks.hpp"
+#include "tests/catch.hpp"
+
+using namespace cocoon;
+using namespace cocoon::server;
+
+namespace {
+constexpr Instant start{1'700'000'000'000'000};
+const Environment database{{"DATABASE_URL", "postgresql://u:hunter2@h/d"}};
+Environment with(std::string name, std::string value) {
+    Environment environment = database;
+    environment.emplace_back(std::move(name), std::move(value));
+    return environment;
+}
+}  // namespace
+
+TEST_CASE("settings have defaults, and every wrong one is named") {
+    const auto plain = read_config(database);
+    REQUIRE(plain);
+    CHECK(plain->listen_address == "127.0.0.1");
+    CHECK(plain->listen_port == 8080);
+    CHECK(plain->fee_basis_points == 500);
+    CHECK_FALSE(plain->simulated_allowed());
+    const struct { const char* name; const char* value; } wrong[] = {
+        {"MARKET_LISTEN", "8080"}, {"MARKET_LISTEN", "::1:80"}, {"MARKET_LISTEN", "a:70000"}, {"MARKET_LISTEN", "a:-1"},
+        {"MARKET_LISTENN", "x"}, {"MARKET_", ""}, {"MARKET_FEE_BASIS_POINTS", "10001"}, {"MARKET_FEE_BASIS_POINTS", "5e2"},
+        {"MARKET_FEE_BASIS_POINTS", ""}, {"MARKET_SIMULATED_TIER", "yes"}, {"MARKET_CHAIN", "ton"}, {"MARKET_WORKERS", "0"},
+        {"MARKET_PUBLIC_URL", "market.example"}, {"MARKET_TLS_KEY", "only.pem"}, {"MARKET_BATCH_COMMANDS_MAX", "5000"},
+        {"DATABASE_URL", ""},
+    };
+    for (const auto& row : wrong) {
+        CAPTURE(row.name, row.value);
+        const auto config = read_config(with(row.name, row.value));
+        REQUIRE_FALSE(config);
+        REQUIRE_FALSE(config.error().fields.empty());
+        CHECK(config.error().fields[0].path == row.name);
+    }
+    CHECK_FALSE(read_config({}));  // DATABASE_URL has no default
+}
+
+TEST_CASE("addresses with and without brackets") {
+    CHECK(read_config(with("MARKET_LISTEN", "[::1]:99"))->listen_address == "::1");
+    CHECK(read_config(with("MARKET_LISTEN", "0.0.0.0:0"))->listen_port == 0);
+}
+
+TEST_CASE("a secret is never described") {
+    const auto lines = describe_config(with("MARKET_COIN_NAME", "GRAM"));
+    REQUIRE(lines.size() == 2);
+    for (const auto& line : lines) CHECK(line.find("hunter2") == std::string::npos);
+    const auto broken = read_config({{"MARKET_WORKERS", "x"}});
+    REQUIRE_FALSE(broken);
+    CHECK(config_help().find("MARKET_LISTEN") != std::string::npos);
+}
+
+TEST_CASE("a bucket gives its burst, refuses, and fills again") {
+    RateTable table{{3, seconds(60)}};
+    for (int left = 2; left >= 0; --left) {
+        const auto answer = table.take(7, start);
+        CHECK(answer.allowed);
+        CHECK(answer.remaining == left);
+    }
+    const auto refused = table.take(7, start);
+    CHECK_FALSE(refused.allowed);
+    CHECK(refused.retry_after == seconds(20));
+    CHECK(table.take(8, start).allowed);                       // another caller
+    CHECK_FALSE(table.take(7, start + seconds(19)).allowed);
+    CHECK(table.take(7, start + seconds(20)).allowed);
+    CHECK_FALSE(table.take(7, start + seconds(20)).allowed);
+    CHECK(table.look(7, start + minutes(5)).remaining == 3);
+}
+
+TEST_CASE("a full table slows the rest together instead of growing") {
+    RateTable table{{1, seconds(60)}, 1'024};
+    for (std::uint64_t caller = 0; caller < 5'000; ++caller) table.take(caller, start);
+    CHECK(table.entries() <= 1'024);
+    CHECK_FALSE(table.take(99'999, start).allowed);
+    CHECK(table.take(99'999, start + minutes(2)).allowed);     // quiet buckets were dropped
+}
+
+TEST_CASE("addresses share buckets as people share addresses") {
+    CHECK(address_bucket("192.0.2.1") != address_bucket("192.0.2.2"));
+    CHECK(address_bucket("192.0.2.1") == address_bucket("::ffff:192.0.2.1"));
+    CHECK(address_bucket("2001:db8:1:2::1") == address_bucket("2001:db8:1:2:ffff::9"));
+    CHECK(address_bucket("2001:db8:1:2::1") != address_bucket("2001:db8:1:3::1"));
+    CHECK(address_bucket("nonsense") == 0);
+}
+
+TEST_CASE("frames survive the way there and back, and nothing else is a frame") {
+    const std::string message = make_frame(FrameType::response_data, 0x0102030405060708ull, "abc");
+    CHECK(message.substr(0, 9) == std::string("\x11\x01\x02\x03\x04\x05\x06\x07\x08", 9));
+    const auto frame = parse_frame(message);
+    REQUIRE(frame);
+    CHECK(frame->stream == 0x0102030405060708ull);
+    CHECK(frame->payload == "abc");
+    CHECK(parse_credit(parse_frame(make_credit(1, 70'000))->payload) == 70'000u);
+    for (const std::string& bad : {std::string{}, std::string(8, '\x01'), std::string(9, '\x00'), std::string(9, '\x13'), std::string(9, '\xff')}) {
+        CHECK_FALSE(parse_frame(bad));
+    }
+    for (const std::string& bad : {std::string{}, std::string(3, '\x01'), std::string(4, '\0'), std::string(5, '\x01')}) {
+        CHECK_FALSE(parse_credit(bad));
+    }
+}
+
+TEST_CASE("control messages: known ones need their members, unknown ones are only named") {
+    const auto hello = parse_control(R"({"type":"hello","protocol":1,"program":"x","later":[1]})");
+    REQUIRE(hello);
+    CHECK(std::get<Hello>(*hello).program == "x");
+    const auto failed = parse_control(R"({"type":"failed","stream":"7","code":"overloaded","started":true,"receipt":{"a":1}})");
+    REQUIRE(failed);
+    CHECK(std::get<Failed>(*failed).stream == 7);
+    CHECK(std::get<Failed>(*failed).receipt == R"({"a":1})");
+    CHECK(std::get<LateReceipt>(*parse_control(R"({"type":"receipt","job":"job_9","receipt":{}})")).job == JobId{9});
+    CHECK(std::get<Unknown>(*parse_control(R"({"type":"telemetry"})")).type == "telemetry");
+    for (const std::string bad : {"", "[]", "{}", "nonsense", R"({"type":1})", R"({"type":"hello"})", R"({"type":"failed","stream":7})",
+                                  R"({"type":"failed","stream":"-1"})", R"({"type":"failed","stream":"01"})", R"({"type":"receipt","job":"req_1","receipt":{}})",
+                                  R"({"type":"receipt","job":"job_1"})", R"({"type":"hello","type":"hello","protocol":1})"}) {
+        CAPTURE(bad);
+        CHECK_FALSE(parse_control(bad));
+    }
+}
+
+TEST_CASE("terms are canonical and complete, or refused") {
+    const std::string good =
+        R"({"expires_at":"2026-11-22T18:00:00.000000Z","fencing_token":"12","job":"job_9","market":"inference:x",)"
+        R"("price":{"prompt_nano_per_mtok":"5"},"quantity":{"completion_tokens":7},"version":1})";
+    const auto terms = parse_terms(good);
+    REQUIRE(terms);
+    CHECK(terms->job == JobId{9});
+    CHECK(terms->fencing_token == 12);
+    CHECK(terms->price.prompt == Nano{5});
+    CHECK(terms->quantity.completion == 7);
+    const auto changed = [&](std::string from, std::string to) {
+        std::string text = good;
+        text.replace(text.find(from), from.size(), to);
+        return text;
+    };
+    for (const std::string& bad : {std::string{}, std::string{"{}"}, good + " ", changed("\"12\"", "12"), changed("\"12\"", "\"012\""), changed("job_9", "req_9"),
+                                   changed("\"5\"", "5"), changed("\"5\"", "\"-5\""), changed(":7", ":7.5"), changed(":7", ":-7"), changed("completion_tokens", "tokens"),
+                                   changed(":1}", ":2}"), changed(",\"version\"", ",\"more\":1,\"version\""), changed("{\"expires", "{\"aa\":1,\"expires"),
+                                   changed("2026-11", "2026-13")}) {
+        CAPTURE(bad);
+        const auto refused = parse_terms(bad);
+        REQUIRE_FALSE(refused);
+        CHECK(refused.error().fields.at(0).path == "Cocoon-Terms:");
+    }
+}
+
+TEST_CASE("the final chunk is found wherever the bytes are cut") {
+    std::string message(16, 'n');                                 // nonce
+    message += std::string("\x05", 1) + "AAAAA";                  // one-byte length
+    message += std::string("\x40\x46", 2) + std::string(70, 'B'); // two bytes: 70
+    message += std::string("\x80\x00\x00\x01", 4) + "C";          // four bytes: 1
+    const std::size_t final_at = message.size() + 1;
+    message += std::string("\x00", 1) + "final chunk";
+    for (std::size_t piece = 1; piece <= message.size(); ++piece) {
+        FinalChunkFinder finder{16};
+        std::string passed, held;
+        for (std::size_t at = 0; at < message.size(); at += piece) {
+            const std::string_view bytes = std::string_view{message}.substr(at, piece);
+            const std::size_t count = finder.feed(bytes);
+            CHECK((held.empty() || count == 0));
+            passed += bytes.substr(0, count);
+            held += bytes.substr(count);
+        }
+        CHECK(finder.found());
+        CHECK(passed == message.substr(0, final_at));
+        CHECK(held == "final chunk");
+    }
+    FinalChunkFinder cut{16};
+    cut.feed(std::string_view{message}.substr(0, final_at - 1));
+    CHECK_FALSE(cut.found());
+}
+
+TEST_CASE("webhooks are signed as Standard Webhooks say") {
+    // The example that the specification's own libraries test.
+    CHECK(webhook_signature("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, R"({"test": 2432232314})") ==
+          "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+    for (const std::string bad : {"", "whsec_", "whsec_!", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}) CHECK(webhook_signature(bad, "a", 1, "b").empty());
+}
+
+TEST_CASE("webhooks go to public addresses only") {
+    for (const std::string good : {"8.8.8.8", "1.1.1.1", "172.32.0.1", "2606:4700::1111", "::ffff:8.8.8.8"}) CHECK(is_public_address(good));
+    for (const std::string bad : {"127.0.0.1", "10.1.2.3", "172.16.0.1", "172.31.255.255", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1",
+                                  "255.255.255.255", "::1", "::", "fe80::1", "fc00::1", "fd12::1", "ff02::1", "::ffff:10.0.0.1", "::ffff:127.0.0.1", "2002:7f00:1::", "2001:db8::1", "x", ""}) {
+        CAPTURE(bad);
+        CHECK_FALSE(is_public_address(bad));
+    }
+    CHECK(is_loopback_address("127.0.0.9"));
+    CHECK_FALSE(is_loopback_address("10.0.0.1"));
+}
+
+TEST_CASE("retries go on for more than a day, with jitter, and then end") {
+    Duration least, most;
+    std::uint32_t attempts = 1;
+    for (; retry_pause(attempts, 0); ++attempts) {
+        CHECK(*retry_pause(attempts, 0) < *retry_pause(attempts, 999));
+        least = least + *retry_pause(attempts, 0);
+        most = most + *retry_pause(attempts, 999);
+    }
+    CHECK(least > hours(24));
+    CHECK(most < hours(48));
+    CHECK(attempts == 12);
+    CHECK_FALSE(retry_pause(0, 0));
+}
+
+TEST_CASE("metrics are text that Prometheus reads: sums fit and buckets grow") {
+    Metrics metrics;
+    metrics.http_responses[2].add(3);
+    metrics.lane_commit_seconds.observe(Duration{300});
+    metrics.lane_commit_seconds.observe(seconds(100));
+    const std::string text = render_metrics(metrics, {{"cocoon_nodes", "gauge", "Nodes", "tier=\"tdx\"", 4, false}, {"cocoon_nodes", "gauge", "Nodes", "tier=\"snp\"", 1, false}});
+    CHECK(text.find("cocoon_http_responses_total{status=\"2xx\"} 3\n") != std::string::npos);
+    CHECK(text.find("cocoon_lane_commit_seconds_bucket{le=\"0.000200\"} 0\n") != std::string::npos);
+    CHECK(text.find("cocoon_lane_commit_seconds_bucket{le=\"0.000500\"} 1\n") != std::string::npos);
+    CHECK(text.find("cocoon_lane_commit_seconds_bucket{le=\"+Inf\"} 2\n") != std::string::npos);
+    CHECK(text.find("cocoon_lane_commit_seconds_sum 100.000300\n") != std::string::npos);
+    CHECK(text.find("# TYPE cocoon_nodes gauge\ncocoon_nodes{tier=\"tdx\"} 4\ncocoon_nodes{tier=\"snp\"} 1\n") != std::string::npos);
+}
+
+TEST_CASE("admission knows keys from memory, and forgets none of their ends") {
+    Directory directory;
+    const std::string secret = "ck_" + std::string(43, 'A'), other = "ck_" + std::string(42, 'B') + "A";
+    matching::Batch batch;
+    matching::Account account;
+    account.id = AccountId{5};
+    matching::ApiKey key;
+    key.id = KeyId{3};
+    key.account = account.id;
+    key.scopes = matching::scope_read;
+    key.secret_hash = sealing::sha256(as_bytes(secret));
+    key.expires_at = start + hours(1);
+    batch.changes.accounts = {account};
+    batch.changes.keys = {key};
+    directory.apply(batch, start);
+    AdmissionOptions options;
+    options.failed_credentials.limit = 2;
+    options.proxy_addresses = {"10.0.0.1"};
+    Admission admission{directory, options};
+    const auto call = [&](std::string authorization, Instant at, std::string address = "192.0.2.1") {
+        net::RequestHead head;
+        head.remote_address = std::move(address);
+        if (!authorization.empty()) head.headers.add("Authorization", std::move(authorization));
+        return admission.admit(head, at);
+    };
+    CHECK(call("Bearer " + secret, start).principal.account == account.id);
+    CHECK(call("bearer " + secret, start).principal.key == key.id);
+    CHECK(call("", start).policy_name == "address");
+    CHECK(call("Bearer " + secret, start + hours(1)).refused->code == ErrorCode::key_expired);
+    batch.changes.keys[0].revoked = true;
+    directory.apply(batch, start);
+    CHECK(call("Bearer " + secret, start, "192.0.2.9").refused->code == ErrorCode::key_revoked);
+    for (const std::string bad : {"Basic x", "Bearer", "Bearer x"}) CHECK(call(bad, start, "192.0.2.2").refused.has_value());
+    CHECK(call("Bearer " + other, start, "192.0.2.2").refused->code == ErrorCode::rate_limited);  // guessing is slow
+    CHECK(call("Bearer " + other, start, "192.0.2.3").refused->code == ErrorCode::unauthenticated);
+    net::RequestHead proxied;
+    proxied.remote_address = "10.0.0.1";
+    proxied.headers.add("X-Forwarded-For", "6.6.6.6, 192.0.2.77");
+    CHECK(admission.address_of(proxied) == "192.0.2.77");
+    proxied.remote_address = "10.0.0.2";
+    CHECK(admission.address_of(proxied) == "10.0.0.2");
+}

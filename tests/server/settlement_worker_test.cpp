@@ -1,0 +1,136 @@
+// Coins in and out through restarts and faults, with a real database and the development chain: every
+// deposit is credited once, every payout is paid once, and the books agree with the chain.
+#include "server/settlement_worker.hpp"
+
+#include <cstdio>
+
+#include "settlement/dev_chain.hpp"
+#include "tests/catch.hpp"
+#include "tests/db/market.hpp"
+
+using namespace cocoon;
+using namespace cocoon::server;
+
+namespace {
+
+struct TestClock final : Clock {
+    Instant at{1'700'000'000'000'000};
+    Instant now() const override { return at; }
+};
+
+// One market, one chain, and a worker that is thrown away and made again before every round.
+struct Settled {
+    db::test::Database database;
+    db::test::TestMarket market{database};
+    db::Pool pool{database.options(), 2};
+    db::Settlement store{pool};
+    Metrics metrics;
+    TestClock clock;
+    std::string file = "/tmp/cocoon_settlement_" + std::to_string(::getpid()) + ".txt";
+    std::string faults;       // one letter per submit: 'b' fails before, 'a' after it took effect
+    std::size_t submits = 0;
+    int lane_down = 0;        // answers "overloaded" so many times
+    std::unique_ptr<settlement::DevChain> chain;
+
+    Settled() {
+        std::remove(file.c_str());
+        settlement::DevChainOptions options;
+        options.file = file;
+        options.batch_lifetime = seconds(30);
+        options.fail_before = [this] { return submits < faults.size() && faults[submits] == 'b' && ++submits; };
+        options.fail_after = [this] { return submits < faults.size() && faults[submits] == 'a' && ++submits; };
+        chain = std::make_unique<settlement::DevChain>(options, clock);
+    }
+    ~Settled() { std::remove(file.c_str()); }
+
+    void round() {
+        SettlementDoors doors{*chain, store, metrics, [this](matching::Command command) -> std::optional<matching::Reply> {
+            if (lane_down > 0 && lane_down--) return matching::Reply{refuse(ErrorCode::overloaded)};
+            return market.send(std::move(command)).reply;
+        }};
+        SettlementWorker worker{doors, seconds(1)};
+        worker.fill(market.writer->state());
+        worker.round();
+    }
+    void rounds(int count) {
+        for (; count > 0; --count) {
+            clock.at = clock.at + seconds(1);
+            round();
+        }
+    }
+    Nano balance(matching::Bucket bucket) {
+        return market.writer->state().accounts.find(market.developer)->account.balances[static_cast<std::size_t>(bucket)];
+    }
+    matching::Payout payout(Nano amount) {
+        return market.must<matching::PayoutAnswer>(matching::RequestPayout{market.developer, matching::Bucket::available, amount}, market.developer).payout;
+    }
+    void open() {
+        market.furnish();
+        market.must<matching::Done>(matching::AmendAccount{market.developer, {}, {}, "dev:developer"}, market.developer);
+    }
+};
+
+}  // namespace
+
+TEST_CASE("deposits are credited once, unknown memos and dust are held back") {
+    Settled world;
+    world.open();
+    const Nano before = world.balance(matching::Bucket::available);
+    REQUIRE(world.chain->faucet("memo-d", Nano{7'000'000}));
+    REQUIRE(world.chain->faucet("nobody", Nano{8'000'000}));
+    REQUIRE(world.chain->faucet("memo-d", Nano{1}));
+    world.lane_down = 2;
+    world.rounds(8);
+    CHECK(world.balance(matching::Bucket::available) == before + Nano{7'000'000});
+    CHECK(world.store.holds() == 2);
+    CHECK(world.metrics.settlement_deposits_on_hold.value() == 2);
+    world.database.execute("update chain_cursor set lt = 0, hash = ''");  // the cursor lost: everything is seen again
+    world.rounds(2);
+    CHECK(world.balance(matching::Bucket::available) == before + Nano{7'000'000});
+    CHECK(world.store.holds() == 2);
+}
+
+TEST_CASE("a payout is paid once through faults of chain and lane and restarts between any two rounds") {
+    for (const std::string faults : {"", "b", "a", "bbaab"}) {
+        Settled world;
+        world.open();
+        world.faults = faults;
+        const Nano before = world.balance(matching::Bucket::available);
+        world.payout(Nano{5'000'000});
+        world.payout(Nano{6'000'000});
+        world.lane_down = 3;
+        world.rounds(14);
+        CAPTURE(faults);
+        CHECK(world.chain->paid_to("dev:developer") == Nano{11'000'000});
+        CHECK(world.balance(matching::Bucket::available) == before - Nano{11'000'000});
+        CHECK(world.balance(matching::Bucket::paying) == Nano{});
+        CHECK(world.store.open_batches().empty());
+        CHECK(world.metrics.settlement_payouts_paid.value() == 2);
+    }
+}
+
+TEST_CASE("a batch that expired unseen is paid by a later one") {
+    Settled world;
+    world.open();
+    world.faults = std::string(64, 'b');
+    world.payout(Nano{5'000'000});
+    world.rounds(34);  // never sent, past its life, and finally so
+    CHECK(world.chain->paid_to("dev:developer") == Nano{});
+    world.faults.clear();
+    world.rounds(8);
+    CHECK(world.chain->paid_to("dev:developer") == Nano{5'000'000});
+    CHECK(world.balance(matching::Bucket::paying) == Nano{});
+    CHECK(world.database.number("select count(*) from payout_batches where phase = 'expired'") == 1);
+}
+
+TEST_CASE("a batch's bytes are stored before the first is sent") {
+    Settled world;
+    world.open();
+    world.faults = "b";
+    const auto payout = world.payout(Nano{5'000'000});
+    world.rounds(1);
+    const auto batches = world.store.open_batches();
+    REQUIRE(batches.size() == 1);
+    CHECK(batches[0].rows == std::vector<settlement::PayoutRow>{{payout.id.value, "dev:developer", Nano{5'000'000}}});
+    CHECK(*world.chain->build(batches[0].number, batches[0].rows) == batches[0]);
+}
