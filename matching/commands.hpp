@@ -118,6 +118,9 @@ struct CaptureUsage {  // sessions: newest signed counter
 };
 struct RenewJob { AccountId account; JobId job; QuantityVector more; Duration longer; };
 struct CancelJob { AccountId account; JobId job; };
+// From the relay: the session's time is over and none of its exchanges is open, so no receipt can
+// follow; what is still held need not wait for the grace of one.
+struct CloseSession { JobId job; std::uint64_t fencing_token = 0; };
 
 // ---- Money ------------------------------------------------------------------------------------
 
@@ -147,7 +150,7 @@ using Command = std::variant<
     OpenAccount, AmendAccount, CreateKey, AmendKey, RotateKey, RevokeKey, IssueEnrolment, EnrolNode,
     SubmitVerdict, SetNodePresence, DrainNode, PlaceOffer, AmendOffer, CancelOffer, PlaceRequest,
     PlaceRequests, AmendRequest, CancelRequest, StartJob, CompleteJob, FailJob, CaptureUsage, RenewJob,
-    CancelJob, CreditDeposit, RequestPayout, AdvancePayouts, FreezeAccount, SuspendNode, PauseMarket,
+    CancelJob, CloseSession, CreditDeposit, RequestPayout, AdvancePayouts, FreezeAccount, SuspendNode, PauseMarket,
     SetFee, PutWebhook, RemoveWebhook, Tick, Explain, WhatIf>;
 
 // ---- Answers ----------------------------------------------------------------------------------

@@ -234,6 +234,23 @@ void Engine::Task::cancel_job(JobRecord& record) {
     end_request(request, RequestState::cancelled, "cancelled");
 }
 
+Reply Engine::Task::operator()(const CloseSession& command) {
+    Result<JobRecord*> found = open_job(command.job, command.fencing_token);
+    if (!found) return std::move(found).error();
+    JobRecord& record = **found;
+    const Job& job = record.job;
+    if (!job.session || job.state != JobState::running || job.expires_at > at_)
+        return refuse(ErrorCode::wrong_state, "Only a session whose time is over is closed.");
+    const bool served = job.counter > 0;
+    JobEnded ended = ending(job, served ? JobState::completed : JobState::cancelled, "session_over");
+    if (served) ended.node_outcome = NodeOutcome::completed;
+    const RequestId request = job.request;
+    const RequestState state = request_state(ended.state);
+    end_job(record, std::move(ended));
+    end_request(request, state, "session_over");
+    return Answer{JobAnswer{record.job, std::nullopt}};
+}
+
 // ---- Time -------------------------------------------------------------------------------------
 
 void Engine::Task::due_job(const Timer& timer) {

@@ -48,6 +48,7 @@ public:
     Reply operator()(const CaptureUsage&);
     Reply operator()(const RenewJob&);
     Reply operator()(const CancelJob&);
+    Reply operator()(const CloseSession&);
     // engine_money.cpp
     Reply operator()(const CreditDeposit&);
     Reply operator()(const RequestPayout&);

@@ -1,12 +1,15 @@
-// The relay: sealed requests to nodes, sealed answers back, and the money word that follows from what
-// happened. Nodes hold one WebSocket each; an exchange is a stream on it. Everything runs on the I/O
-// thread; signatures are checked by workers, and every decision about a job is a command to the lane.
+// The relay: sealed requests to nodes, sealed answers back, and the money word that follows from
+// what
+// happened. Nodes hold one WebSocket each; an exchange is a stream on it. Everything runs on the
+// I/O
+// thread; signatures are checked by workers, and every decision about a job is a command to the
+// lane.
 // It hashes and counts bytes and cannot read them. Contract: docs of the exchange and relay routes.
 //
 // An exchange lives through
 //   checking   the client's headers, terms and first bytes are looked at; no node knows of it yet
 //   open       bytes flow; each direction by credit, each buffer bounded by the window
-//   stopping   the client left or the job ended: CANCEL was sent, the node may still bring a receipt
+// stopping   the client left or the job ended: CANCEL was sent, the node may still bring a receipt
 //   settling   the node has spoken its last word; receipt and commit are awaited, the final sealed
 //              chunk is held back until the capture is durable
 // and is then forgotten.
@@ -53,7 +56,8 @@ struct RelayDoors {
     // To the lane, as the market itself.
     std::function<Result<void>(matching::Command, Lane::Done)> submit;
     // 409 job_rematched with what the client needs to seal anew.
-    std::function<api::Response(const matching::RequestAnswer&, std::string_view request_id)> rematched;
+    std::function<api::Response(const matching::RequestAnswer&,
+        std::string_view request_id)> rematched;
     // The account was told of something at this sequence: later reads must include it.
     std::function<void(AccountId, std::uint64_t sequence)> answered;
 };
@@ -63,7 +67,8 @@ struct RelayDoors {
 class FinalChunkFinder {
 public:
     explicit FinalChunkFinder(std::size_t nonce_bytes = 0) : nonce_left_{nonce_bytes} {}
-    // How many of the bytes come before the final chunk; the rest (and all later ones) belong to it.
+    // How many of the bytes come before the final chunk; the rest (and all later ones) belong to
+    // it.
     std::size_t feed(std::string_view bytes);
     bool found() const { return found_; }
 
@@ -123,7 +128,8 @@ private:
     void greet(const std::shared_ptr<Link>& link);
     void take_message(const std::shared_ptr<Link>& link, std::string_view bytes, bool binary);
     void take_frame(const std::shared_ptr<Link>& link, const Frame& frame);
-    void take_response(const std::shared_ptr<Link>& link, const StreamPtr& stream, std::string_view payload);
+    void take_response(const std::shared_ptr<Link>& link, const StreamPtr& stream,
+        std::string_view payload);
     void take_failed(const StreamPtr& stream, Failed failed);
     void take_late_receipt(const std::shared_ptr<Link>& link, LateReceipt late);
     void link_closed(const std::shared_ptr<Link>& link);
@@ -143,6 +149,7 @@ private:
     void deliver_end(const StreamPtr& stream);
     void cut(const StreamPtr& stream, std::string_view why);
     void forget(const StreamPtr& stream);
+    void close_if_over(JobId id);
     void command(matching::Command command, Lane::Done done);
     void submit_once(const std::shared_ptr<Retry>& retry);
     void beat();

@@ -1,4 +1,5 @@
-// The relay's own state, shared by relay.cpp (clients, nodes) and relay_outcome.cpp (what becomes of the
+// The relay's own state, shared by relay.cpp (clients, nodes) and relay_outcome.cpp (what becomes
+// of the
 // job). Nobody else includes this.
 #pragma once
 
@@ -15,7 +16,8 @@ struct Relay::Link {
     bool greeted = false, present = false, replaced = false;
     Instant opened_at, attest_told_at;
     std::unordered_set<std::uint64_t> streams;
-    // What the socket could not take: control frames in order, and streams with request bytes waiting.
+    // What the socket could not take: control frames in order, and streams with request bytes
+    // waiting.
     std::deque<std::pair<std::string, bool>> waiting;
     std::size_t waiting_bytes = 0;
     std::vector<std::uint64_t> blocked;
@@ -65,6 +67,7 @@ struct Relay::Session {
     std::uint64_t counter = 0, captured_counter = 0;
     std::optional<CheckedReceipt> pending;  // newest receipt not yet submitted
     bool capturing = false;
+    bool closing = false;                // CloseSession is submitted
     std::vector<StreamPtr> waiting;      // settled but for the commit
     std::map<std::uint64_t, std::weak_ptr<Link>> unacknowledged;  // counter -> who sent it
 };
@@ -84,7 +87,8 @@ struct Relay::Retry {
 };
 
 matching::QuantityVector sum(const matching::QuantityVector& a, const matching::QuantityVector& b);
-matching::QuantityVector difference(const matching::QuantityVector& a, const matching::QuantityVector& b);
+matching::QuantityVector difference(const matching::QuantityVector& a,
+    const matching::QuantityVector& b);
 bool is_open(matching::JobState state);
 
 }  // namespace cocoon::server

@@ -293,6 +293,8 @@ std::string Scenario::job_step(const Line& line) {
         command = RenewJob{account, job.id, quantity_from(line, "tokens"), span_of(line.text("longer", "0s"))};
     } else if (line.verb == "cancel_job") {
         command = CancelJob{account, job.id};
+    } else if (line.verb == "close") {
+        command = CloseSession{job.id, token};
     }
     const Reply reply = send(std::move(command));
     if (reply)
@@ -377,7 +379,7 @@ std::string Scenario::run(const Line& line) {
         if (line.has("rest")) command.rest_until = now_ + span_of(line.text("rest"));
         return told(send(std::move(command)));
     }
-    if (one_of({"start", "complete", "fail", "capture", "renew", "cancel_job"})) return job_step(line);
+    if (one_of({"start", "complete", "fail", "capture", "renew", "cancel_job", "close"})) return job_step(line);
     if (one_of({"deposit", "payout", "advance"})) return money_step(line);
     if (one_of({"away", "back", "drain", "resume", "suspend", "restore", "freeze", "unfreeze", "pause", "reopen", "fee", "key_cap"}))
         return operator_step(line);

@@ -199,8 +199,9 @@ private:
         const JobRecord* record = state().jobs.find(id);
         const Job job = record ? record->job : Job{};
         const std::uint64_t token = chance(95) ? job.fencing_token : pick(100);
-        switch (pick(10)) {
+        switch (pick(11)) {
             case 0: case 1: case 2: return market_itself(StartJob{id, token});
+            case 9: return market_itself(CloseSession{id, token});
             case 3: case 4: case 5: {
                 CompleteJob command{id, token, usage(job), job.counter + pick(2), "r" + std::to_string(pick(50)), "{}", chance(20), "", 0, 0, chance(5)};
                 command.first_output_ms = static_cast<std::uint32_t>(pick(900));
