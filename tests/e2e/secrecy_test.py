@@ -51,7 +51,8 @@ def tests(world):
                 "model": "demo-model", "max_tokens": 64, "stream": stream,
                 "messages": [{"role": "user", "content": f"Please repeat {marker} back to me"}]}, timeout=60)
             expect_equal(answer.status, 200, repr(answer))
-            expect(marker in spoken(answer.body.decode(), stream), "the answer carries the marker: both ways are tested")
+            said = spoken(answer.body.decode(), stream)
+            expect(marker in said, "the answer carries the marker, so both ways are tested")
         # Proof that the search would find something: a name the market is told in clear.
         world.developer_manager.call("PATCH", "/v1/account", {"name": control})
 

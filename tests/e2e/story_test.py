@@ -98,7 +98,8 @@ def story(world):
         expect_refusal(world.developer.post("/v1/requests", unknown), 404, "unknown_market")
         what_if = world.developer.post("/v1/requests:whatif", strict)
         expect_equal(what_if.status, 200, repr(what_if))
-        expect(any(item["constraint"] == "tier" for item in what_if.json["explanation"]["removed"]), "tier removed them")
+        removed = [item["constraint"] for item in what_if.json["explanation"]["removed"]]
+        expect("tier" in removed, f"the tier removed them: {removed}")
 
     def resting_request_meets_a_new_offer():
         held = balance(world.developer)["held_nano"]
