@@ -153,14 +153,12 @@ private:
         posted_ = true;
         loop_.post([this] { pump(); });
     }
+    // A chunk of each stream in turn, as tokens of independent answers come: nobody can gather them.
     void pump() {
         posted_ = false;
         bool more = false;
-        for (const auto& production : running_) {
-            bool goes = !production->full;
-            for (int i = 0; goes && i < 16; ++i) goes = step(*production);
-            more = more || goes;
-        }
+        for (const auto& production : running_)
+            if (!production->full && step(*production)) more = true;
         std::erase_if(running_, [this](const auto& production) { return ended(*production); });
         if (more) pump_soon();
     }
@@ -477,10 +475,11 @@ int supply(const Options& options) {
     net::EventLoop loop;
     std::vector<std::unique_ptr<ScriptedNode>> nodes;
     std::size_t welcomed = 0;
+    std::int64_t offered = 0;  // each offer one percent of the first dearer than the one before
     for (const std::string& token : lines_of(options.token_file)) {
         nodes.push_back(std::make_unique<ScriptedNode>(options.url, token, "supply-" + std::to_string(nodes.size())));
         for (std::size_t i = 0; i < options.offers; ++i)
-            nodes.back()->offer(options.market, options.slots, price + static_cast<std::int64_t>(nodes.size() * 100 + i));
+            nodes.back()->offer(options.market, options.slots, price + offered++ * price / 100);
     }
     for (const auto& node : nodes)
         node->connect(loop, [&](std::string_view bytes, bool binary) {

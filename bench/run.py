@@ -273,6 +273,23 @@ class World:
     def pid(self):
         return self.demo.market().pid()
 
+    def cpu_seconds(self):
+        """CPU time so far of the market and of PostgreSQL's living processes."""
+        postmaster = int((self.postgres.data / "postmaster.pid").read_text().split()[0])
+        market, database = 0, 0
+        for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+            try:
+                name, rest = stat.read_text().rsplit(")", 1)
+            except OSError:
+                continue
+            fields = rest.split()
+            used = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+            if int(name.split()[0]) == self.pid():
+                market = used
+            elif int(fields[1]) == postmaster:
+                database += used
+        return market, database
+
     def pin_market(self, cpus):
         subprocess.run(["taskset", "-a", "-p", "-c", cpus, str(self.pid())], check=True, stdout=subprocess.DEVNULL)
 
@@ -337,13 +354,15 @@ def place(world):
     wal = Figure("WAL per placed request, projection included", "bytes", better="lower", aim=1200)
     lag = Figure("projector's worst lag under that load", "s", better="lower", aim=1)
     caught_up = Figure("… until it has caught up afterwards", "s", better="lower")
+    market_cpu = Figure("CPU of the market per placed request", "µs", better="lower")
+    database_cpu = Figure("CPU of PostgreSQL per placed request, projection included", "µs", better="lower")
     url = world.demo.market_url + "/v1/requests"
     load(url, 1, 64, PLACE, keys, idempotent=True)  # warm
     world.wait_for_projector()
     for number_of_round in range(world.rounds):
         for connections, figure in figures.items():
             tps = tpc_b(world.postgres, world.seconds)
-            before = world.wal_bytes(), world.metric("cocoon_matches_total")
+            before, cpu = (world.wal_bytes(), world.metric("cocoon_matches_total")), world.cpu_seconds()
             with LagWatch(world) as watch:
                 found = load(url, world.seconds, connections, PLACE, keys, idempotent=True)
             begin = time.monotonic()
@@ -351,13 +370,16 @@ def place(world):
             caught_up.add(time.monotonic() - begin)
             matches = world.metric("cocoon_matches_total") - before[1]
             wal.add((world.wal_bytes() - before[0]) / matches)
+            for used, earlier, each in zip(world.cpu_seconds(), cpu, (market_cpu, database_cpu)):
+                each.add((used - earlier) / matches * 1e6)
             lag.add(watch.worst)
             figure.add(found["per_second"], tps)
             p50[connections].add(found["p50_us"] / 1000)
             p99[connections].add(found["p99_us"] / 1000)
             note(f"round {number_of_round + 1}, {connections} connections: {found['per_second']:,.0f} req/s, TPC-B {tps:,.0f} tps,"
-                 f" {found['per_second'] / tps:.2f}×, {wal.values[-1]:,.0f} B of WAL, lag {watch.worst:.2f} s")
-    return [at64, p50[64], p99[64], at256, p50[256], p99[256], wal, lag, caught_up]
+                 f" {found['per_second'] / tps:.2f}×, {wal.values[-1]:,.0f} B of WAL, lag {watch.worst:.2f} s,"
+                 f" CPU {market_cpu.values[-1]:.0f} + {database_cpu.values[-1]:.0f} µs")
+    return [at64, p50[64], p99[64], at256, p50[256], p99[256], wal, lag, caught_up, market_cpu, database_cpu]
 
 
 def start_nginx():
@@ -387,11 +409,14 @@ def http(world):
                      anchor_name="nginx return 200")
     book = Figure("HTTP, no database: GET of the book, 64 connections", "req/s", "ratio", anchor_name="nginx return 200")
     p50 = Figure("… p50 of a what-if", "ms", "added", better="lower", anchor_name="nginx")
+    cpu = Figure("CPU of the market per what-if", "µs", better="lower")
     base = world.demo.market_url
     try:
         for _ in range(world.rounds):
             anchor = load(f"http://127.0.0.1:{NGINX_PORT}/", world.seconds, 64, body)
+            before = world.cpu_seconds()[0]
             found = load(base + "/v1/requests:whatif", world.seconds, 64, body, keys)
+            cpu.add((world.cpu_seconds()[0] - before) * 1e6 / (found["per_second"] * (found["seconds"] + 0.5)))
             read = load(base + f"/v1/markets/inference%3A{MODEL}/book", world.seconds, 64, keys=keys, method="GET")
             what_if.add(found["per_second"], anchor["per_second"])
             book.add(read["per_second"], anchor["per_second"])
@@ -400,7 +425,7 @@ def http(world):
     finally:
         nginx.send_signal(signal.SIGTERM)
         nginx.wait()
-    return [what_if, p50, book]
+    return [what_if, p50, cpu, book]
 
 
 def relay(world):
@@ -410,6 +435,7 @@ def relay(world):
     burst = Figure("relay, 64 streams at full speed, 200-byte chunks", "chunks/s", "ratio", aim=0.5, anchor_name="direct")
     p50 = Figure("relay, 100 streams, a chunk each 20 ms: p50 of a chunk", "µs", "added", "lower", 40, "direct")
     p99 = Figure("… p99 of a chunk", "µs", "added", "lower", 500, "direct")
+    cpu = Figure("CPU of the market per relayed chunk at full speed", "µs", better="lower")
     spread = ["--cpu", "1"] if os.cpu_count() > 1 else []
     if spread:
         world.pin_market("0")
@@ -424,18 +450,21 @@ def relay(world):
     try:
         for index in range(world.rounds):
             full = ["--consumers", 64]
-            direct, relayed = measure("direct", 0, *full), measure("relay", f"burst-{time.time_ns()}", *full)
+            direct, before = measure("direct", 0, *full), world.cpu_seconds()[0]
+            relayed = measure("relay", f"burst-{time.time_ns()}", *full)
+            # A second of warm-up is not counted as chunks, but as CPU.
+            cpu.add((world.cpu_seconds()[0] - before) * 1e6 / (relayed["chunks_per_second"] * (relayed["seconds"] + 1)))
             burst.add(relayed["chunks_per_second"], direct["chunks_per_second"])
             paced = ["--consumers", 100, "--pace-us", 20_000]
             direct, relayed = measure("direct", 0, *paced), measure("relay", f"paced-{time.time_ns()}", *paced)
             p50.add(relayed["p50_us"], direct["p50_us"])
             p99.add(relayed["p99_us"], direct["p99_us"])
             note(f"round {index + 1}: {burst.values[-1]:,.0f} chunks/s of {burst.anchors[-1]:,.0f}; p50 {p50.values[-1]:.0f} µs "
-                 f"({p50.anchors[-1]:.0f}), p99 {p99.values[-1]:.0f} µs ({p99.anchors[-1]:.0f})")
+                 f"({p50.anchors[-1]:.0f}), p99 {p99.values[-1]:.0f} µs ({p99.anchors[-1]:.0f}); {cpu.values[-1]:.1f} µs of CPU a chunk")
     finally:
         if spread:
             world.pin_market(f"0-{os.cpu_count() - 1}")
-    return [burst, p50, p99]
+    return [burst, cpu, p50, p99]
 
 
 def exchange(world):
@@ -565,7 +594,24 @@ def engine(world):
     return [*figures, cancel]
 
 
-FIGURES = {"engine": engine, "sealing": sealing, "place": place, "http": http, "relay": relay, "exchange": exchange,
+def journal(world):
+    """The durable part alone, without HTTP: writer, journal and projector in one process, 10,000 accounts."""
+    world.start_postgres()
+    environment = {**os.environ, "COCOON_BENCH_DATABASE_URL": world.postgres.url("postgres")}
+    done = subprocess.run([BINARIES / "journal_bench", str(world.rounds)], env=environment, stdout=subprocess.PIPE, text=True,
+                          timeout=1800)
+    note(done.stdout)
+    if done.returncode != 0:
+        raise Failure(f"journal_bench ended with {done.returncode}")
+    rate = Figure("placed and matched without HTTP, 10,000 accounts", "req/s", "ratio", anchor_name="TPC-B tps, 16 clients")
+    wal = Figure("… WAL per request", "bytes", better="lower")
+    for found in re.finditer(r"round \d+: +(\d+) requests/s, pgbench TPC-B +(\d+) tps, ratio [\d.]+, WAL +(\d+) B", done.stdout):
+        rate.add(float(found[1]), float(found[2]))
+        wal.add(float(found[3]))
+    return [rate, wal]
+
+
+FIGURES = {"engine": engine, "sealing": sealing, "place": place, "journal": journal, "http": http, "relay": relay, "exchange": exchange,
            "restart": restart}
 
 
