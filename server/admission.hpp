@@ -1,4 +1,5 @@
-// Who is calling, and whether they may call so often: the first thing a request meets, on the I/O thread,
+// Who is calling, and whether they may call so often: the first thing a request meets, on the I/O
+// thread,
 // from memory alone. Knows headers and the directory; whether the route allows the caller is api's
 // question (authorize).
 #pragma once
@@ -23,7 +24,8 @@ struct AdmissionOptions {
 
 struct Admitted {
     api::Principal principal;         // without account: no credential was presented
-    std::optional<Error> refused;     // unauthenticated, key_expired, key_revoked, account_frozen, rate_limited
+    // unauthenticated, key_expired, key_revoked, account_frozen, rate_limited
+    std::optional<Error> refused;
     RateAnswer rate;
     std::string_view policy_name;     // "key" or "address"
     RatePolicy policy;
@@ -38,14 +40,16 @@ public:
     std::string address_of(const net::RequestHead& head) const;
 
 private:
-    std::optional<Error> recognise(std::string_view authorization, Instant now, api::Principal& principal) const;
+    std::optional<Error> recognise(std::string_view authorization, Instant now,
+        api::Principal& principal) const;
 
     const Directory& directory_;
     const AdmissionOptions options_;
     RateTable keys_, addresses_, failures_;
 };
 
-// RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers-10), and Retry-After when refused.
+// RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers-10), and Retry-After when
+// refused.
 void add_rate_headers(const Admitted& admitted, net::Headers& headers);
 
 }  // namespace cocoon::server

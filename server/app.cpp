@@ -33,6 +33,7 @@ constexpr std::string_view market_key_id = "market-1";
 constexpr Duration projector_pause = milliseconds(500);  // after a failure
 constexpr Duration ask_patience = seconds(10);
 constexpr Duration books_interval = minutes(5);
+constexpr Duration projection_patience = seconds(10);
 
 db::ConnectOptions connection_to(const Config& config, const char* name) {
     db::ConnectOptions options;
@@ -79,7 +80,8 @@ std::vector<std::string> split_list(const std::string& text) {
 std::string own_url(const Config& config) {
     if (!config.public_url.empty()) return config.public_url;
     const bool v6 = config.listen_address.find(':') != std::string::npos;
-    return (config.tls_key_file.empty() ? "http://" : "https://") + (v6 ? "[" + config.listen_address + "]" : config.listen_address) +
+    return (config.tls_key_file.empty() ? "http://" : "https://") +
+        (v6 ? "[" + config.listen_address + "]" : config.listen_address) +
            ":" + std::to_string(config.listen_port);
 }
 
@@ -90,7 +92,8 @@ net::HttpServerOptions listening(const Config& config) {
     options.certificate_file = config.tls_certificate_file;
     options.private_key_file = config.tls_key_file;
     options.limits.connections_max = static_cast<int>(config.connections_max);
-    options.limits.connections_per_address_max = static_cast<int>(config.connections_per_address_max);
+    options.limits.connections_per_address_max =
+        static_cast<int>(config.connections_per_address_max);
     return options;
 }
 
@@ -104,25 +107,30 @@ AdmissionOptions admission_of(const Config& config) {
 }
 
 AnswerPolicy answers_of(const Config& config) {
-    return {config.cors_origin == "none" ? "" : config.cors_origin, config.access_log == "all", config.access_log != "none"};
+    return {config.cors_origin == "none" ? "" : config.cors_origin, config.access_log == "all",
+        config.access_log != "none"};
 }
 
 // A command from outside the I/O thread that waits for its answer.
-std::optional<matching::Reply> ask_lane(Lane& lane, const std::atomic<bool>& stop, matching::Command command) {
+std::optional<matching::Reply> ask_lane(Lane& lane, const std::atomic<bool>& stop,
+    matching::Command command) {
     auto promise = std::make_shared<std::promise<matching::Reply>>();
     auto future = promise->get_future();
     matching::Envelope envelope;
     envelope.command = std::move(command);
-    const auto submitted = lane.submit(std::move(envelope), [promise](matching::Answered answer) { promise->set_value(std::move(answer.reply)); });
+    const auto submitted = lane.submit(std::move(envelope), [promise](matching::Answered answer) {
+        promise->set_value(std::move(answer.reply)); });
     if (!submitted) return matching::Reply{submitted.error()};
     for (Duration waited; waited < ask_patience && !stop; waited = waited + milliseconds(100)) {
-        if (future.wait_for(std::chrono::milliseconds{100}) == std::future_status::ready) return future.get();
+        if (future.wait_for(
+            std::chrono::milliseconds{100}) == std::future_status::ready) return future.get();
     }
     return std::nullopt;
 }
 
 // Whether the books balance, as the database sees them; now and then.
-void check_books(const db::ConnectOptions& options, Metrics& metrics, const std::atomic<bool>& stop) {
+void check_books(const db::ConnectOptions& options, Metrics& metrics,
+    const std::atomic<bool>& stop) {
     Duration waited = books_interval;
     while (!stop) {
         if (waited >= books_interval) {
@@ -130,7 +138,8 @@ void check_books(const db::ConnectOptions& options, Metrics& metrics, const std:
             try {
                 const auto problems = db::check_books(options);
                 metrics.books_balanced.set(problems.empty() ? 1 : 0);
-                for (const auto& problem : problems) log::error("books_do_not_balance", {{"check", problem.check}, {"subject", problem.subject}});
+                for (const auto& problem : problems) log::error("books_do_not_balance",
+                    {{"check", problem.check}, {"subject", problem.subject}});
             } catch (const std::exception& failure) {
                 log::warning("books_not_checked", {{"why", failure.what()}});
             }
@@ -140,7 +149,8 @@ void check_books(const db::ConnectOptions& options, Metrics& metrics, const std:
     }
 }
 
-api::Context context_of(const Config& config, const sealing::SigningKey& key, settlement::DevChain* chain, Lane& lane, db::Outbox& outbox) {
+api::Context context_of(const Config& config, const sealing::SigningKey& key,
+    settlement::DevChain* chain, Lane& lane, db::Outbox& outbox) {
     api::Context context;
     context.public_url = own_url(config);
     context.coin_name = config.coin_name;
@@ -152,7 +162,8 @@ api::Context context_of(const Config& config, const sealing::SigningKey& key, se
     context.secret = context_secret(key);
     context.views = [&lane] { return lane.views(); };
     context.payout_address = [chain](const std::string& address) -> Result<std::string> {
-        if (chain == nullptr) return refuse(ErrorCode::invalid_body, "payouts are not open on this market");
+        if (chain == nullptr) return refuse(ErrorCode::invalid_body,
+            "payouts are not open on this market");
         return chain->normal_address(address);
     };
     context.redeliver = [&outbox](WebhookId webhook, std::uint64_t since) {
@@ -161,11 +172,13 @@ api::Context context_of(const Config& config, const sealing::SigningKey& key, se
     if (chain == nullptr) return context;
     context.deposit_address = chain->deposit_address();
     context.deposit_minimum = chain->deposit_minimum();
-    context.development_deposit = [chain](const std::string& memo, Nano amount) { return chain->faucet(memo, amount); };
+    context.development_deposit = [chain](const std::string& memo, Nano amount) {
+        return chain->faucet(memo, amount); };
     return context;
 }
 
-// What the journal says once the lane has stopped, so that the next start can prove it loaded the same.
+// What the journal says once the lane has stopped, so that the next start can prove it loaded the
+// same.
 void note_state(const matching::Writer& writer, db::PgJournal& journal) {
     if (!writer.loaded() || writer.state().counters.sequence == 0) return;
     try {
@@ -175,158 +188,251 @@ void note_state(const matching::Writer& writer, db::PgJournal& journal) {
     }
 }
 
-}  // namespace
+// Every part as a member: made in this order, taken down in the reverse one.
+class Market {
+public:
+    explicit Market(const Config& settings);
+    // Until told to stop. The exit status.
+    int run();
 
-int serve(const Config& config) {
-    std::atomic<bool> stop{false}, stop_projector{false}, failed{false};
+private:
+    void stored(const matching::Batch& batch);
+    void native(api::Native what, std::shared_ptr<Incoming> in,
+                const std::vector<std::string>& captures);
+    void drain(int signal);
+    void take_down();
+    std::unique_ptr<settlement::DevChain> open_chain() const;
+    Lane::Doors lane_doors();
+    DispatchDoors dispatch_doors();
+    RelayDoors relay_doors();
+    WebhookDoors webhook_doors();
+    SettlementDoors settlement_doors();
+    Result<void> submit(matching::Command command, Lane::Done done);
 
-    // The I/O thread's loop. Before it what a request still in its mailbox uses when everything ends.
+    const Config& config;
+    std::atomic<bool> stopping{false}, stop_projector{false}, failed{false};
+
+    // The I/O thread's loop; before it what a request still in its mailbox uses when everything ends.
     const SystemClock clock;
     Metrics metrics;
-    const AnswerPolicy answers = answers_of(config);
+    const AnswerPolicy answers{answers_of(config)};
     net::EventLoop loop;
 
-    // The schema must be this program's; only `migrate` changes it.
-    const db::ConnectOptions options = connection_to(config, "cocoon-market");
-    if (const auto schema = db::check_schema(options); !schema) {
-        log::error("schema", {{"why", schema.error().detail}, {"what_to_do", "cocoon-market migrate"}});
-        return 1;
-    }
-
     // The market's key, and the chain.
-    const sealing::SigningKey key = market_key(config.key_file);
-    std::unique_ptr<settlement::DevChain> chain;
-    if (config.chain == "dev") {
-        make_folder_of(config.chain_file);
-        settlement::DevChainOptions chain_options;
-        chain_options.file = config.chain_file;
-        chain = std::make_unique<settlement::DevChain>(chain_options, clock);
-    }
+    const sealing::SigningKey key{market_key(config.key_file)};
+    const std::unique_ptr<settlement::DevChain> chain{open_chain()};
 
     // The journal is the truth; the projector copies it into tables; the writer holds the state.
-    db::Pool pool{connection_to(config, "cocoon-market read"), static_cast<std::size_t>(config.read_connections + 2)};
+    db::Pool pool{connection_to(config, "cocoon-market read"),
+                  static_cast<std::size_t>(config.read_connections + 2)};
     db::Projector projector{connection_to(config, "cocoon-market projector")};
-    db::PgJournal journal{options, [&](const matching::Batch& batch, bool replayed) { projector.enqueue(batch, replayed); }};
-    if (!elect(journal, stop)) return 0;
-    projector.catch_up();
-    matching::Writer writer{journal};
-    open_first_admin(writer, config, clock.now());
+    db::PgJournal journal{connection_to(config, "cocoon-market"),
+                          [this](const matching::Batch& batch, bool replayed) {
+                              projector.enqueue(batch, replayed);
+                          }};
+    std::unique_ptr<matching::Writer> writer;
 
     // What the I/O thread knows by heart.
     Directory directory;
-    directory.fill(writer.state());
 
     // Workers for what blocks; the lane for what changes; both answer on the loop.
     net::WorkerPool workers{"worker", static_cast<std::size_t>(config.workers)};
-    std::function<void(const matching::Batch&)> stored;
-    LaneOptions lane_options;
-    lane_options.inbox_commands_max = static_cast<std::size_t>(config.inbox_commands_max);
-    lane_options.batch_commands_max = static_cast<std::size_t>(config.batch_commands_max);
-    Lane lane{writer, clock, metrics, lane_options,
-              {[&](std::function<void()> call) { loop.post(std::move(call)); },
-               [&](const matching::Batch& batch) { stored(batch); },
-               [&](const std::string&) { failed = true; loop.post([&] { loop.stop(); }); },
-               [](const std::exception& failure) { return dynamic_cast<const db::Fenced*>(&failure) != nullptr; }}};
+    std::unique_ptr<Lane> lane;
 
     // Who may call, and the walk of a call through the house.
     db::Outbox outbox{pool};
-    const api::Context context = context_of(config, key, chain.get(), lane, outbox);
+    api::Context context;
     Admission admission{directory, admission_of(config)};
-    std::function<void(api::Native, std::shared_ptr<Incoming>, const std::vector<std::string>&)> native;
-    Dispatch dispatch{{loop, workers, lane, pool, projector, admission, directory, context, clock, metrics, answers,
-                       [&](api::Native what, std::shared_ptr<Incoming> in, const std::vector<std::string>& captures) { native(what, std::move(in), captures); }}};
+    std::unique_ptr<Dispatch> dispatch;
 
     // Streams: sealed exchanges, and events.
-    Relay relay{{loop, workers, directory, clock, metrics, {std::string{market_key_id}, key}, context.market_public_key,
-                 [&](matching::Command command, Lane::Done done) {
-                     matching::Envelope envelope;
-                     envelope.command = std::move(command);
-                     return lane.submit(std::move(envelope), std::move(done));
-                 },
-                 [&](const matching::RequestAnswer& answer, std::string_view id) { return api::rematched_problem(answer, id, context); },
-                 [&](AccountId account, std::uint64_t sequence) { dispatch.answered(account, sequence); }}};
-    Feed feed{{loop, workers, pool, projector, directory, [&lane] { return lane.views(); }, clock, metrics}};
+    std::unique_ptr<Relay> relay;
+    std::unique_ptr<Feed> feed;
 
     // In the background: webhooks, coins, the audit of the books.
-    WebhookOptions webhook_options;
-    webhook_options.loopback_allowed = config.webhook_destinations == "loopback";
-    Webhooks webhooks{{pool, outbox, projector, [&lane] { return lane.views(); }, clock, metrics}, webhook_options};
+    std::unique_ptr<Webhooks> webhooks;
     db::Settlement settlement_store{pool};
     std::unique_ptr<SettlementWorker> settlement;
+    std::thread projecting, auditing;
+
+    // What the process says about itself, and the door.
+    std::unique_ptr<Health> health;
+    std::unique_ptr<net::HttpServer> server;
+};
+
+Market::Market(const Config& settings) : config{settings} {
+    elect(journal, stopping);
+    projector.catch_up();
+    writer = std::make_unique<matching::Writer>(journal);
+    open_first_admin(*writer, config, clock.now());
+    directory.fill(writer->state());
+    LaneOptions lane_options;
+    lane_options.inbox_commands_max = static_cast<std::size_t>(config.inbox_commands_max);
+    lane_options.batch_commands_max = static_cast<std::size_t>(config.batch_commands_max);
+    lane = std::make_unique<Lane>(*writer, clock, metrics, lane_options, lane_doors());
+    context = context_of(config, key, chain.get(), *lane, outbox);
+    dispatch = std::make_unique<Dispatch>(dispatch_doors());
+    relay = std::make_unique<Relay>(relay_doors());
+    feed = std::make_unique<Feed>(FeedDoors{loop, workers, pool, projector, directory,
+                                            [this] { return lane->views(); }, clock, metrics});
+    WebhookOptions webhook_options;
+    webhook_options.loopback_allowed = config.webhook_destinations == "loopback";
+    webhooks = std::make_unique<Webhooks>(webhook_doors(), webhook_options);
     if (chain) {
         settlement = std::make_unique<SettlementWorker>(
-            SettlementDoors{*chain, settlement_store, metrics, [&](matching::Command command) { return ask_lane(lane, stop, std::move(command)); }},
-            milliseconds(config.settlement_interval_ms));
-        settlement->fill(writer.state());
+            settlement_doors(), milliseconds(config.settlement_interval_ms));
+        settlement->fill(writer->state());
     }
+    health = std::make_unique<Health>(
+        HealthDoors{pool, projector, *lane, directory, *relay, workers, loop, clock, metrics});
+    server = std::make_unique<net::HttpServer>(loop, listening(config), dispatch->handler());
+    loop.on_signals({SIGTERM, SIGINT}, [this](int signal) { drain(signal); });
+}
 
-    // Each stored batch, before its answers: memory first, then those who act on it.
-    stored = [&](const matching::Batch& batch) {
-        directory.apply(batch, clock.now());
-        for (const matching::Entry& entry : batch.entries) {
-            for (const matching::Event& event : entry.events) metrics.count(event);
-        }
-        relay.stored(batch);
-        dispatch.stored(batch);
-        feed.stored(batch);
-        if (settlement) settlement->stored(batch);
-        webhooks.wake();
-    };
-
-    // Routes that are streams or speak about the process.
-    Health health{{pool, projector, lane, directory, relay, workers, loop, clock, metrics}};
-    native = [&](api::Native what, std::shared_ptr<Incoming> in, const std::vector<std::string>& captures) {
-        switch (what) {
-            case api::Native::relay: return relay.accept_node(std::move(in));
-            case api::Native::exchange: {
-                const auto job = JobId::parse(captures.empty() ? "" : captures.front());
-                return job ? relay.begin(std::move(in), *job) : in->refuse(refuse(ErrorCode::not_found));
-            }
-            case api::Native::account_events: return feed.account_events(std::move(in));
-            case api::Native::market_events: return feed.market_events(std::move(in));
-            case api::Native::livez: return health.live(*in);
-            case api::Native::readyz: return health.ready(std::move(in));
-            case api::Native::metrics: return health.metrics(*in);
-        }
-    };
-
-    // Open the doors.
-    net::HttpServer server{loop, listening(config), dispatch.handler()};
-    loop.on_signals({SIGTERM, SIGINT}, [&](int signal) {
-        if (stop.exchange(true)) return loop.stop();  // asked twice: now
-        log::info("draining", {{"signal", signal}, {"seconds", config.drain_seconds}});
-        health.drain();
-        relay.drain();
-        feed.close_all();
-        server.drain(seconds(config.drain_seconds), [&] {
-            relay.close_all();
-            loop.post([&] { loop.stop(); });
-        });
-    });
-    std::thread projecting{[&] { project(projector, stop_projector); }};
-    std::thread auditing{[&] { check_books(connection_to(config, "cocoon-market audit"), metrics, stop); }};
-    lane.start();
-    relay.start();
-    webhooks.start();
+int Market::run() {
+    projecting = std::thread{[this] { project(projector, stop_projector); }};
+    auditing = std::thread{
+        [this] { check_books(connection_to(config, "cocoon-market audit"), metrics, stopping); }};
+    lane->start();
+    relay->start();
+    webhooks->start();
     if (settlement) settlement->start();
-    log::info("serving", {{"url", own_url(config)}, {"port", server.port()}, {"sequence", lane.views()->sequence}, {"chain", config.chain}});
+    log::info("serving", {{"url", own_url(config)},
+                          {"port", server->port()},
+                          {"sequence", lane->views()->sequence},
+                          {"chain", config.chain}});
     loop.run();
+    take_down();
+    return failed ? 1 : 0;
+}
 
-    // And down again in reverse.
-    stop = true;
+// Each stored batch, before its answers: memory first, then those who act on it.
+void Market::stored(const matching::Batch& batch) {
+    directory.apply(batch, clock.now());
+    for (const matching::Entry& entry : batch.entries) {
+        for (const matching::Event& event : entry.events) metrics.count(event);
+    }
+    relay->stored(batch);
+    dispatch->stored(batch);
+    feed->stored(batch);
+    if (settlement) settlement->stored(batch);
+    webhooks->wake();
+}
+
+// Routes that are streams or speak about the process.
+void Market::native(api::Native what, std::shared_ptr<Incoming> in,
+                    const std::vector<std::string>& captures) {
+    switch (what) {
+        case api::Native::relay: return relay->accept_node(std::move(in));
+        case api::Native::exchange: {
+            const auto job = JobId::parse(captures.empty() ? "" : captures.front());
+            if (!job) return in->refuse(refuse(ErrorCode::not_found));
+            return relay->begin(std::move(in), *job);
+        }
+        case api::Native::account_events: return feed->account_events(std::move(in));
+        case api::Native::market_events: return feed->market_events(std::move(in));
+        case api::Native::livez: return health->live(*in);
+        case api::Native::readyz: return health->ready(std::move(in));
+        case api::Native::metrics: return health->metrics(*in);
+    }
+}
+
+// Nothing new comes in; what is open may end until the deadline.
+void Market::drain(int signal) {
+    if (stopping.exchange(true)) return loop.stop();  // asked twice: now
+    log::info("draining", {{"signal", signal}, {"seconds", config.drain_seconds}});
+    health->drain();
+    relay->drain();
+    feed->close_all();
+    server->drain(seconds(config.drain_seconds), [this] {
+        relay->close_all();
+        loop.post([this] { loop.stop(); });
+    });
+}
+
+void Market::take_down() {
+    stopping = true;
     log::info("stopping");
     if (settlement) settlement->stop();
-    webhooks.stop();
+    webhooks->stop();
     auditing.join();
     workers.stop();
-    lane.stop();
-    if (!failed) note_state(writer, journal);
-    if (!failed) projector.wait_for(writer.loaded() ? writer.state().counters.sequence : 0, seconds(10));
+    lane->stop();
+    if (!failed) note_state(*writer, journal);
+    if (!failed && writer->loaded()) {
+        projector.wait_for(writer->state().counters.sequence, projection_patience);
+    }
     stop_projector = true;
     projector.stop();
     projecting.join();
     log::info("stopped");
-    return failed ? 1 : 0;
+}
+
+// ---- What each part is given --------------------------------------------------------------------
+
+std::unique_ptr<settlement::DevChain> Market::open_chain() const {
+    if (config.chain != "dev") return nullptr;
+    make_folder_of(config.chain_file);
+    settlement::DevChainOptions options;
+    options.file = config.chain_file;
+    return std::make_unique<settlement::DevChain>(options, clock);
+}
+
+Lane::Doors Market::lane_doors() {
+    return {[this](std::function<void()> call) { loop.post(std::move(call)); },
+            [this](const matching::Batch& batch) { stored(batch); },
+            [this](const std::string&) {
+                failed = true;
+                loop.post([this] { loop.stop(); });
+            },
+            [](const std::exception& failure) {
+                return dynamic_cast<const db::Fenced*>(&failure) != nullptr;
+            }};
+}
+
+DispatchDoors Market::dispatch_doors() {
+    return {loop, workers, *lane, pool, projector, admission, directory, context, clock, metrics, answers,
+            [this](api::Native what, std::shared_ptr<Incoming> in,
+                   const std::vector<std::string>& captures) { native(what, std::move(in), captures); }};
+}
+
+RelayDoors Market::relay_doors() {
+    return {loop, workers, directory, clock, metrics, {std::string{market_key_id}, key},
+            context.market_public_key,
+            [this](matching::Command command, Lane::Done done) {
+                return submit(std::move(command), std::move(done));
+            },
+            [this](const matching::RequestAnswer& answer, std::string_view id) {
+                return api::rematched_problem(answer, id, context);
+            },
+            [this](AccountId account, std::uint64_t sequence) { dispatch->answered(account, sequence); }};
+}
+
+WebhookDoors Market::webhook_doors() {
+    return {pool, outbox, projector, [this] { return lane->views(); }, clock, metrics};
+}
+
+SettlementDoors Market::settlement_doors() {
+    return {*chain, settlement_store, metrics,
+            [this](matching::Command command) { return ask_lane(*lane, stopping, std::move(command)); }};
+}
+
+Result<void> Market::submit(matching::Command command, Lane::Done done) {
+    matching::Envelope envelope;
+    envelope.command = std::move(command);
+    return lane->submit(std::move(envelope), std::move(done));
+}
+
+}  // namespace
+
+int serve(const Config& config) {
+    // The schema must be this program's; only `migrate` changes it.
+    if (const auto schema = db::check_schema(connection_to(config, "cocoon-market")); !schema) {
+        log::error("schema", {{"why", schema.error().detail}, {"what_to_do", "cocoon-market migrate"}});
+        return 1;
+    }
+    Market market{config};
+    return market.run();
 }
 
 }  // namespace cocoon::server

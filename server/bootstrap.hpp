@@ -1,4 +1,5 @@
-// What exists before anyone signs up: the market's key, its first admin, the first fee. Called by app
+// What exists before anyone signs up: the market's key, its first admin, the first fee. Called by
+// app
 // before the lane runs. Secrets go to files of mode 0600 and nowhere else.
 #pragma once
 
@@ -16,7 +17,8 @@ void make_folder_of(const std::string& file);
 void write_secret_file(const std::string& file, const std::string& content);
 // The market's cosigning key; made at the first start. Throws std::runtime_error with what to do.
 sealing::SigningKey market_key(const std::string& file);
-// 32 bytes that stay the same across restarts, derived from the market's key: for cursors and challenges.
+// 32 bytes that stay the same across restarts, derived from the market's key: for cursors and
+// challenges.
 std::string context_secret(const sealing::SigningKey& key);
 // If the market has no admin yet: opens the account, sets the first fee, and writes the key to the
 // configured file before the commit. REQUIRES: the writer is loaded and the lane does not run.

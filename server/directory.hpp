@@ -1,6 +1,9 @@
-// What the I/O thread knows of the market without asking anyone: credentials, nodes with their keysets,
-// open jobs. A copy of committed state, filled once at start and then fed by each stored batch, before
-// the batch's answers are delivered: a revoked key is refused from the moment its revocation is answered.
+// What the I/O thread knows of the market without asking anyone: credentials, nodes with their
+// keysets,
+// open jobs. A copy of committed state, filled once at start and then fed by each stored batch,
+// before
+// the batch's answers are delivered: a revoked key is refused from the moment its revocation is
+// answered.
 // I/O thread only. Decides nothing.
 #pragma once
 
@@ -55,7 +58,8 @@ public:
 
     // Nodes that the journal believes connected: after a start none of them is.
     std::vector<NodeId> connected_nodes() const;
-    std::size_t open_jobs(matching::JobState state) const { return job_counts_[static_cast<std::size_t>(state)]; }
+    std::size_t open_jobs(matching::JobState state) const {
+        return job_counts_[static_cast<std::size_t>(state)]; }
     std::size_t nodes_of_tier(matching::Tier tier) const;  // connected and attested
     // Since when the oldest open job holds money; 0: none.
     Instant oldest_hold() const;
@@ -79,7 +83,8 @@ private:
     std::unordered_map<JobId, std::shared_ptr<const matching::Job>> jobs_;
     std::unordered_map<RequestId, JobId> newest_jobs_;
     std::deque<Ended> ended_;
-    mutable std::deque<JobId> by_age_;  // open jobs in the order of their reservation, ended ones lazily dropped
+    // open jobs in the order of their reservation, ended ones lazily dropped
+    mutable std::deque<JobId> by_age_;
     std::array<std::size_t, 6> job_counts_{};
 };
 

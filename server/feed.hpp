@@ -1,6 +1,8 @@
 // Server-sent events: an account's own (from the journal, so that nothing can be missed) and public
-// market data (from memory). I/O thread; journal reads run on workers. The journal is the buffer of a
-// slow or absent reader: a subscriber is only a cursor, and what it cannot take is read again later. Only
+// market data (from memory). I/O thread; journal reads run on workers. The journal is the buffer of
+// a
+// slow or absent reader: a subscriber is only a cursor, and what it cannot take is read again
+// later. Only
 // one who is further behind than `behind_entries_max` is told so by an explicit `gap`.
 #pragma once
 
@@ -34,7 +36,8 @@ struct FeedDoors {
 
 struct FeedOptions {
     std::size_t subscribers_max = limits::feed_subscribers_max;
-    std::size_t public_events_max = limits::feed_pending_events_max;  // kept for those who come back
+    // kept for those who come back
+    std::size_t public_events_max = limits::feed_pending_events_max;
     std::uint64_t behind_entries_max = 100'000;
     std::size_t page_entries = 500;
     Duration poll_interval = milliseconds(50);      // events gather a little before they are read

@@ -15,9 +15,11 @@ int retry_after_seconds(ErrorCode code) {
     }
 }
 
-Incoming::Incoming(std::shared_ptr<net::Exchange> exchange, Admitted admitted, std::string address, Instant arrived,
+Incoming::Incoming(std::shared_ptr<net::Exchange> exchange, Admitted admitted, std::string address,
+    Instant arrived,
                    const Clock& clock, Metrics& metrics, const AnswerPolicy& policy)
-    : exchange_{std::move(exchange)}, admitted_{std::move(admitted)}, address_{std::move(address)}, arrived_{arrived},
+    : exchange_{std::move(exchange)}, admitted_{std::move(admitted)}, address_{std::move(address)},
+        arrived_{arrived},
       clock_{clock}, metrics_{metrics}, policy_{policy} {}
 
 Incoming::~Incoming() {
@@ -32,7 +34,8 @@ net::Headers Incoming::common_headers() const {
     if (!policy_.cors_origin.empty()) {
         headers.add("Access-Control-Allow-Origin", policy_.cors_origin);
         headers.add("Access-Control-Expose-Headers",
-                    "RateLimit, RateLimit-Policy, Retry-After, ETag, Location, Link, X-Request-Id, Cocoon-Receipt, Idempotency-Replayed");
+                    "RateLimit, RateLimit-Policy, Retry-After, ETag, Location, Link, X-Request-Id, "
+                        "Cocoon-Receipt, Idempotency-Replayed");
         if (policy_.cors_origin != "*") headers.add("Vary", "Origin");
     }
     headers.add("X-Content-Type-Options", "nosniff");
@@ -51,7 +54,8 @@ void Incoming::respond(api::Response response) {
         answer.headers.add("Cache-Control", "private, no-store");
     }
     for (auto& [name, value] : response.headers) {
-        if (net::same_ignoring_case(name, "Retry-After") || net::same_ignoring_case(name, "Cache-Control")) {
+        if (net::same_ignoring_case(name, "Retry-After") || net::same_ignoring_case(name,
+            "Cache-Control")) {
             answer.headers.set(name, value);
         } else {
             answer.headers.add(std::move(name), std::move(value));

@@ -1,5 +1,7 @@
-// One request on its way through the server: the socket's exchange, who calls, and the headers and the
-// access line that every answer gets, whichever part gives it. Made by dispatch, passed to relay and
+// One request on its way through the server: the socket's exchange, who calls, and the headers and
+// the
+// access line that every answer gets, whichever part gives it. Made by dispatch, passed to relay
+// and
 // feeds. Answers may be given from any thread; only the first counts.
 #pragma once
 
@@ -23,7 +25,8 @@ struct AnswerPolicy {
 
 class Incoming {
 public:
-    Incoming(std::shared_ptr<net::Exchange> exchange, Admitted admitted, std::string address, Instant arrived,
+    Incoming(std::shared_ptr<net::Exchange> exchange, Admitted admitted, std::string address,
+        Instant arrived,
              const Clock& clock, Metrics& metrics, const AnswerPolicy& policy);
     ~Incoming();
     Incoming(const Incoming&) = delete;

@@ -1,9 +1,13 @@
-// The lane: the one writer. Commands come in from any thread through a bounded inbox, are applied by one
-// thread and made durable by another, and answered on the I/O thread, one mailbox post per batch. What
+// The lane: the one writer. Commands come in from any thread through a bounded inbox, are applied
+// by one
+// thread and made durable by another, and answered on the I/O thread, one mailbox post per batch.
+// What
 // arrives during a commit is the next batch; there is no timer. Knows no command's meaning.
 //
-// Two threads share the Writer as its header allows: the applier prepares batch n+1 and settles, the
-// committer only calls commit and resolve. When a batch was not stored, the applier waits for nothing
+// Two threads share the Writer as its header allows: the applier prepares batch n+1 and settles,
+// the
+// committer only calls commit and resolve. When a batch was not stored, the applier waits for
+// nothing
 // in flight, answers commit_failed, and the next prepare loads the state again.
 #pragma once
 
@@ -49,22 +53,27 @@ public:
     };
 
     // REQUIRES: the writer is loaded. The writer belongs to the lane until stop() has returned.
-    Lane(matching::Writer& writer, const Clock& clock, Metrics& metrics, LaneOptions options, Doors doors);
+    Lane(matching::Writer& writer, const Clock& clock, Metrics& metrics, LaneOptions options,
+        Doors doors);
     ~Lane();
     Lane(const Lane&) = delete;
     Lane& operator=(const Lane&) = delete;
 
     void start();
-    // Any thread. overloaded: the inbox is full; draining: stop() was called. Then `done` is dropped.
+    // Any thread. overloaded: the inbox is full; draining: stop() was called. Then `done` is
+    // dropped.
     Result<void> submit(matching::Envelope envelope, Done done);
     // The newest published snapshot; never null. Any thread.
-    std::shared_ptr<const matching::MarketsView> views() const { return views_.load(std::memory_order_acquire); }
-    // Takes nothing more, finishes what is in the inbox, joins. Answers may still be in the mailbox.
+    std::shared_ptr<const matching::MarketsView> views() const {
+        return views_.load(std::memory_order_acquire); }
+    // Takes nothing more, finishes what is in the inbox, joins. Answers may still be in the
+    // mailbox.
     void stop();
 
     std::size_t waiting() const;
     // When the oldest batch now being committed began; 0: none. For /readyz.
-    Instant committing_since() const { return Instant{committing_since_.load(std::memory_order_relaxed)}; }
+    Instant committing_since() const {
+        return Instant{committing_since_.load(std::memory_order_relaxed)}; }
 
 private:
     struct Item {
@@ -75,7 +84,8 @@ private:
     struct Work {
         matching::Pending pending;
         std::vector<Done> dones;
-        std::shared_ptr<const matching::MarketsView> view{};  // of exactly this batch; null: not remade
+        // of exactly this batch; null: not remade
+        std::shared_ptr<const matching::MarketsView> view{};
         bool merged = false;
     };
     enum class Verdict { none, stored, not_stored, fenced };

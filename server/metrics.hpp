@@ -1,4 +1,5 @@
-// Every metric of the server, named once, and its text form (Prometheus exposition 0.0.4). Parts bump
+// Every metric of the server, named once, and its text form (Prometheus exposition 0.0.4). Parts
+// bump
 // their members from any thread; app samples the rest at each scrape. Labels come from small closed
 // sets (method, status, state, tier, reason); never an id, so that the number of series is bounded.
 #pragma once
@@ -39,7 +40,8 @@ class Histogram {
 public:
     static constexpr std::size_t bucket_count = 12;
     using Bounds = std::array<std::int64_t, bucket_count>;
-    static constexpr Bounds times_us{50, 200, 500, 1'000, 2'000, 5'000, 10'000, 50'000, 200'000, 1'000'000, 3'000'000, 10'000'000};
+    static constexpr Bounds times_us{50, 200, 500, 1'000, 2'000, 5'000, 10'000, 50'000, 200'000,
+        1'000'000, 3'000'000, 10'000'000};
     static constexpr Bounds sizes{1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1'024, 2'048};
 
     explicit Histogram(const Bounds& bounds) : bounds_{bounds} {}
@@ -47,7 +49,8 @@ public:
     void observe(Duration time) { observe(time.us); }
 
     const Bounds& bounds() const { return bounds_; }
-    std::uint64_t in_bucket(std::size_t i) const { return counts_[i].load(std::memory_order_relaxed); }
+    std::uint64_t in_bucket(std::size_t i) const {
+        return counts_[i].load(std::memory_order_relaxed); }
     std::uint64_t count() const { return count_.load(std::memory_order_relaxed); }
     std::uint64_t sum() const { return sum_.load(std::memory_order_relaxed); }
 
@@ -81,7 +84,8 @@ struct Metrics {
     Gauge feed_subscribers;
     Counter feed_events, feed_gaps, webhook_deliveries, webhook_failures;
     // settlement
-    Counter settlement_deposits, settlement_payouts_paid, settlement_payouts_returned, settlement_failures;
+    Counter settlement_deposits, settlement_payouts_paid, settlement_payouts_returned,
+        settlement_failures;
     Gauge settlement_deposits_on_hold;
     Gauge books_balanced{};                          // 1: the newest check found nothing
 
@@ -89,7 +93,8 @@ struct Metrics {
     void count(const matching::Event& event);
 };
 
-constexpr std::array<std::string_view, 4> unmatched_reasons{"no_eligible_offer", "price_cap_too_low", "insufficient_funds", "other"};
+constexpr std::array<std::string_view, 4> unmatched_reasons{"no_eligible_offer",
+    "price_cap_too_low", "insufficient_funds", "other"};
 
 // One line group of a metric that is read when asked.
 struct Sample {

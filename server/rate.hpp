@@ -1,4 +1,5 @@
-// Rate limits: one token bucket per key or address. Used by admission on the I/O thread only; one map
+// Rate limits: one token bucket per key or address. Used by admission on the I/O thread only; one
+// map
 // look-up and a few integer operations per request, no allocation for a caller already known. Knows
 // neither HTTP nor who the callers are.
 #pragma once
@@ -24,8 +25,10 @@ struct RateAnswer {
 };
 
 // The generic cell rate algorithm: a bucket is one number, the instant at which it will be full.
-// A quiet bucket is full and needs no memory; the table drops those when it has grown. When it holds
-// `entries_max` busy callers, the rest share one bucket: a flood from many addresses is slowed as one.
+// A quiet bucket is full and needs no memory; the table drops those when it has grown. When it
+// holds
+// `entries_max` busy callers, the rest share one bucket: a flood from many addresses is slowed as
+// one.
 class RateTable {
 public:
     explicit RateTable(RatePolicy policy, std::size_t entries_max = 100'000);

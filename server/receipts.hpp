@@ -1,4 +1,5 @@
-// Whether a node's receipt is right for the exchange it closes, and the market's cosignature under it.
+// Whether a node's receipt is right for the exchange it closes, and the market's cosignature under
+// it.
 // Pure and CPU-heavy (two signatures, JSON): runs on worker threads. Knows no socket and no lane.
 #pragma once
 
@@ -35,6 +36,7 @@ struct MarketSigner {
 
 // receipt_invalid with the first thing that is wrong.
 Result<CheckedReceipt> check_receipt(std::string_view document, const sealing::Keyset& keyset,
-                                     const ReceiptExpectation& expected, const MarketSigner& signer);
+                                     const ReceiptExpectation& expected,
+                                         const MarketSigner& signer);
 
 }  // namespace cocoon::server

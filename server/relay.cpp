@@ -1,4 +1,5 @@
-// The bytes' side of the relay: clients and nodes. relay_outcome.cpp decides nothing either, but says to
+// The bytes' side of the relay: clients and nodes. relay_outcome.cpp decides nothing either, but
+// says to
 // the lane what happened.
 #include "server/relay.hpp"
 
@@ -45,7 +46,8 @@ std::size_t FinalChunkFinder::feed(std::string_view bytes) {
     return at;
 }
 
-Relay::Relay(RelayDoors doors, RelayOptions options) : doors_{std::move(doors)}, options_{std::move(options)} {}
+Relay::Relay(RelayDoors doors, RelayOptions options) : doors_{std::move(doors)},
+    options_{std::move(options)} {}
 Relay::~Relay() = default;
 
 void Relay::start() {
@@ -91,14 +93,17 @@ Result<Relay::StreamPtr> Relay::examine(const std::shared_ptr<Incoming>& in, Job
     if (!job || job->account != in->principal().account) return refuse(ErrorCode::not_found);
     if (draining_) return refuse(ErrorCode::draining);
     const net::Headers& headers = in->request().headers;
-    if (!net::same_ignoring_case(headers.get("Content-Type"), sealing::ohttp::chunked_request_media_type)) {
+    if (!net::same_ignoring_case(headers.get("Content-Type"),
+        sealing::ohttp::chunked_request_media_type)) {
         return refuse(ErrorCode::unsupported_media_type, "send message/ohttp-chunked-req");
     }
     const auto newest = doors_.directory.newest_job(job->request);
-    if (headers.get("Cocoon-Fencing-Token") != std::to_string(job->fencing_token) || (newest && newest->id != id)) {
+    if (headers.get("Cocoon-Fencing-Token") != std::to_string(job->fencing_token)
+        || (newest && newest->id != id)) {
         return refuse(ErrorCode::stale_fencing_token);
     }
-    if (job->state == matching::JobState::expired || (is_open(job->state) && job->expires_at <= doors_.clock.now())) {
+    if (job->state == matching::JobState::expired || (is_open(job->state)
+        && job->expires_at <= doors_.clock.now())) {
         return refuse(ErrorCode::reservation_expired);
     }
     if (!is_open(job->state)) return refuse(ErrorCode::wrong_state, "the job has ended");
@@ -113,8 +118,10 @@ Result<Relay::StreamPtr> Relay::examine(const std::shared_ptr<Incoming>& in, Job
     stream->job = job;
     stream->market = doors_.directory.market_name(job->market);
     stream->keyset = doors_.directory.keyset(job->keyset_digest);
-    if (!stream->keyset) return refuse(ErrorCode::node_unavailable, "the node's keys are not known any more");
-    if (auto fits = check_terms(*stream, headers.get("Cocoon-Terms")); !fits) return std::move(fits).error();
+    if (!stream->keyset) return refuse(ErrorCode::node_unavailable,
+        "the node's keys are not known any more");
+    if (auto fits = check_terms(*stream, headers.get("Cocoon-Terms"));
+        !fits) return std::move(fits).error();
     return stream;
 }
 
@@ -132,14 +139,16 @@ Result<void> Relay::check_terms(Stream& stream, std::string_view header) {
     const matching::Job& job = *stream.job;
     if (stream.terms.job != job.id) return wrong("/job is another job");
     if (stream.terms.market != *stream.market) return wrong("/market is not the job's");
-    if (stream.terms.fencing_token != job.fencing_token) return refuse(ErrorCode::stale_fencing_token);
+    if (stream.terms.fencing_token != job.fencing_token) return refuse(
+        ErrorCode::stale_fencing_token);
     if (!(stream.terms.price == job.price)) return wrong("/price is not the job's");
     if (!job.session) {
         if (stream.terms.expires_at != job.expires_at) return wrong("/expires_at is not the job's");
         if (!(stream.terms.quantity == job.quantity)) return wrong("/quantity is not the job's");
         return {};
     }
-    if (stream.terms.expires_at > job.expires_at) return wrong("/expires_at is after the session's");
+    if (stream.terms.expires_at > job.expires_at) return wrong(
+        "/expires_at is after the session's");
     const auto found = sessions_.find(job.id);
     matching::QuantityVector taken = job.usage;
     if (found != sessions_.end()) {
@@ -180,7 +189,8 @@ void Relay::take_piece(const StreamPtr& stream, Result<net::BodyPiece> piece) {
         return pump_request(stream);
     }
     stream->prefix += piece->bytes;
-    if (stream->prefix.size() < sealing::ohttp::sealed_prefix_bytes_min && !stream->body_ended) return read_more(stream);
+    if (stream->prefix.size() < sealing::ohttp::sealed_prefix_bytes_min
+        && !stream->body_ended) return read_more(stream);
     if (const auto sealed = check_prefix(*stream); !sealed) {
         stream->in->refuse(sealed.error());
         return forget(stream);
@@ -193,7 +203,8 @@ Result<void> Relay::check_prefix(Stream& stream) {
     const ByteView bytes = as_bytes(stream.prefix);
     for (const sealing::SealingKeyEntry& entry : stream.keyset->sealing_keys) {
         if (!sealing::ohttp::looks_sealed(bytes, entry.config)) continue;
-        // The response nonce is as long as the AEAD's key (RFC 9458 §4.4): 16 bytes for AES-128-GCM.
+        // The response nonce is as long as the AEAD's key (RFC 9458 §4.4): 16 bytes for
+        // AES-128-GCM.
         const unsigned aead = static_cast<unsigned>(bytes[5]) << 8 | bytes[6];
         stream.final_chunk = FinalChunkFinder{aead == 1 ? 16u : 32u};
         return {};
@@ -221,11 +232,13 @@ void Relay::open(const StreamPtr& stream) {
     link->streams.insert(stream->id);
     stream->credit = stream->allowance = options_.window_bytes;
     doors_.metrics.relay_streams_opened.add();
-    send(link, open_message(stream->id, *stream->job, *stream->market, stream->terms_text, stream->in->request_id()), false);
+    send(link, open_message(stream->id, *stream->job, *stream->market, stream->terms_text,
+        stream->in->request_id()), false);
     stream->unsent = std::move(stream->prefix);
     if (stream->job->state == matching::JobState::reserved) {
         const std::weak_ptr<Stream> weak = stream;
-        command(matching::StartJob{stream->job->id, stream->job->fencing_token}, [this, weak](matching::Answered answer) {
+        command(matching::StartJob{stream->job->id, stream->job->fencing_token},
+            [this, weak](matching::Answered answer) {
             const StreamPtr alive = weak.lock();
             if (!alive || answer.reply || alive->phase != Phase::open) return;
             // Another exchange of a session may have been first; anything else ends this one.
@@ -242,9 +255,11 @@ void Relay::pump_request(const StreamPtr& stream) {
     if (!link || stream->phase != Phase::open) return;
     std::size_t sent = 0;
     while (sent < stream->unsent.size() && stream->credit > 0) {
-        const std::size_t piece = std::min({stream->unsent.size() - sent, static_cast<std::size_t>(stream->credit), request_piece_bytes_max});
+        const std::size_t piece = std::min({stream->unsent.size() - sent,
+            static_cast<std::size_t>(stream->credit), request_piece_bytes_max});
         const std::string_view bytes = std::string_view{stream->unsent}.substr(sent, piece);
-        if (!link->waiting.empty() || !link->socket->send_binary(make_frame(FrameType::request_data, stream->id, bytes))) {
+        if (!link->waiting.empty()
+            || !link->socket->send_binary(make_frame(FrameType::request_data, stream->id, bytes))) {
             link->blocked.push_back(stream->id);  // on_drained comes back here
             break;
         }
@@ -279,7 +294,8 @@ void Relay::stop(const StreamPtr& stream, std::string reason) {
     stream->backlog.clear();
     stream->give_up_at = doors_.clock.now() + options_.cancel_grace;
     if (stream->started && !stream->client_left) cut(stream, stream->reason);
-    if (const auto link = stream->link.lock()) send(link, make_frame(FrameType::cancel, stream->id), true);
+    if (const auto link = stream->link.lock()) send(link, make_frame(FrameType::cancel,
+        stream->id), true);
 }
 
 // All that gathered in this turn of the loop goes to its clients in one write each.
@@ -296,7 +312,8 @@ void Relay::flush() {
 }
 
 void Relay::flush(const StreamPtr& stream) {
-    if (stream->client_left || stream->phase == Phase::stopping || stream->phase == Phase::checking) return;
+    if (stream->client_left || stream->phase == Phase::stopping
+        || stream->phase == Phase::checking) return;
     net::Exchange& exchange = stream->in->exchange();
     if (!stream->started) {
         stream->started = true;
@@ -354,14 +371,17 @@ void Relay::grant(const StreamPtr& stream) {
 
 void Relay::accept_node(std::shared_ptr<Incoming> in) {
     const NodeId node = in->principal().node;
-    if (!node) return in->refuse(refuse(ErrorCode::forbidden, "the relay is for nodes with their own key"));
+    if (!node) return in->refuse(refuse(ErrorCode::forbidden,
+        "the relay is for nodes with their own key"));
     if (draining_) return in->refuse(refuse(ErrorCode::draining));
     if (!in->request().websocket) {
-        return in->refuse(Error{ErrorCode::malformed_request, "", {{"Upgrade:", "must ask for a WebSocket"}}});
+        return in->refuse(Error{ErrorCode::malformed_request, "",
+            {{"Upgrade:", "must ask for a WebSocket"}}});
     }
     const AccountId provider = in->principal().account;
     const auto exchange = in->shared_exchange();
-    exchange->upgrade(options_.socket, {}, [this, node, provider, in](std::shared_ptr<net::WebSocket> socket) {
+    exchange->upgrade(options_.socket, {}, [this, node, provider,
+        in](std::shared_ptr<net::WebSocket> socket) {
         if (!socket) return;
         in->finished("upgraded", 0);
         const auto link = std::make_shared<Link>();
@@ -388,7 +408,8 @@ void Relay::accept_node(std::shared_ptr<Incoming> in) {
         link->socket->on_closed([this, weak](std::uint16_t code, const std::string& reason) {
             const auto alive = weak.lock();
             if (!alive) return;
-            log::info("node_disconnected", {{"node", alive->node.text()}, {"code", code}, {"why", reason}});
+            log::info("node_disconnected", {{"node", alive->node.text()}, {"code", code},
+                {"why", reason}});
             link_closed(alive);
         });
     });
@@ -434,7 +455,8 @@ void Relay::take_frame(const std::shared_ptr<Link>& link, const Frame& frame) {
         case FrameType::response_end: return settle_receipt(stream, std::string{frame.payload});
         case FrameType::credit: {
             const auto credit = parse_credit(frame.payload);
-            if (!credit || stream->credit + *credit > (1u << 30)) return link->socket->close(1002, "wrong credit");
+            if (!credit || stream->credit + *credit > (1u << 30)) return link->socket->close(1002,
+                "wrong credit");
             stream->credit += *credit;
             return pump_request(stream);
         }
@@ -442,9 +464,11 @@ void Relay::take_frame(const std::shared_ptr<Link>& link, const Frame& frame) {
     }
 }
 
-void Relay::take_response(const std::shared_ptr<Link>& link, const StreamPtr& stream, std::string_view payload) {
+void Relay::take_response(const std::shared_ptr<Link>& link, const StreamPtr& stream,
+    std::string_view payload) {
     if (payload.empty() || stream->phase == Phase::settling) return;
-    if (payload.size() > stream->allowance) return link->socket->close(1002, "more than the credit allows");
+    if (payload.size() > stream->allowance) return link->socket->close(1002,
+        "more than the credit allows");
     stream->allowance -= payload.size();
     stream->response_hash.update(as_bytes(payload));
     const Instant now = doors_.clock.now();
@@ -456,7 +480,8 @@ void Relay::take_response(const std::shared_ptr<Link>& link, const StreamPtr& st
     stream->response_bytes += payload.size();
     doors_.metrics.relay_response_bytes.add(payload.size());
     doors_.metrics.relay_response_chunks.add();
-    if (stream->phase != Phase::open) return;  // nobody reads it any more, but the receipt's hash covers it
+    // nobody reads it any more, but the receipt's hash covers it
+    if (stream->phase != Phase::open) return;
     const std::size_t passing = stream->final_chunk.feed(payload);
     stream->backlog.append(payload.substr(0, passing));
     stream->held.append(payload.substr(passing));
@@ -475,7 +500,8 @@ void Relay::link_closed(const std::shared_ptr<Link>& link) {
         links_.erase(found);
         doors_.metrics.relay_nodes.set(static_cast<std::int64_t>(links_.size()));
     }
-    if (current && link->present && !link->replaced) command(matching::SetNodePresence{link->node, false}, {});
+    if (current && link->present && !link->replaced) command(matching::SetNodePresence{link->node,
+        false}, {});
     const auto streams = std::move(link->streams);
     link->streams.clear();
     if (!streams.empty()) doors_.metrics.relay_nodes_lost.add();
@@ -485,10 +511,12 @@ void Relay::link_closed(const std::shared_ptr<Link>& link) {
     }
 }
 
-// Control frames wait here while the socket is full; a node that takes nothing loses its connection.
+// Control frames wait here while the socket is full; a node that takes nothing loses its
+// connection.
 void Relay::send(const std::shared_ptr<Link>& link, std::string message, bool binary) {
     if (link->waiting.empty()) {
-        const bool sent = binary ? link->socket->send_binary(message) : link->socket->send_text(message);
+        const bool sent = binary ? link->socket->send_binary(message)
+            : link->socket->send_text(message);
         if (sent || link->socket->closed()) return;
     }
     link->waiting_bytes += message.size();
@@ -499,7 +527,8 @@ void Relay::send(const std::shared_ptr<Link>& link, std::string message, bool bi
 void Relay::drained(const std::shared_ptr<Link>& link) {
     while (!link->waiting.empty()) {
         const auto& [message, binary] = link->waiting.front();
-        if (!(binary ? link->socket->send_binary(message) : link->socket->send_text(message))) return;
+        if (!(binary ? link->socket->send_binary(message)
+            : link->socket->send_text(message))) return;
         link->waiting_bytes -= message.size();
         link->waiting.pop_front();
     }

@@ -1,6 +1,9 @@
-// The relay's words on the wire: binary frames and control messages between market and node, and the
-// clear terms of a sealed exchange. Pure functions on text, called by relay.cpp and tests. A frame is one
-// WebSocket message: 1 byte type, 8 bytes stream (big endian), payload. Control is JSON {"type": …}.
+// The relay's words on the wire: binary frames and control messages between market and node, and
+// the
+// clear terms of a sealed exchange. Pure functions on text, called by relay.cpp and tests. A frame
+// is one
+// WebSocket message: 1 byte type, 8 bytes stream (big endian), payload. Control is JSON {"type":
+// …}.
 // Knows no socket and decides nothing.
 #pragma once
 

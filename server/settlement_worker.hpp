@@ -1,6 +1,9 @@
-// Carries coins between chain and books, in rounds on its own thread: deposits become CreditDeposit,
-// queued payouts become batches, batches become AdvancePayouts. Nothing waits for it; when the chain or
-// the database is gone it logs, counts, and tries again later. The order of its steps is the exactly-once
+// Carries coins between chain and books, in rounds on its own thread: deposits become
+// CreditDeposit,
+// queued payouts become batches, batches become AdvancePayouts. Nothing waits for it; when the
+// chain or
+// the database is gone it logs, counts, and tries again later. The order of its steps is the
+// exactly-once
 // rule of settlement/chain.hpp; every step may be repeated.
 #pragma once
 
@@ -23,7 +26,8 @@ struct SettlementDoors {
     settlement::Chain& chain;
     db::Settlement& store;
     Metrics& metrics;
-    // To the lane as the market itself; waits for the answer. Nothing: not answered in time or stopping.
+    // To the lane as the market itself; waits for the answer. Nothing: not answered in time or
+    // stopping.
     std::function<std::optional<matching::Reply>(matching::Command)> ask;
 };
 
@@ -50,7 +54,8 @@ private:
     bool credit(const settlement::Transfer& transfer);
     void send_batch();
     void follow(const settlement::PayoutBatch& batch);
-    bool advance(std::vector<PayoutId> payouts, matching::PayoutState state, const std::string& reference);
+    bool advance(std::vector<PayoutId> payouts, matching::PayoutState state,
+        const std::string& reference);
 
     SettlementDoors doors_;
     const Duration interval_;

@@ -1,4 +1,5 @@
-// Standard Webhooks: each event of an account goes to its webhooks, signed, at least once, with retries
+// Standard Webhooks: each event of an account goes to its webhooks, signed, at least once, with
+// retries
 // for more than a day. The outbox cursor and the deliveries are in the database, so a restart loses
 // nothing. One thread plans, a small pool sends. Knows no event's meaning (api/events does).
 #pragma once
@@ -36,6 +37,7 @@ struct WebhookOptions {
     std::size_t senders = 4;
     Duration attempt_timeout = seconds(10);
     Duration idle_interval = seconds(1);  // without a wake-up
+    Duration gather = milliseconds(50);   // after one
 };
 
 class Webhooks {
@@ -55,7 +57,8 @@ private:
     bool plan();
     void send_due();
     void send(db::Delivery delivery);
-    std::string attempt(const matching::Webhook& webhook, const db::FeedEvent& event, std::int32_t& status);
+    std::string attempt(const matching::Webhook& webhook, const db::FeedEvent& event,
+        std::int32_t& status);
 
     WebhookDoors doors_;
     const WebhookOptions options_;
@@ -69,10 +72,13 @@ private:
     std::thread thread_;
 };
 
-// "v1,<base64>" over "id.timestamp.body" (Standard Webhooks 1.0). `secret`: "whsec_" and base64; empty
+// "v1,<base64>" over "id.timestamp.body" (Standard Webhooks 1.0). `secret`: "whsec_" and base64;
+// empty
 // if it is not.
-std::string webhook_signature(std::string_view secret, std::string_view id, std::int64_t timestamp, std::string_view body);
-// Whether an address is reachable for everyone: not private, loopback, link-local, multicast, reserved.
+std::string webhook_signature(std::string_view secret, std::string_view id, std::int64_t timestamp,
+    std::string_view body);
+// Whether an address is reachable for everyone: not private, loopback, link-local, multicast,
+// reserved.
 bool is_public_address(std::string_view address);
 bool is_loopback_address(std::string_view address);
 // The pause before attempt `attempts + 1`, with up to a fifth more or less by `chance` (0..999).

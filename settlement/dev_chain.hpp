@@ -1,6 +1,8 @@
-// The embedded development chain: a wallet with a history in one file, so that a market can be tried
+// The embedded development chain: a wallet with a history in one file, so that a market can be
+// tried
 // whole (deposits by memo, payouts, restarts) without any network. Blocks come with the clock; a
-// transaction is final some blocks after its own. Called by the settlement worker and by the faucet's
+// transaction is final some blocks after its own. Called by the settlement worker and by the
+// faucet's
 // route, from any thread. It moves no real coin and says so in its addresses ("dev:").
 #pragma once
 
@@ -15,9 +17,11 @@
 namespace cocoon::settlement {
 
 struct DevChainOptions {
-    std::string file{};                       // made if absent; every transaction is on disk before it is told
+    // made if absent; every transaction is on disk before it is told
+    std::string file{};
     Duration block_interval = seconds(1);
-    std::uint64_t confirmations = 2;          // blocks on top of a transaction's own until it is final
+    // blocks on top of a transaction's own until it is final
+    std::uint64_t confirmations = 2;
     Duration batch_lifetime = minutes(5);     // from build() to expires_at
     // Called before a submit takes effect (true: the endpoint fails and nothing happened) and after
     // (true: it took effect and the answer is lost). For tests of the caller; empty in the product.
@@ -26,7 +30,8 @@ struct DevChainOptions {
 
 class DevChain final : public Chain {
 public:
-    // Reads the file. Throws std::runtime_error when it cannot be read or its hashes do not link; an
+    // Reads the file. Throws std::runtime_error when it cannot be read or its hashes do not link;
+    // an
     // unfinished last line (a crash while writing) is cut off.
     DevChain(DevChainOptions options, const Clock& clock);
     ~DevChain() override;
@@ -43,7 +48,8 @@ public:
 
     // A transfer into the wallet from nowhere, as if a customer had sent it. Returns its reference.
     // invalid_body: amount not in 1..limits::amount_nano_max, memo too long or not printable ASCII.
-    Result<std::string> faucet(const std::string& memo, Nano amount, const std::string& source = "dev:faucet");
+    Result<std::string> faucet(const std::string& memo, Nano amount, const std::string& source =
+        "dev:faucet");
     // What the wallet paid to `address`, final or not.
     Nano paid_to(const std::string& address) const;
 

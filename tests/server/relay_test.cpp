@@ -1,4 +1,5 @@
-// The relay with real sockets, a real lane and the real engine; only the journal is in memory, and the
+// The relay with real sockets, a real lane and the real engine; only the journal is in memory, and
+// the
 // node is a script. Nothing sleeps: whoever waits, waits for an event.
 #include "server/relay.hpp"
 
@@ -29,7 +30,8 @@ public:
     }
     T take() {
         std::unique_lock lock{mutex_};
-        if (!arrived_.wait_for(lock, std::chrono::microseconds{patience.us}, [&] { return !items_.empty(); })) {
+        if (!arrived_.wait_for(lock, std::chrono::microseconds{patience.us},
+            [&] { return !items_.empty(); })) {
             throw std::runtime_error{"nothing came"};
         }
         T item = std::move(items_.front());
@@ -47,7 +49,8 @@ private:
     std::deque<T> items_;
 };
 
-struct Message { std::string bytes; bool binary = false; bool closed = false; std::uint16_t code = 0; };
+struct Message { std::string bytes; bool binary = false; bool closed = false;
+    std::uint16_t code = 0; };
 
 // The node's side: its socket's messages in a channel, and helpers that speak the protocol.
 struct ScriptedNode {
@@ -59,7 +62,8 @@ struct ScriptedNode {
     sealing::Json control(std::string_view type) {
         while (true) {
             const Message message = inbox->take();
-            if (message.closed) throw std::runtime_error{"closed while waiting for " + std::string{type}};
+            if (message.closed) throw std::runtime_error{"closed while waiting for " +
+                std::string{type}};
             if (message.binary) continue;
             auto json = sealing::Json::parse(message.bytes);
             REQUIRE(json);
@@ -91,7 +95,8 @@ struct ScriptedNode {
         while (true) {
             const Message message = inbox->take();
             if (message.closed) return false;
-            if (message.binary && parse_frame(message.bytes)->type == FrameType::cancel) return true;
+            if (message.binary
+                && parse_frame(message.bytes)->type == FrameType::cancel) return true;
         }
     }
     std::uint16_t close_code() {
@@ -106,7 +111,8 @@ struct ScriptedNode {
     }
 };
 
-std::string chunk(std::string_view text) { return std::string(1, static_cast<char>(text.size())) + std::string{text}; }
+std::string chunk(std::string_view text) { return std::string(1, static_cast<char>(text.size())) +
+    std::string{text}; }
 const std::string nonce(16, 'n');
 const std::string final_chunk = std::string(1, '\0') + "sealed end";
 
@@ -116,7 +122,8 @@ struct Key {
     Key() {
         sealing::Keyset parts;
         parts.receipt_keys.push_back({"r1", receipt.public_key()});
-        parts.sealing_keys.push_back({"s1", sealing::ohttp::make_key_config(1, sealing::SealingKey::generate().public_key())});
+        parts.sealing_keys.push_back({"s1", sealing::ohttp::make_key_config(1,
+            sealing::SealingKey::generate().public_key())});
         parts.not_after = SystemClock{}.now() + hours(12);
         parts.not_after.us -= parts.not_after.us % 1'000'000;
         keyset = *sealing::build_keyset(parts);
@@ -130,7 +137,8 @@ public:
         furnish();
         directory.fill(writer->state());
         Lane::Doors lane_doors{[this](std::function<void()> call) { loop.post(std::move(call)); },
-                               [this](const matching::Batch& batch) { directory.apply(batch, clock.now()); relay->stored(batch); }, {}, {}};
+                               [this](const matching::Batch& batch) { directory.apply(batch,
+                                   clock.now()); relay->stored(batch); }, {}, {}};
         lane = std::make_unique<Lane>(*writer, clock, metrics, LaneOptions{}, lane_doors);
         const auto submit = [this](matching::Command command, Lane::Done done) {
             matching::Envelope envelope;
@@ -146,11 +154,16 @@ public:
         RelayOptions options;
         options.heartbeat = milliseconds(20);
         options.cancel_grace = milliseconds(300);
-        relay = std::make_unique<Relay>(RelayDoors{loop, workers, directory, clock, metrics, {"market-1", market_key}, "00", submit, rematched, [](AccountId, std::uint64_t) {}}, options);
+        relay = std::make_unique<Relay>(RelayDoors{loop, workers, directory, clock, metrics,
+            {"market-1", market_key}, "00", submit, rematched, [](AccountId, std::uint64_t) {}},
+            options);
         net::HttpHandler handler;
-        handler.on_head = [](const net::RequestHead& head) { return head.websocket ? net::Decision::accept() : net::Decision::stream(); };
-        handler.on_request = [this](std::shared_ptr<net::Exchange> exchange) { take(std::move(exchange)); };
-        handler.error_response = [](ErrorCode code, std::string_view) { return net::Response{describe(code).status, {}, {}}; };
+        handler.on_head = [](const net::RequestHead& head) { return head.websocket
+            ? net::Decision::accept() : net::Decision::stream(); };
+        handler.on_request = [this](std::shared_ptr<net::Exchange> exchange) {
+            take(std::move(exchange)); };
+        handler.error_response = [](ErrorCode code, std::string_view) {
+            return net::Response{describe(code).status, {}, {}}; };
         web = std::make_unique<net::HttpServer>(loop, net::HttpServerOptions{}, handler);
         lane->start();
         loop.post([this] { relay->start(); });
@@ -169,11 +182,13 @@ public:
     void take(std::shared_ptr<net::Exchange> exchange) {
         Admitted admitted;
         const net::Request& request = exchange->request();
-        admitted.principal.account = AccountId::parse(request.headers.get("As")).value_or(developer);
+        admitted.principal.account = AccountId::parse(request.headers.get("As")).value_or(
+            developer);
         admitted.principal.node = NodeId::parse(request.headers.get("Node")).value_or(NodeId{});
         const bool websocket = request.websocket;
         const auto job = JobId::parse(std::string_view{request.path}.substr(1)).value_or(JobId{});
-        const auto in = std::make_shared<Incoming>(std::move(exchange), admitted, "", clock.now(), clock, metrics, answers);
+        const auto in = std::make_shared<Incoming>(std::move(exchange), admitted, "", clock.now(),
+            clock, metrics, answers);
         websocket ? relay->accept_node(in) : relay->begin(in, job);
     }
 
@@ -188,10 +203,12 @@ public:
             reply = writer->step(std::span{&envelope, 1}, clock.now()).front().reply;
         } else {
             std::promise<matching::Reply> promise;
-            REQUIRE(lane->submit(envelope, [&](matching::Answered answered) { promise.set_value(std::move(answered.reply)); }));
+            REQUIRE(lane->submit(envelope, [&](matching::Answered answered) {
+                promise.set_value(std::move(answered.reply)); }));
             reply = promise.get_future().get();
         }
-        if (!reply) throw std::runtime_error{std::string{describe(reply.error().code).name} + " " + reply.error().detail};
+        if (!reply) throw std::runtime_error{std::string{describe(reply.error().code).name} + " " +
+            reply.error().detail};
         return std::get<Expected>(*reply);
     }
 
@@ -240,7 +257,8 @@ public:
             place.market = "inference:x";
             place.offer.provider = provider;
             place.offer.node = nodes[i];
-            place.offer.price = {{1'000'000'000}, {}, {2'000'000'000 + static_cast<std::int64_t>(i)}, {}, {}, {}};
+            place.offer.price = {{1'000'000'000}, {},
+                {2'000'000'000 + static_cast<std::int64_t>(i)}, {}, {}, {}};
             place.offer.slots = 8;
             must<OfferAnswer>(place, provider);
         }
@@ -264,10 +282,13 @@ public:
         std::promise<std::shared_ptr<net::WebSocket>> promise;
         net::Headers headers{{"Node", nodes[which].text()}, {"As", provider.text()}};
         const auto inbox = node.inbox;
-        net::connect_websocket(loop, "ws://127.0.0.1:" + std::to_string(web->port()) + "/relay", headers, {}, [&](Result<std::shared_ptr<net::WebSocket>> socket) {
+        net::connect_websocket(loop, "ws://127.0.0.1:" + std::to_string(web->port()) + "/relay",
+            headers, {}, [&](Result<std::shared_ptr<net::WebSocket>> socket) {
             if (socket) {
-                (*socket)->on_message([inbox](std::string_view bytes, bool binary) { inbox->put({std::string{bytes}, binary}); });
-                (*socket)->on_closed([inbox](std::uint16_t code, const std::string&) { inbox->put({"", false, true, code}); });
+                (*socket)->on_message([inbox](std::string_view bytes, bool binary) {
+                    inbox->put({std::string{bytes}, binary}); });
+                (*socket)->on_closed([inbox](std::uint16_t code, const std::string&) {
+                    inbox->put({"", false, true, code}); });
             }
             promise.set_value(socket ? *socket : nullptr);
         });
@@ -275,7 +296,8 @@ public:
         REQUIRE(node.socket);
         node.socket->send_text(R"({"type":"hello","protocol":1,"program":"script"})");
         node.control("welcome");
-        // The presence command was sent before the welcome could be read: a no-op behind it waits for it.
+        // The presence command was sent before the welcome could be read: a no-op behind it waits
+        // for it.
         must<matching::Done>(matching::DrainNode{provider, nodes[which], false}, provider);
         return node;
     }
@@ -283,42 +305,55 @@ public:
     std::string sealed(std::size_t which, std::size_t bytes = 100) const {
         const auto& config = keys[which].keyset.sealing_keys[0].config;
         std::string body{static_cast<char>(config.key_id), 0, 0x20, 0, 1, 0, 1};
-        for (std::size_t i = body.size(); i < bytes; ++i) body.push_back(static_cast<char>('a' + i % 23));
+        for (std::size_t i = body.size(); i < bytes;
+            ++i) body.push_back(static_cast<char>('a' + i % 23));
         return body;
     }
 
     static std::string terms(const matching::Job& job, matching::QuantityVector quantity) {
         using sealing::Json;
-        return Json::object({{"version", 1}, {"job", job.id.text()}, {"market", "inference:x"}, {"fencing_token", std::to_string(job.fencing_token)},
+        return Json::object({{"version", 1}, {"job", job.id.text()}, {"market", "inference:x"},
+            {"fencing_token", std::to_string(job.fencing_token)},
                              {"expires_at", job.expires_at.text()},
-                             {"price", Json::object({{"prompt_nano_per_mtok", job.price.prompt.text()}, {"completion_nano_per_mtok", job.price.completion.text()}})},
-                             {"quantity", Json::object({{"prompt_tokens", quantity.prompt}, {"completion_tokens", quantity.completion}, {"requests", quantity.requests}})}})
+                             {"price", Json::object({{"prompt_nano_per_mtok",
+                                 job.price.prompt.text()}, {"completion_nano_per_mtok",
+                                 job.price.completion.text()}})},
+                             {"quantity", Json::object({{"prompt_tokens", quantity.prompt},
+                                 {"completion_tokens", quantity.completion},
+                                 {"requests", quantity.requests}})}})
             .canonical();
     }
 
     struct Answer { int status = 0; std::string body; bool whole = false; };
-    net::ClientRequest call(const matching::Job& job, std::string body, std::optional<matching::QuantityVector> quantity = {}) const {
+    net::ClientRequest call(const matching::Job& job, std::string body,
+        std::optional<matching::QuantityVector> quantity = {}) const {
         net::ClientRequest request;
         request.method = "POST";
         request.url = "http://127.0.0.1:" + std::to_string(web->port()) + "/" + job.id.text();
         request.headers.add("Content-Type", "message/ohttp-chunked-req");
         request.headers.add("Cocoon-Fencing-Token", std::to_string(job.fencing_token));
-        request.headers.add("Cocoon-Terms", to_base64url(as_bytes(terms(job, quantity.value_or(job.quantity)))));
+        request.headers.add("Cocoon-Terms",
+            to_base64url(as_bytes(terms(job, quantity.value_or(job.quantity)))));
         request.body = std::move(body);
         return request;
     }
-    std::future<Answer> exchange(net::ClientRequest request, net::CancelToken* cancel = nullptr, std::shared_future<void> gate = {}) {
+    std::future<Answer> exchange(net::ClientRequest request, net::CancelToken* cancel = nullptr,
+        std::shared_future<void> gate = {}) {
         return std::async(std::launch::async, [this, request = std::move(request), cancel, gate] {
             Answer answer;
-            const auto done = client.stream(request, [&](const net::ClientResponse& head) { answer.status = head.status; return true; },
-                                            [&](std::string_view bytes) { if (gate.valid()) gate.wait(); answer.body += bytes; return true; }, cancel);
+            const auto done = client.stream(request, [&](const net::ClientResponse& head) {
+                answer.status = head.status; return true; },
+                                            [&](std::string_view bytes) {
+                                                if (gate.valid()) gate.wait();
+                                                answer.body += bytes; return true; }, cancel);
             answer.whole = done.has_value();
             if (done) answer.status = done->status;
             return answer;
         });
     }
 
-    std::string receipt(ScriptedNode& node, std::size_t which, const matching::Job& job, sealing::ReceiptStatus status, std::int64_t tokens,
+    std::string receipt(ScriptedNode& node, std::size_t which, const matching::Job& job,
+        sealing::ReceiptStatus status, std::int64_t tokens,
                         std::uint64_t counter = 0, std::int64_t cumulative = 0) {
         sealing::JobReceipt receipt;
         receipt.receipt_id = job.id.text() + (counter ? "." + std::to_string(counter) : "");
@@ -335,17 +370,22 @@ public:
         receipt.status = status;
         receipt.session_counter = counter;
         if (counter) {
-            receipt.cumulative_usage = {10 * static_cast<std::int64_t>(counter), 0, cumulative, 0, static_cast<std::int64_t>(counter), 0};
-            receipt.cumulative_cost = *matching::cost(job.price, {10 * static_cast<std::int64_t>(counter), 0, cumulative, 0, static_cast<std::int64_t>(counter), 0});
+            receipt.cumulative_usage = {10 * static_cast<std::int64_t>(counter), 0, cumulative, 0,
+                static_cast<std::int64_t>(counter), 0};
+            receipt.cumulative_cost = *matching::cost(job.price,
+                {10 * static_cast<std::int64_t>(counter), 0, cumulative, 0,
+                static_cast<std::int64_t>(counter), 0});
         }
         receipt.endpoint = "/v1/chat/completions";
         receipt.method = "POST";
         receipt.served_at = Instant{clock.now().unix_seconds() * 1'000'000};
-        auto document = sealing::sign_receipt(receipt, keys[which].keyset, "r1", keys[which].receipt);
+        auto document = sealing::sign_receipt(receipt, keys[which].keyset, "r1",
+            keys[which].receipt);
         if (!document) throw std::runtime_error{document.error().detail};
         return *document;
     }
-    void finish(ScriptedNode& node, std::string_view receipt) { node.socket->send_binary(make_frame(FrameType::response_end, node.stream, receipt)); }
+    void finish(ScriptedNode& node, std::string_view receipt) {
+        node.socket->send_binary(make_frame(FrameType::response_end, node.stream, receipt)); }
 
     matching::Job job(JobId id) {  // as the I/O thread knows it
         std::promise<matching::Job> promise;
@@ -413,18 +453,21 @@ TEST_CASE("what is wrong with a call is said before a node hears of it") {
     CHECK(status([&](auto& r) { r.body = world.sealed(0, 54); }) == 400);
     CHECK(status([](auto& r) { r.body[0] = 9; }) == 400);  // another key id
     CHECK(status([](auto& r) { r.headers.set("Content-Type", "application/json"); }) == 415);
-    CHECK(status([](auto& r) { r.headers.set("Cocoon-Fencing-Token", "1"); r.headers.set("Cocoon-Fencing-Token", "999"); }) == 409);
+    CHECK(status([](auto& r) { r.headers.set("Cocoon-Fencing-Token", "1");
+        r.headers.set("Cocoon-Fencing-Token", "999"); }) == 409);
     CHECK(status([](auto& r) { r.headers.remove("Cocoon-Fencing-Token"); }) == 409);
     CHECK(status([](auto& r) { r.headers.remove("Cocoon-Terms"); }) == 422);
     CHECK(status([](auto& r) { r.headers.set("Cocoon-Terms", "!!"); }) == 422);
-    CHECK(status([&](auto& r) { r.headers.set("Cocoon-Terms", to_base64url(as_bytes(World::terms(job, {999, 0, 1'000, 0, 10, 0})))); }) == 422);
+    CHECK(status([&](auto& r) { r.headers.set("Cocoon-Terms",
+        to_base64url(as_bytes(World::terms(job, {999, 0, 1'000, 0, 10, 0})))); }) == 422);
     CHECK(status([&](auto& r) { r.headers.add("As", world.provider.text()); }) == 404);
     CHECK(status([&](auto& r) { r.url += "9"; }) == 404);
     CHECK(node.inbox->empty());
     CHECK(world.job(job.id).state == matching::JobState::reserved);
 }
 
-TEST_CASE("a node lost before its first byte: another one is found and the client told to seal anew") {
+TEST_CASE("a node lost before its first byte: another one is found and the client told to seal "
+    "anew") {
     World world;
     auto first = world.connect(0), second = world.connect(1);
     const auto job = world.match();
@@ -439,24 +482,29 @@ TEST_CASE("a node lost before its first byte: another one is found and the clien
     CHECK(world.job(JobId{2}).node == world.nodes[1]);
 }
 
-TEST_CASE("a node that fails before its first byte is replaced, too; a caller's fault is the caller's") {
+TEST_CASE("a node that fails before its first byte is replaced, too; a caller's fault is the "
+    "caller's") {
     World world;
     auto first = world.connect(0), second = world.connect(1);
     const struct { const char* code; int status; matching::JobState other; } rows[] = {
-        {"upstream_failed", 409, matching::JobState::reserved}, {"sealed_message_invalid", 400, matching::JobState::failed}};
+        {"upstream_failed", 409, matching::JobState::reserved}, {"sealed_message_invalid", 400,
+            matching::JobState::failed}};
     for (const auto& row : rows) {
         const auto job = world.match();
         ScriptedNode& node = job.node == world.nodes[0] ? first : second;
-        auto answer = world.exchange(world.call(job, world.sealed(job.node == world.nodes[0] ? 0 : 1)));
+        auto answer = world.exchange(world.call(job, world.sealed(job.node == world.nodes[0] ? 0
+            : 1)));
         node.opened();
-        node.socket->send_text(R"({"type":"failed","stream":")" + std::to_string(node.stream) + R"(","code":")" + row.code + R"("})");
+        node.socket->send_text(R"({"type":"failed","stream":")" + std::to_string(node.stream) +
+            R"(","code":")" + row.code + R"("})");
         CHECK(answer.get().status == row.status);
         CHECK(world.job(job.id).state == matching::JobState::failed);
         CHECK(world.job(job.id).captured == Nano{});
     }
 }
 
-TEST_CASE("a node lost after its first byte: the client sees the cut, and the late receipt is paid") {
+TEST_CASE("a node lost after its first byte: the client sees the cut, and the late receipt is "
+    "paid") {
     World world;
     auto node = world.connect(0);
     const auto job = world.match();
@@ -489,7 +537,8 @@ TEST_CASE("a receipt that does not fit what was relayed pays nothing and cuts th
         node.request();
         node.respond(nonce + chunk("text") + (what == "truncated" ? "" : final_chunk));
         if (what == "hash") node.response_hash.update(as_bytes("more"));
-        std::string document = world.receipt(node, 0, job, sealing::ReceiptStatus::completed, what == "usage" ? 1'001 : 5);
+        std::string document = world.receipt(node, 0, job, sealing::ReceiptStatus::completed,
+            what == "usage" ? 1'001 : 5);
         world.finish(node, what == "garbage" ? "{}" : document);
         const auto got = answer.get();
         CAPTURE(what);
@@ -511,7 +560,8 @@ TEST_CASE("a client that hangs up: the node is cancelled, and partial work is pa
     hang_up.cancel();
     CHECK(node.cancelled());
     const std::string document = world.receipt(node, 0, job, sealing::ReceiptStatus::partial, 7);
-    node.socket->send_text(R"({"type":"failed","stream":")" + std::to_string(node.stream) + R"(","code":"upstream_failed","started":true,"receipt":)" + document + "}");
+    node.socket->send_text(R"({"type":"failed","stream":")" + std::to_string(node.stream) +
+        R"(","code":"upstream_failed","started":true,"receipt":)" + document + "}");
     node.control("receipt_ack");
     const auto ended = world.job(job.id);
     CHECK(ended.captured == *matching::cost(job.price, {10, 0, 7, 0, 1, 0}));
@@ -551,7 +601,8 @@ TEST_CASE("credit holds both directions") {
     got += node.request();
     CHECK(got == body);
     // The client takes nothing, so nothing is granted; a node that goes on all the same is cut off.
-    const std::string flood = make_frame(FrameType::response_data, node.stream, std::string(200'000, 'x'));
+    const std::string flood = make_frame(FrameType::response_data, node.stream,
+        std::string(200'000, 'x'));
     while (!node.socket->closed()) {
         if (!node.socket->send_binary(flood)) std::this_thread::yield();
     }
@@ -590,7 +641,8 @@ TEST_CASE("a session: exchanges at once, each bounded, captured by newest counte
     ScriptedNode other = {node.socket, node.inbox, 0, {}, {}};
     other.opened();
     other.request();
-    CHECK(world.exchange(world.call(job, world.sealed(0), part)).get().status == 422);  // 400+400+400 > 1000
+    // 400+400+400 > 1000
+    CHECK(world.exchange(world.call(job, world.sealed(0), part)).get().status == 422);
     node.stream = first_stream;
     other.respond(nonce + chunk("b") + final_chunk);
     world.finish(other, world.receipt(other, 0, job, sealing::ReceiptStatus::completed, 30, 1, 30));
@@ -607,7 +659,8 @@ TEST_CASE("a session: exchanges at once, each bounded, captured by newest counte
     third.opened();
     third.request();
     third.respond(nonce + final_chunk);
-    world.finish(third, world.receipt(third, 0, job, sealing::ReceiptStatus::completed, 1, 3, 40));  // sums go back
+    // sums go back
+    world.finish(third, world.receipt(third, 0, job, sealing::ReceiptStatus::completed, 1, 3, 40));
     CHECK_FALSE(three.get().whole);
     CHECK(world.job(job.id).counter == 2);
 }

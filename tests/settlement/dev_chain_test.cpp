@@ -98,7 +98,8 @@ TEST_CASE("a batch never sent expires for certain, and is refused afterwards") {
     DevChain chain{{.file = file.path, .batch_lifetime = seconds(10)}, clock};
     const auto batch = chain.build(1, two_rows());
     clock.at = clock.at + seconds(11);
-    CHECK(chain.state_of(*batch)->phase == BatchState::Phase::pending);  // past, but not finally past
+    // past, but not finally past
+    CHECK(chain.state_of(*batch)->phase == BatchState::Phase::pending);
     clock.at = clock.at + seconds(2);
     CHECK(chain.state_of(*batch)->phase == BatchState::Phase::expired);
     const auto sent = chain.submit(*batch);
@@ -141,7 +142,8 @@ TEST_CASE("addresses and faucet amounts are checked") {
     TestClock clock;
     TempFile file;
     DevChain chain{{.file = file.path}, clock};
-    for (const std::string good : {"dev:alice", "EQCxE6mUtQJKFnGfaROTKOt1lZbDiiX1kCixRv7Nw2Id_sDs"}) {
+    for (const std::string good
+        : {"dev:alice", "EQCxE6mUtQJKFnGfaROTKOt1lZbDiiX1kCixRv7Nw2Id_sDs"}) {
         CHECK(chain.normal_address(good).has_value());
     }
     for (const std::string bad : {"", "ab", "with space", "new\nline", "\xc3\xa4\xc3\xa4"}) {
