@@ -91,6 +91,7 @@ const Statement list_deposits{
 const Statement list_payouts{
     "list_payouts", "select " + listed<Payout>() + " from payouts t where id < $2::bigint "
                     "and ($1::bigint is null or account = $1::bigint) order by id desc limit $3::bigint"};
+const Statement any_webhook_there{"any_webhook", "select exists (select from webhooks where not coalesce(disabled, false))"};
 const Statement list_webhooks{
     "list_webhooks", "select " + listed<Webhook>() + " from webhooks t "
                      "where ($1::bigint is null or account = $1::bigint) order by id"};
@@ -407,6 +408,8 @@ Listed<Payout> Reader::payouts(AccountId account, PageBefore page) {
     parameters.add(below(page)).add(std::int64_t{page.rows_max} + 1);
     return nouns_of<Payout>(held_->run(list_payouts, parameters), page.rows_max);
 }
+
+bool Reader::any_webhook() { return held_->run(any_webhook_there).boolean(0, 0); }
 
 std::vector<Webhook> Reader::webhooks(AccountId account) {
     Parameters parameters;

@@ -59,6 +59,7 @@ public:
     Listed<matching::Deposit> deposits(AccountId account, PageBefore page);  // none: everyone's
     Listed<matching::Payout> payouts(AccountId account, PageBefore page);    // none: everyone's
     std::vector<matching::Webhook> webhooks(AccountId account);
+    bool any_webhook();  // one that is not disabled, of whomever
 
     // ---- Supply
     Listed<matching::Node> nodes(const NodeFilter& filter, PageBefore page);
