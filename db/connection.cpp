@@ -1,11 +1,11 @@
 #include "db/connection.hpp"
 
-#include <libpq-fe.h>
+#include <pqxx/pqxx>
 
 #include <algorithm>
-#include <bit>
+#include <charconv>
 #include <chrono>
-#include <cstring>
+#include <deque>
 #include <mutex>
 #include <unordered_set>
 
@@ -23,14 +23,6 @@ void append_big_endian(std::string& out, Unsigned value) {
         out.push_back(static_cast<char>(value >> shift));
 }
 
-template <class Unsigned>
-Unsigned read_big_endian(const char* bytes) {
-    Unsigned value = 0;
-    for (std::size_t index = 0; index < sizeof value; ++index)
-        value = static_cast<Unsigned>(value << 8 | static_cast<unsigned char>(bytes[index]));
-    return value;
-}
-
 struct Registry {
     std::mutex mutex;
     std::vector<const Statement*> statements;
@@ -40,16 +32,21 @@ Registry& registry() {
     return instance;
 }
 
-std::string trimmed(const char* message) {
-    std::string text{message ? message : ""};
-    while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
-    return text;
+std::string trimmed(std::string_view message) {
+    while (!message.empty() && (message.back() == '\n' || message.back() == ' ')) message.remove_suffix(1);
+    return std::string{message};
 }
 
-// Parameters travel in server messages only as DETAIL or CONTEXT: the primary message is safe to log.
-std::string primary_message(const PGresult* result, const PGconn* connection) {
-    const char* primary = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
-    return primary ? trimmed(primary) : trimmed(PQerrorMessage(connection));
+// Parameters travel in server messages only as DETAIL or CONTEXT, which terse messages lack: what is
+// left after "ERROR:  " (in whatever language) and before " at character 15" is safe to log.
+std::string primary_message(std::string_view message) {
+    message = message.substr(0, message.find('\n'));
+    if (const std::size_t colon = message.find(":  "); colon != message.npos) message.remove_prefix(colon + 3);
+    constexpr std::string_view position = " at character ";
+    const std::size_t at = message.rfind(position);
+    if (at != message.npos && message.find_first_not_of("0123456789", at + position.size()) == message.npos)
+        message = message.substr(0, at);
+    return trimmed(message);
 }
 
 [[noreturn]] void throw_wrong_type(const char* wanted) {
@@ -155,137 +152,338 @@ std::string ArrayBuilder::finish() {
 
 // ---- Rows -----------------------------------------------------------------------------------------
 
+// Values arrive in PostgreSQL's text form; views of them live as long as the result does.
 struct Rows::Held {
-    PGresult* result = nullptr;
-    ~Held() { PQclear(result); }
+    pqxx::result result;
+    std::deque<std::string> decoded;  // what bytea columns held, for the views handed out
+
+    pqxx::field field(std::size_t row, std::size_t column) const {
+        if (row >= static_cast<std::size_t>(result.size()) || column >= static_cast<std::size_t>(result.columns()))
+            throw_wrong_type("result");
+        return result[static_cast<pqxx::result::size_type>(row)][static_cast<pqxx::row::size_type>(column)];
+    }
+    std::string_view value(std::size_t row, std::size_t column) const {
+        const pqxx::field found = field(row, column);
+        return {found.c_str(), static_cast<std::size_t>(found.size())};
+    }
+    bool null(std::size_t row, std::size_t column) const { return field(row, column).is_null(); }
+    unsigned type(std::size_t column) const {
+        return result.column_type(static_cast<pqxx::row::size_type>(column));
+    }
 };
+
+namespace {
+
+int hex_digit(char digit) {
+    if (digit >= '0' && digit <= '9') return digit - '0';
+    if (digit >= 'a' && digit <= 'f') return digit - 'a' + 10;
+    throw_wrong_type("bytea in hex");
+}
+
+std::string decode_bytea(std::string_view raw) {
+    if (!raw.starts_with("\\x") || raw.size() % 2 != 0) throw_wrong_type("bytea in hex");
+    raw.remove_prefix(2);
+    std::string bytes(raw.size() / 2, '\0');
+    for (std::size_t index = 0; index < bytes.size(); ++index)
+        bytes[index] = static_cast<char>(hex_digit(raw[2 * index]) << 4 | hex_digit(raw[2 * index + 1]));
+    return bytes;
+}
+
+std::int64_t parse_integer(std::string_view raw) {
+    std::int64_t value = 0;
+    const auto [end, error] = std::from_chars(raw.data(), raw.data() + raw.size(), value);
+    if (error != std::errc{} || end != raw.data() + raw.size()) throw_wrong_type("integer");
+    return value;
+}
+
+// Takes one element off `raw`, which stands after '{' or ','. NULL elements do not occur in our arrays.
+std::string take_element(std::string_view& raw) {
+    std::string element;
+    if (!raw.starts_with('"')) {
+        const std::size_t end = raw.find_first_of(",}{\"\\");
+        if (end == raw.npos || end == 0) throw_wrong_type("array");
+        element = raw.substr(0, end);
+        if (element == "NULL" || (raw[end] != ',' && raw[end] != '}')) throw_wrong_type("array");
+        raw.remove_prefix(end);
+        return element;
+    }
+    for (raw.remove_prefix(1);; raw.remove_prefix(1)) {
+        if (!raw.empty() && raw[0] == '"') break;
+        if (!raw.empty() && raw[0] == '\\') raw.remove_prefix(1);
+        if (raw.empty()) throw_wrong_type("array");
+        element.push_back(raw[0]);
+    }
+    raw.remove_prefix(1);
+    return element;
+}
+
+// Calls `each` with every element of a one-dimensional array in text form: {1,2} or {a,"b \"c\""}.
+template <class Each>
+void for_each_element(std::string_view raw, Each&& each) {
+    if (raw == "{}") return;
+    if (!raw.starts_with('{')) throw_wrong_type("array");
+    do {
+        raw.remove_prefix(1);
+        each(take_element(raw));
+    } while (raw.starts_with(','));
+    if (raw != "}") throw_wrong_type("array");
+}
+
+}  // namespace
 
 Rows::Rows() = default;
 Rows::Rows(Rows&&) noexcept = default;
 Rows& Rows::operator=(Rows&&) noexcept = default;
 Rows::~Rows() = default;
 
-std::size_t Rows::size() const {
-    return held_ ? static_cast<std::size_t>(PQntuples(held_->result)) : 0;
-}
+std::size_t Rows::size() const { return held_ ? static_cast<std::size_t>(held_->result.size()) : 0; }
 
 std::uint64_t Rows::affected() const {
-    return held_ ? std::strtoull(PQcmdTuples(held_->result), nullptr, 10) : 0;
+    return held_ ? static_cast<std::uint64_t>(held_->result.affected_rows()) : 0;
 }
 
-bool Rows::null(std::size_t row, std::size_t column) const {
-    return PQgetisnull(held_->result, static_cast<int>(row), static_cast<int>(column)) != 0;
-}
-
-ByteView Rows::bytes(std::size_t row, std::size_t column) const {
-    const int r = static_cast<int>(row), c = static_cast<int>(column);
-    if (r >= PQntuples(held_->result) || c >= PQnfields(held_->result)) throw_wrong_type("result");
-    return {reinterpret_cast<const std::uint8_t*>(PQgetvalue(held_->result, r, c)),
-            static_cast<std::size_t>(PQgetlength(held_->result, r, c))};
-}
+bool Rows::null(std::size_t row, std::size_t column) const { return held_->null(row, column); }
 
 std::string_view Rows::text(std::size_t row, std::size_t column) const {
-    return as_text(bytes(row, column));
+    const std::string_view raw = held_->value(row, column);
+    if (held_->type(column) != bytea_oid || held_->null(row, column)) return raw;
+    return held_->decoded.emplace_back(decode_bytea(raw));
 }
 
+ByteView Rows::bytes(std::size_t row, std::size_t column) const { return as_bytes(text(row, column)); }
+
 std::int64_t Rows::integer(std::size_t row, std::size_t column) const {
-    const std::string_view raw = text(row, column);
-    switch (raw.size()) {
-        case 8: return static_cast<std::int64_t>(read_big_endian<std::uint64_t>(raw.data()));
-        case 4: return static_cast<std::int32_t>(read_big_endian<std::uint32_t>(raw.data()));
-        case 2: return static_cast<std::int16_t>(read_big_endian<std::uint16_t>(raw.data()));
-        default: throw_wrong_type("integer");
-    }
+    return parse_integer(held_->value(row, column));
 }
 
 bool Rows::boolean(std::size_t row, std::size_t column) const {
-    const std::string_view raw = text(row, column);
-    if (raw.size() != 1) throw_wrong_type("boolean");
-    return raw[0] != '\0';
+    const std::string_view raw = held_->value(row, column);
+    if (held_->type(column) != bool_oid || (raw != "t" && raw != "f")) throw_wrong_type("boolean");
+    return raw == "t";
 }
-
-namespace {
-
-// Calls `each` with every element's bytes. NULL elements do not occur in our arrays.
-template <class Each>
-void for_each_element(std::string_view raw, unsigned oid, Each&& each) {
-    if (raw.size() < 12) throw_wrong_type("array");
-    const auto dimensions = read_big_endian<std::uint32_t>(raw.data());
-    if (read_big_endian<std::uint32_t>(raw.data() + 8) != oid || dimensions > 1) throw_wrong_type("array");
-    if (dimensions == 0) return;
-    if (raw.size() < 20) throw_wrong_type("array");
-    const auto count = read_big_endian<std::uint32_t>(raw.data() + 12);
-    raw.remove_prefix(20);
-    for (std::uint32_t index = 0; index < count; ++index) {
-        if (raw.size() < 4) throw_wrong_type("array");
-        const auto length = read_big_endian<std::uint32_t>(raw.data());
-        raw.remove_prefix(4);
-        if (length > raw.size()) throw_wrong_type("array");
-        each(raw.substr(0, length));
-        raw.remove_prefix(length);
-    }
-}
-
-}  // namespace
 
 std::vector<std::int64_t> Rows::integers(std::size_t row, std::size_t column) const {
     std::vector<std::int64_t> values;
-    for_each_element(text(row, column), bigint_oid, [&](std::string_view raw) {
-        if (raw.size() != 8) throw_wrong_type("bigint");
-        values.push_back(static_cast<std::int64_t>(read_big_endian<std::uint64_t>(raw.data())));
-    });
+    const std::string_view raw = held_->value(row, column);
+    if (held_->type(column) != bigint_array_oid) throw_wrong_type("bigint[]");
+    for_each_element(raw, [&](const std::string& element) { values.push_back(parse_integer(element)); });
     return values;
 }
 
 std::vector<std::string> Rows::texts(std::size_t row, std::size_t column) const {
     std::vector<std::string> values;
-    for_each_element(text(row, column), text_oid, [&](std::string_view raw) { values.emplace_back(raw); });
+    const std::string_view raw = held_->value(row, column);
+    if (held_->type(column) != text_array_oid) throw_wrong_type("text[]");
+    for_each_element(raw, [&](std::string&& element) { values.push_back(std::move(element)); });
     return values;
 }
+
+// ---- The connection string ------------------------------------------------------------------------
+
+namespace {
+
+std::string percent_encoded(std::string_view text) {
+    constexpr char digits[] = "0123456789ABCDEF";
+    std::string encoded;
+    for (const char byte : text) {
+        const auto value = static_cast<unsigned char>(byte);
+        encoded += {'%', digits[value >> 4], digits[value & 15]};
+    }
+    return encoded;
+}
+
+std::string quoted_value(std::string_view text) {
+    std::string quoted{'\''};
+    for (const char byte : text) {
+        if (byte == '\'' || byte == '\\') quoted += '\\';
+        quoted += byte;
+    }
+    return quoted + '\'';
+}
+
+bool is_url(std::string_view text) {
+    return text.starts_with("postgresql://") || text.starts_with("postgres://");
+}
+
+// Whether the query part of `url` has begun. A '?' inside a password is none: the password ends at '@'.
+bool has_query(std::string_view url) {
+    url.remove_prefix(url.find("://") + 3);
+    if (const std::size_t end = url.find_first_of("@/"); end != url.npos && url[end] == '@') url.remove_prefix(end);
+    return url.find('?') != url.npos;
+}
+
+// What `options` ask for, over what their url says: of two equal keywords libpq obeys the later one.
+std::string connection_string(const ConnectOptions& options) {
+    std::vector<std::pair<std::string_view, std::string>> settings{
+        {"application_name", options.application_name},
+        {"connect_timeout", std::to_string(options.connect_seconds)},
+        {"client_encoding", "UTF8"},
+        {"keepalives_idle", "10"},
+        {"keepalives_interval", "5"},
+        {"keepalives_count", "3"},
+        {"tcp_user_timeout", "30000"}};
+    if (!options.database.empty()) settings.emplace_back("dbname", options.database);
+    std::string text = options.url;
+    if (!is_url(text)) {
+        for (const auto& [name, value] : settings) text += ' ' + std::string{name} + '=' + quoted_value(value);
+        return text;
+    }
+    bool first = !has_query(text) || text.ends_with('?');
+    if (!has_query(text)) text += '?';
+    for (const auto& [name, value] : settings) {
+        if (!first) text += '&';
+        text += std::string{name} + '=' + percent_encoded(value);
+        first = false;
+    }
+    return text;
+}
+
+}  // namespace
+
+// ---- What differs between libpqxx 6 (Debian 12) and 7 (Debian 13) ----------------------------------
+
+namespace {
+
+#if PQXX_VERSION_MAJOR < 7
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+
+// A lost connection must stay lost: a silent new one would not be inside our transaction.
+struct Session {
+    pqxx::connection connection;
+    pqxx::quiet_errorhandler quiet{connection};
+
+    explicit Session(const std::string& text) : connection{text} {
+        connection.inhibit_reactivation(true);
+        connection.set_verbosity(pqxx::connection_base::terse);
+    }
+    void prepare(const Statement& statement) {
+        connection.prepare(statement.name, statement.sql);
+        connection.prepare_now(statement.name);
+    }
+    // exec_prepared() cannot mix NULLs and binary values when their number is only known at run time.
+    pqxx::result run(const std::string& name, const Parameters& parameters) {
+        pqxx::nontransaction work{connection};
+        pqxx::prepare::invocation invocation = work.prepared(name);
+        for (std::size_t index = 0; index < parameters.values().size(); ++index) {
+            const std::string& value = parameters.values()[index];
+            invocation(pqxx::binarystring{value.data(), value.size()}, !parameters.nulls()[index]);
+        }
+        return invocation.exec();
+    }
+    int pid() const { return connection.backendpid(); }
+};
+
+#pragma GCC diagnostic pop
+
+#else
+
+struct Session {
+    pqxx::connection connection;
+
+    explicit Session(const std::string& text) : connection{text} {
+        connection.set_notice_handler([](pqxx::zview) noexcept {});
+        connection.set_verbosity(pqxx::error_verbosity::terse);
+    }
+    void prepare(const Statement& statement) { connection.prepare(statement.name, statement.sql); }
+    pqxx::result run(const std::string& name, const Parameters& parameters) {
+        pqxx::params values;
+        values.reserve(parameters.values().size());
+        for (std::size_t index = 0; index < parameters.values().size(); ++index) {
+            if (parameters.nulls()[index])
+                values.append();
+            else
+                values.append(pqxx::binary_cast(parameters.values()[index]));
+        }
+        pqxx::nontransaction work{connection};
+        return work.exec(pqxx::prepped{name}, values);
+    }
+    int pid() const { return connection.backendpid(); }
+};
+
+#endif
+
+}  // namespace
 
 // ---- Connection -----------------------------------------------------------------------------------
 
 struct Connection::Held {
-    PGconn* connection = nullptr;
+    Session session;
     std::unordered_set<const Statement*> prepared;
-    ~Held() { PQfinish(connection); }
+    bool in_transaction = false;  // libpqxx does not tell what the server thinks
 
-    // Throws unless `result` is a success; takes it.
-    Rows checked(PGresult* result, std::string_view label) {
+    explicit Held(const std::string& text) : session{text} {}
+
+    [[noreturn]] void fail(std::string_view label, const char* what, const std::string& sqlstate) const {
+        const std::string message = std::string{label} + ": " + primary_message(what);
+        if (!session.connection.is_open()) throw ConnectionLost{message};
+        throw Failure{message, sqlstate};
+    }
+
+    // Calls `work`; whatever libpqxx throws becomes a Failure or a ConnectionLost.
+    template <class Work>
+    auto attempt(std::string_view label, Work&& work) {
+        const auto lost = [&](const std::exception& error) {
+            return ConnectionLost{std::string{label} + ": " + primary_message(error.what())};
+        };
+        try {
+            return work();
+        } catch (const pqxx::broken_connection& error) {
+            throw lost(error);
+        } catch (const pqxx::in_doubt_error& error) {
+            throw lost(error);
+        } catch (const pqxx::statement_completion_unknown& error) {
+            throw lost(error);
+        } catch (const pqxx::serialization_failure& error) {
+            fail(label, error.what(), "40001");  // version 6 keeps no sqlstate in these three
+        } catch (const pqxx::deadlock_detected& error) {
+            fail(label, error.what(), "40P01");
+        } catch (const pqxx::transaction_rollback& error) {
+            fail(label, error.what(), "40000");
+        } catch (const pqxx::sql_error& error) {
+            fail(label, error.what(), error.sqlstate());
+        } catch (const pqxx::pqxx_exception& error) {
+            fail(label, error.base().what(), "");
+        }
+    }
+
+    static Rows rows_of(pqxx::result result) {
         Rows rows;
         rows.held_ = std::make_unique<Rows::Held>();
-        rows.held_->result = result;
-        const ExecStatusType status = PQresultStatus(result);
-        if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK || status == PGRES_EMPTY_QUERY) return rows;
-        const std::string message = std::string{label} + ": " + primary_message(result, connection);
-        if (PQstatus(connection) != CONNECTION_OK) throw ConnectionLost{message};
-        const char* state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
-        throw Failure{message, state ? state : ""};
+        rows.held_->result = std::move(result);
+        return rows;
+    }
+
+    pqxx::result execute(const std::string& sql) {
+        pqxx::nontransaction work{session.connection};
+        return work.exec(sql);
     }
 };
 
-Connection::Connection(const ConnectOptions& options) : held_{std::make_unique<Held>()} {
-    const std::string patience = std::to_string(options.connect_seconds);
-    const char* names[] = {"dbname", "application_name", "connect_timeout", "client_encoding",
-                           "keepalives_idle", "keepalives_interval", "keepalives_count",
-                           "tcp_user_timeout", options.database.empty() ? nullptr : "dbname", nullptr};
-    const char* values[] = {options.url.c_str(), options.application_name.c_str(), patience.c_str(), "UTF8",
-                            "10", "5", "3", "30000", options.database.c_str(), nullptr};
-    held_->connection = PQconnectdbParams(names, values, 1);
-    if (PQstatus(held_->connection) != CONNECTION_OK)
-        throw ConnectionLost{"connect: " + trimmed(PQerrorMessage(held_->connection))};
-    PQsetNoticeProcessor(held_->connection, [](void*, const char*) {}, nullptr);
+namespace {
 
+bool begins_with_word(std::string_view sql, std::string_view word) {
+    return sql.size() >= word.size() && std::ranges::equal(sql.substr(0, word.size()), word, {}, [](char letter) {
+        return letter >= 'a' && letter <= 'z' ? static_cast<char>(letter - 'a' + 'A') : letter;
+    });
+}
+
+}  // namespace
+
+Connection::Connection(const ConnectOptions& options) {
+    try {
+        held_ = std::make_unique<Held>(connection_string(options));
+    } catch (const pqxx::pqxx_exception& error) {
+        throw ConnectionLost{"connect: " + trimmed(error.base().what())};
+    }
     const auto quoted = [&](const std::string& identifier) {
-        char* raw = PQescapeIdentifier(held_->connection, identifier.data(), identifier.size());
-        if (!raw) throw Failure{"a role or schema name is not valid", "22021"};
-        std::string text{raw};
-        PQfreemem(raw);
-        return text;
+        return held_->attempt("quote", [&] { return held_->session.connection.quote_name(identifier); });
     };
     std::string settings = "SET statement_timeout = " + std::to_string(options.statement_milliseconds) +
                            "; SET lock_timeout = " + std::to_string(options.lock_milliseconds) +
-                           "; SET jit = off; SET synchronous_commit = on; SET timezone = 'UTC'";
+                           "; SET jit = off; SET synchronous_commit = on; SET timezone = 'UTC'"
+                           "; SET bytea_output = 'hex'";
     if (!options.schema.empty()) settings += "; SET search_path = " + quoted(options.schema) + ", public";
     if (!options.role.empty()) settings += "; SET ROLE " + quoted(options.role);
     execute(settings);
@@ -295,20 +493,12 @@ Connection::~Connection() = default;
 
 void Connection::prepare(const Statement& statement) {
     if (held_->prepared.contains(&statement)) return;
-    held_->checked(PQprepare(held_->connection, statement.name.c_str(), statement.sql.c_str(), 0, nullptr),
-                   statement.name);
+    held_->attempt(statement.name, [&] { held_->session.prepare(statement); });
     held_->prepared.insert(&statement);
 }
 
 Rows Connection::run(const Statement& statement, const Parameters& parameters) {
     const auto began = std::chrono::steady_clock::now();
-    const std::size_t count = parameters.values().size();
-    std::vector<const char*> values(count);
-    std::vector<int> lengths(count), formats(count, 1);
-    for (std::size_t index = 0; index < count; ++index) {
-        if (!parameters.nulls()[index]) values[index] = parameters.values()[index].data();
-        lengths[index] = static_cast<int>(parameters.values()[index].size());
-    }
     const auto note = [&](bool failed) {
         const auto spent = static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(
                                                           std::chrono::steady_clock::now() - began).count());
@@ -320,9 +510,8 @@ Rows Connection::run(const Statement& statement, const Parameters& parameters) {
     };
     try {
         prepare(statement);
-        Rows rows = held_->checked(
-            PQexecPrepared(held_->connection, statement.name.c_str(), static_cast<int>(count), values.data(),
-                           lengths.data(), formats.data(), 1), statement.name);
+        Rows rows = Held::rows_of(held_->attempt(
+            statement.name, [&] { return held_->session.run(statement.name, parameters); }));
         note(false);
         return rows;
     } catch (...) {
@@ -331,21 +520,29 @@ Rows Connection::run(const Statement& statement, const Parameters& parameters) {
     }
 }
 
+// Transactions are begun and ended here only, by a text that begins so. One counts as open from the
+// moment its BEGIN is sent; COMMIT and ROLLBACK end it even when the server refuses the commit.
 void Connection::execute(const std::string& sql) {
-    held_->checked(PQexec(held_->connection, sql.c_str()), "execute");
+    const bool ends = begins_with_word(sql, "COMMIT") || begins_with_word(sql, "ROLLBACK");
+    if (begins_with_word(sql, "BEGIN")) held_->in_transaction = true;
+    try {
+        held_->attempt("execute", [&] { return held_->execute(sql); });
+    } catch (const ConnectionLost&) {
+        throw;
+    } catch (const Failure&) {
+        if (ends) held_->in_transaction = false;
+        throw;
+    }
+    if (ends) held_->in_transaction = false;
 }
 
 Rows Connection::query(const std::string& sql) {
-    return held_->checked(PQexecParams(held_->connection, sql.c_str(), 0, nullptr, nullptr, nullptr, nullptr, 1),
-                          "query");
+    return Held::rows_of(held_->attempt("query", [&] { return held_->execute(sql); }));
 }
 
-bool Connection::usable() const {
-    return PQstatus(held_->connection) == CONNECTION_OK &&
-           PQtransactionStatus(held_->connection) == PQTRANS_IDLE;
-}
+bool Connection::usable() const { return held_->session.connection.is_open() && !held_->in_transaction; }
 
-int Connection::backend_pid() const { return PQbackendPID(held_->connection); }
+int Connection::backend_pid() const { return held_->session.pid(); }
 
 // ---- Transaction ----------------------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
-// One connection to PostgreSQL and the values that travel over it, all binary. Used only inside db/:
-// nothing above sees SQL, libpq or a row that is not a plain struct. One thread at a time.
-// libpq itself (stable across Debian 12 and 13) is only known to connection.cpp.
+// One connection to PostgreSQL and the values that travel over it: parameters binary, answers text.
+// Used only inside db/: nothing above sees SQL or a row that is not a plain struct. One thread at a time.
+// libpqxx (6 in Debian 12, 7 in Debian 13) is only known to connection.cpp.
 #pragma once
 
 #include <atomic>
@@ -113,7 +113,7 @@ public:
     Rows query(const std::string& sql);
     void prepare(const Statement& statement);
 
-    bool usable() const;     // connected and not inside a failed transaction
+    bool usable() const;     // connected and not inside a transaction, failed or not
     int backend_pid() const;
 
 private:
