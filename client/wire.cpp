@@ -14,23 +14,6 @@ Error malformed(std::string_view what) {
     return refuse(ErrorCode::upstream_failed, "the market's answer has no valid " + std::string{what});
 }
 
-Result<Nano> priced(const Prices& price, const Quantities& quantity) {
-    unsigned __int128 millionths = 0;
-    for (const Dimension& dimension : dimensions) {
-        const std::int64_t each = price.*dimension.price;
-        const std::int64_t count = quantity.*dimension.quantity;
-        if (each < 0 || count < 0) return refuse(ErrorCode::arithmetic_overflow, "negative price or count");
-        const auto product = static_cast<unsigned __int128>(each) * static_cast<unsigned __int128>(count);
-        // Each product is below 2^126; scaled ones are bounded first so that the sum cannot wrap.
-        const auto scale = static_cast<unsigned __int128>(1'000'000 / dimension.divisor);
-        if (product > (static_cast<unsigned __int128>(1) << 100)) return refuse(ErrorCode::arithmetic_overflow);
-        millionths += product * scale;
-    }
-    const unsigned __int128 total = (millionths + 999'999) / 1'000'000;
-    if (total > static_cast<unsigned __int128>(INT64_MAX)) return refuse(ErrorCode::arithmetic_overflow);
-    return Nano{static_cast<std::int64_t>(total)};
-}
-
 std::string text_or_empty(const Json& value, std::string_view name) {
     return std::string{value.text_at(name).value_or("")};
 }
@@ -42,13 +25,11 @@ bool is_decimal(std::string_view text) {
 
 }  // namespace
 
-Result<Nano> cost_of(const Prices& price, const Quantities& quantity) { return priced(price, quantity); }
-
 Result<Nano> cost_bound(const Prices& price, const Quantities& quantity) {
     Prices dearest = price;
     dearest.prompt = dearest.cached = std::max(price.prompt, price.cached);
     dearest.completion = dearest.reasoning = std::max(price.completion, price.reasoning);
-    return priced(dearest, quantity);
+    return cost_of(dearest, quantity);
 }
 
 Json prices_json(const Prices& price) {

@@ -41,8 +41,6 @@ constexpr Dimension dimensions[] = {
     {"gpu_second", "gpu_second_nano", "gpu_seconds", &Prices::gpu_second, &Quantities::gpu_seconds, 1},
 };
 
-// Exact: 128-bit sum, one rounding, up. `arithmetic_overflow` beyond int64 or for negative input.
-Result<Nano> cost_of(const Prices& price, const Quantities& quantity);
 // The most any usage within `quantity` can cost: each side at the dearer of its two prices. This is
 // what the market holds.
 Result<Nano> cost_bound(const Prices& price, const Quantities& quantity);

@@ -20,10 +20,6 @@
 
 namespace cocoon::node {
 
-// ceil((tokens x price per million) + requests x price + gpu_seconds x price), one rounding at the end.
-// `arithmetic_overflow` beyond int64; `malformed_request` if a number is negative.
-Result<Nano> cost_of(const sealing::ReceiptPrices& price, const sealing::ReceiptUsage& usage);
-
 // a + b, each at most limits::tokens_max.
 sealing::ReceiptUsage sum_of(const sealing::ReceiptUsage& a, const sealing::ReceiptUsage& b);
 

@@ -335,6 +335,34 @@ Bytes cosigned_bytes(std::string_view canonical_receipt) {
 
 }  // namespace
 
+Result<Nano> cost_of(const ReceiptPrices& price, const ReceiptUsage& usage) {
+    __extension__ using Wide = __int128;
+    constexpr Wide million = 1'000'000;
+    for (const std::int64_t number :
+         {price.prompt, price.cached, price.completion, price.reasoning, price.request,
+          price.gpu_second, usage.prompt, usage.cached, usage.completion, usage.reasoning,
+          usage.requests, usage.gpu_seconds})
+        if (number < 0)
+            return refuse(ErrorCode::malformed_request, "prices and usage cannot be negative");
+    // At most six products of two int64: below 2^129 only in theory, so each side is bounded first.
+    Wide sum = 0;
+    const auto add = [&sum](std::int64_t count, std::int64_t each, Wide scale) {
+        const Wide product = static_cast<Wide>(count) * each;
+        Wide scaled = 0;
+        return !__builtin_mul_overflow(product, scale, &scaled) &&
+               !__builtin_add_overflow(sum, scaled, &sum);
+    };
+    const bool fits = add(usage.prompt, price.prompt, 1) && add(usage.cached, price.cached, 1) &&
+                      add(usage.completion, price.completion, 1) &&
+                      add(usage.reasoning, price.reasoning, 1) &&
+                      add(usage.requests, price.request, million) &&
+                      add(usage.gpu_seconds, price.gpu_second, million);
+    const Wide rounded = fits ? sum / million + (sum % million != 0 ? 1 : 0) : 0;
+    if (!fits || rounded > INT64_MAX)
+        return refuse(ErrorCode::arithmetic_overflow, "the cost exceeds 64 bits");
+    return Nano{static_cast<std::int64_t>(rounded)};
+}
+
 std::string_view to_text(ReceiptStatus status) {
     switch (status) {
         case ReceiptStatus::completed: return "completed";

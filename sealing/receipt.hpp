@@ -1,8 +1,8 @@
 // Receipts: what a node says it did, signed with a key of its keyset (ACI receipt, RFC 8785 and
 // Ed25519) with our `market.job` event, and the market's cosignature around it. Called by node
 // (build, sign), market (verify, cosign), client and auditors (verify offline). Pure functions on
-// plain values; knows no prices' meaning: whether the cost follows from price and usage is checked
-// by matching. The market sees receipts, so hashes are of sealed bytes, never of plaintext.
+// plain values; verifying does not check that the cost follows from price and usage: callers compare
+// with cost_of. The market sees receipts, so hashes are of sealed bytes, never of plaintext.
 #pragma once
 
 #include <cstdint>
@@ -47,6 +47,11 @@ struct ReceiptUsage {
 
 enum class ReceiptStatus { completed, partial, failed };
 std::string_view to_text(ReceiptStatus status);
+
+// ceil((tokens x price per million) + requests x price + gpu_seconds x price), one rounding at the end:
+// what node and client compute. The market's own is matching::cost, and every receipt compares the two.
+// `arithmetic_overflow` beyond int64; `malformed_request` if a number is negative.
+Result<Nano> cost_of(const ReceiptPrices& price, const ReceiptUsage& usage);
 
 struct JobReceipt {
     std::string receipt_id;

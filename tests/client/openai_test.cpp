@@ -5,6 +5,7 @@
 
 using namespace cocoon;
 using namespace cocoon::client;
+using cocoon::sealing::cost_of;
 
 namespace {
 
