@@ -10,6 +10,7 @@
 
 #include <csignal>
 #include <cstring>
+#include <deque>
 #include <map>
 #include <thread>
 
@@ -222,7 +223,10 @@ private:
         auto control = must(node::parse_control(text), "control");
         if (const auto* welcome = std::get_if<node::WelcomeFrame>(&control)) {
             window_bytes_ = static_cast<std::int64_t>(welcome->window_bytes);
-            node_.socket().on_drained([this] { producer_.wake_all(); });
+            node_.socket().on_drained([this] {
+                send_receipts();
+                producer_.wake_all();
+            });
             welcomed_ = true;
         }
         if (auto* open = std::get_if<node::OpenFrame>(&control)) {
@@ -271,9 +275,12 @@ private:
         const auto keys = node_.keys();
         const std::string document = must(sealing::sign_receipt(receipt, keys->keyset, keys->receipt_key_id, keys->receipt_key), "receipt");
         const std::uint64_t number = stream.open.stream;
-        if (!node_.socket().send_binary(node::binary_frame(node::FrameType::response_end, number, document)))
-            give_up("no room for a receipt");
+        receipts_.push_back(node::binary_frame(node::FrameType::response_end, number, document));
+        send_receipts();
         streams_.erase(number);
+    }
+    void send_receipts() {
+        while (!receipts_.empty() && node_.socket().send_binary(receipts_.front())) receipts_.pop_front();
     }
 
     Producer& producer_;
@@ -281,6 +288,7 @@ private:
     const Options& options_;
     std::int64_t window_bytes_ = 0;
     std::map<std::uint64_t, std::shared_ptr<Stream>> streams_;
+    std::deque<std::string> receipts_;  // that had no room
     std::atomic<bool> welcomed_{false};
 };
 

@@ -644,6 +644,7 @@ def main():
             say(f"{name}: {' '.join(FIGURES[name].__doc__.split())}")
             try:
                 figures += FIGURES[name](world)
+                (HOME / "table.md").write_text(markdown(figures))  # what there is, should the rest be cut short
             except (Failure, OSError, KeyError, ValueError, subprocess.SubprocessError) as failure:
                 failures.append(f"{name}: {type(failure).__name__}: {failure}")
                 note(failures[-1])
