@@ -33,7 +33,8 @@ ApiKey first_key(std::string name, ScopeSet scopes, const FreshSecret& secret) {
     return key;
 }
 
-void write_first_key(JsonWriter& out, std::string_view member, KeyId id, const ApiKey& key, std::string_view secret) {
+void write_first_key(JsonWriter& out, std::string_view member, KeyId id, const ApiKey& key,
+                     std::string_view secret) {
     out.open_object(member);
     out.id("id", id);
     out.text("name", key.name);
@@ -64,7 +65,8 @@ Result<PendingCommand> open_account(const Call& call, const Context& context) {
     open.second_key = first_key("work", scope_read | (provider ? scope_offer : scope_work), work);
 
     PendingCommand pending;
-    pending.render = [open, management = management.text, work = work.text](const Answer& answer, bool replayed) {
+    pending.render = [open, management = management.text, work = work.text](const Answer& answer,
+                                                                            bool replayed) {
         const AccountAnswer& opened = answer_as<AccountAnswer>(answer);
         JsonWriter out;
         out.open_object();
@@ -73,8 +75,10 @@ Result<PendingCommand> open_account(const Call& call, const Context& context) {
         out.text("kind", name_of(open.kind));
         out.text("name", open.name);
         out.close_object();
-        write_first_key(out, "management_key", opened.key, open.first_key, replayed ? std::string{} : management);
-        write_first_key(out, "work_key", opened.second_key, *open.second_key, replayed ? std::string{} : work);
+        write_first_key(out, "management_key", opened.key, open.first_key,
+                        replayed ? std::string{} : management);
+        write_first_key(out, "work_key", opened.second_key, *open.second_key,
+                        replayed ? std::string{} : work);
         // A replay has new chance of its own, so it cannot know the memo of the first answer.
         out.text_or_null("deposit_memo", replayed ? std::string{} : open.deposit_memo);
         out.close_object();
@@ -115,7 +119,9 @@ Result<PendingCommand> amend_account(const Call& call, const Context& context) {
 Result<Response> read_balance(const Call& call, db::Reader& reader, const Context&) {
     const auto account = reader.account(call.principal.account);
     if (!account) return refuse(ErrorCode::not_found);
-    const auto balance = [&](Bucket bucket) { return account->balances[static_cast<std::size_t>(bucket)]; };
+    const auto balance = [&](Bucket bucket) {
+        return account->balances[static_cast<std::size_t>(bucket)];
+    };
     JsonWriter out;
     out.open_object();
     out.money("available_nano", balance(Bucket::available));
@@ -147,7 +153,8 @@ Result<Response> read_statement(const Call& call, db::Reader& reader, const Cont
     // A CSV without limit is for a spreadsheet: many pages of the same snapshot in one answer.
     const std::size_t rows_max = csv && !page.limit_given() ? csv_rows_max : page.rows_max();
     for (std::size_t rows = 0; rows < rows_max;) {
-        const auto wanted = static_cast<std::uint32_t>(std::min<std::size_t>(rows_max - rows, 1000));
+        const auto wanted =
+            static_cast<std::uint32_t>(std::min<std::size_t>(rows_max - rows, 1000));
         const auto lines = reader.statement(account, from, to, after, wanted);
         for (const db::StatementLine& line : lines.rows) {
             after = line.key;
@@ -169,7 +176,8 @@ Result<Response> read_statement(const Call& call, db::Reader& reader, const Cont
     return response;
 }
 
-Result<Response> read_deposit_instructions(const Call& call, db::Reader& reader, const Context& context) {
+Result<Response> read_deposit_instructions(const Call& call, db::Reader& reader,
+                                           const Context& context) {
     const auto account = reader.account(call.principal.account);
     if (!account) return refuse(ErrorCode::not_found);
     JsonWriter out;

@@ -11,7 +11,8 @@ namespace {
 using namespace matching;
 
 constexpr TextRule note_rule{1, 1024};
-constexpr std::array<std::string_view, 4> account_kinds{"developer", "provider", "admin", "auditor"};
+constexpr std::array<std::string_view, 4> account_kinds{"developer", "provider", "admin",
+                                                        "auditor"};
 
 std::optional<AccountKind> read_kind(QueryReader& query) {
     const auto kind = query.maybe_choice("kind", account_kinds);
@@ -87,7 +88,8 @@ Result<Response> list_accounts(const Call& call, db::Reader& reader, const Conte
     QueryReader query{call.query};
     const auto kind = read_kind(query);
     Page page{call, context, query, "/v1/admin/accounts"};
-    if (auto begun = page.begin(query, kind ? std::string{name_of(*kind)} : ""); !begun) return begun.error();
+    if (auto begun = page.begin(query, kind ? std::string{name_of(*kind)} : ""); !begun)
+        return begun.error();
     const auto accounts = reader.accounts(kind, {page.after().major, page.rows_max()});
     JsonWriter out;
     out.open_object();
@@ -109,14 +111,16 @@ Result<Response> list_applications(const Call& call, db::Reader& reader, const C
     QueryReader query{call.query};
     const auto kind = read_kind(query);
     Page page{call, context, query, "/v1/admin/applications"};
-    if (auto begun = page.begin(query, kind ? std::string{name_of(*kind)} : ""); !begun) return begun.error();
+    if (auto begun = page.begin(query, kind ? std::string{name_of(*kind)} : ""); !begun)
+        return begun.error();
     const auto accounts = reader.accounts(kind, {page.after().major, page.rows_max()});
     JsonWriter out;
     out.open_object();
     out.open_array("items");
     for (const Account& account : accounts.rows) {
         // Those who never filled a form in are no applicants.
-        if (account.kind != AccountKind::developer && account.kind != AccountKind::provider) continue;
+        if (account.kind != AccountKind::developer && account.kind != AccountKind::provider)
+            continue;
         out.open_object();
         out.id("account", account.id);
         out.text("kind", name_of(account.kind));
@@ -174,12 +178,24 @@ Result<Response> read_ledger(const Call&, db::Reader& reader, const Context&) {
     return json_response(200, out.take());
 }
 
-Result<PendingCommand> freeze_account(const Call& call, const Context&) { return set_frozen(call, true); }
-Result<PendingCommand> unfreeze_account(const Call& call, const Context&) { return set_frozen(call, false); }
-Result<PendingCommand> suspend_node(const Call& call, const Context&) { return set_suspended(call, true); }
-Result<PendingCommand> restore_node(const Call& call, const Context&) { return set_suspended(call, false); }
-Result<PendingCommand> pause_market(const Call& call, const Context&) { return set_paused(call, true); }
-Result<PendingCommand> resume_market(const Call& call, const Context&) { return set_paused(call, false); }
+Result<PendingCommand> freeze_account(const Call& call, const Context&) {
+    return set_frozen(call, true);
+}
+Result<PendingCommand> unfreeze_account(const Call& call, const Context&) {
+    return set_frozen(call, false);
+}
+Result<PendingCommand> suspend_node(const Call& call, const Context&) {
+    return set_suspended(call, true);
+}
+Result<PendingCommand> restore_node(const Call& call, const Context&) {
+    return set_suspended(call, false);
+}
+Result<PendingCommand> pause_market(const Call& call, const Context&) {
+    return set_paused(call, true);
+}
+Result<PendingCommand> resume_market(const Call& call, const Context&) {
+    return set_paused(call, false);
+}
 
 Result<PendingCommand> set_fee(const Call& call, const Context&) {
     FieldReader in{call.body};

@@ -1,5 +1,5 @@
-// The assembler puts the files in (GNU as, LLVM): no generator, no copy, no escaping. CMakeLists.txt
-// names them as dependencies of this file.
+// The assembler puts the files in (GNU as, LLVM): no generator, no copy, no escaping.
+// CMakeLists.txt names them as dependencies of this file.
 #include "api/embedded.hpp"
 
 #include <cstddef>
@@ -32,10 +32,20 @@ std::string_view between(const char* begin, const char* end) {
 
 }  // namespace
 
-std::string_view openapi_yaml_text() { return between(cocoon_openapi_yaml_begin, cocoon_openapi_yaml_end); }
-std::string_view openapi_json_text() { return between(cocoon_openapi_json_begin, cocoon_openapi_json_end); }
-std::string_view reference_html() { return between(cocoon_reference_html_begin, cocoon_reference_html_end); }
-std::string_view reference_js() { return between(cocoon_reference_js_begin, cocoon_reference_js_end); }
-std::string_view reference_css() { return between(cocoon_reference_css_begin, cocoon_reference_css_end); }
+std::string_view openapi_yaml_text() {
+    return between(cocoon_openapi_yaml_begin, cocoon_openapi_yaml_end);
+}
+std::string_view openapi_json_text() {
+    return between(cocoon_openapi_json_begin, cocoon_openapi_json_end);
+}
+std::string_view reference_html() {
+    return between(cocoon_reference_html_begin, cocoon_reference_html_end);
+}
+std::string_view reference_js() {
+    return between(cocoon_reference_js_begin, cocoon_reference_js_end);
+}
+std::string_view reference_css() {
+    return between(cocoon_reference_css_begin, cocoon_reference_css_end);
+}
 
 }  // namespace cocoon::api

@@ -12,12 +12,39 @@ namespace {
 using namespace matching;
 
 // One entry for each alternative of Event, in its order; empty: never told.
-constexpr std::array<std::string_view, std::variant_size_v<Event>> names{
-    "account.opened", "account.amended", "key.created", "key.amended", "", "", "node.enrolled", "node.attested",
-    "node.presence", "node.drained", "node.suspended", "market.opened", "market.paused", "offer.placed",
-    "offer.amended", "offer.ended", "request.placed", "request.amended", "request.rested", "request.ended",
-    "job.reserved", "job.started", "job.renewed", "job.captured", "job.ended", "receipt.stored",
-    "deposit.credited", "payout.requested", "payout.advanced", "fee.changed", "webhook.put", "webhook.removed", ""};
+constexpr std::array<std::string_view, std::variant_size_v<Event>> names{"account.opened",
+                                                                         "account.amended",
+                                                                         "key.created",
+                                                                         "key.amended",
+                                                                         "",
+                                                                         "",
+                                                                         "node.enrolled",
+                                                                         "node.attested",
+                                                                         "node.presence",
+                                                                         "node.drained",
+                                                                         "node.suspended",
+                                                                         "market.opened",
+                                                                         "market.paused",
+                                                                         "offer.placed",
+                                                                         "offer.amended",
+                                                                         "offer.ended",
+                                                                         "request.placed",
+                                                                         "request.amended",
+                                                                         "request.rested",
+                                                                         "request.ended",
+                                                                         "job.reserved",
+                                                                         "job.started",
+                                                                         "job.renewed",
+                                                                         "job.captured",
+                                                                         "job.ended",
+                                                                         "receipt.stored",
+                                                                         "deposit.credited",
+                                                                         "payout.requested",
+                                                                         "payout.advanced",
+                                                                         "fee.changed",
+                                                                         "webhook.put",
+                                                                         "webhook.removed",
+                                                                         ""};
 
 struct DataWriter {
     JsonWriter& out;
@@ -73,14 +100,22 @@ struct DataWriter {
         out.text("name", market(event.market));
         out.boolean("paused", event.paused);
     }
-    void operator()(const OfferPlaced& event) { write_offer_members(out, event.offer, market(event.offer.market)); }
-    void operator()(const OfferAmended& event) { write_offer_members(out, event.offer, market(event.offer.market)); }
+    void operator()(const OfferPlaced& event) {
+        write_offer_members(out, event.offer, market(event.offer.market));
+    }
+    void operator()(const OfferAmended& event) {
+        write_offer_members(out, event.offer, market(event.offer.market));
+    }
     void operator()(const OfferEnded& event) {
         out.id("id", event.offer);
         out.text("state", name_of(event.state));
     }
-    void operator()(const RequestPlaced& event) { write_request_members(out, event.request, market); }
-    void operator()(const RequestAmended& event) { write_request_members(out, event.request, market); }
+    void operator()(const RequestPlaced& event) {
+        write_request_members(out, event.request, market);
+    }
+    void operator()(const RequestAmended& event) {
+        write_request_members(out, event.request, market);
+    }
     void operator()(const RequestRested& event) {
         out.id("id", event.request);
         out.id_or_null("node_lost", event.node_lost);
@@ -90,7 +125,9 @@ struct DataWriter {
         out.text("state", name_of(event.state));
         out.text_or_null("reason", event.reason);
     }
-    void operator()(const JobReserved& event) { write_job_members(out, event.job, market(event.job.market)); }
+    void operator()(const JobReserved& event) {
+        write_job_members(out, event.job, market(event.job.market));
+    }
     void operator()(const JobStarted& event) { out.id("id", event.job); }
     void operator()(const JobRenewed& event) {
         out.id("id", event.job);
@@ -154,7 +191,9 @@ std::span<const std::string_view> event_names() {
 
 std::string_view event_name(const Event& event) { return names[event.index()]; }
 
-std::string event_id(db::EntryKey key) { return std::to_string(key.sequence) + '.' + std::to_string(key.ordinal); }
+std::string event_id(db::EntryKey key) {
+    return std::to_string(key.sequence) + '.' + std::to_string(key.ordinal);
+}
 
 std::string event_json(const db::FeedEvent& event, const MarketNames& market) {
     JsonWriter out;

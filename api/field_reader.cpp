@@ -10,9 +10,19 @@ namespace cocoon::api {
 namespace {
 
 constexpr std::uint32_t none = UINT32_MAX;
-constexpr std::int64_t exact_integer_max = 9'007'199'254'740'991;  // every JSON reader keeps it exact
+// every JSON reader keeps it exact
+constexpr std::int64_t exact_integer_max = 9'007'199'254'740'991;
 
-enum class Shape : std::uint8_t { null, boolean, integer, big_integer, fraction, text, array, object };
+enum class Shape : std::uint8_t {
+    null,
+    boolean,
+    integer,
+    big_integer,
+    fraction,
+    text,
+    array,
+    object
+};
 
 // One value of the body. Texts live in the document's arena, so a body costs few allocations.
 struct Value {
@@ -47,8 +57,10 @@ std::string bounds_message(std::int64_t min, std::int64_t max) {
 // Why `text` does not follow `rule`, or nothing.
 std::optional<std::string> text_fault(std::string_view text, const TextRule& rule) {
     if (text.size() < rule.bytes_min)
-        return text.empty() ? "must not be empty" : "must have at least " + std::to_string(rule.bytes_min) + " bytes";
-    if (text.size() > rule.bytes_max) return "must have at most " + std::to_string(rule.bytes_max) + " bytes";
+        return text.empty() ? "must not be empty"
+                            : "must have at least " + std::to_string(rule.bytes_min) + " bytes";
+    if (text.size() > rule.bytes_max)
+        return "must have at most " + std::to_string(rule.bytes_max) + " bytes";
     if (!rule.any_character && !is_printable(text)) return "must not contain control characters";
     if (rule.allowed && !rule.allowed(text)) return "must be " + std::string{rule.expected};
     return std::nullopt;
@@ -56,11 +68,13 @@ std::optional<std::string> text_fault(std::string_view text, const TextRule& rul
 
 std::string one_of(std::span<const std::string_view> names) {
     std::string message = "must be one of";
-    for (std::size_t i = 0; i < names.size(); ++i) message.append(i == 0 ? " " : ", ").append(names[i]);
+    for (std::size_t i = 0; i < names.size(); ++i)
+        message.append(i == 0 ? " " : ", ").append(names[i]);
     return message;
 }
 
-std::optional<std::size_t> index_of(std::span<const std::string_view> names, std::string_view text) {
+std::optional<std::size_t> index_of(std::span<const std::string_view> names,
+                                    std::string_view text) {
     for (std::size_t i = 0; i < names.size(); ++i)
         if (names[i] == text) return i;
     return std::nullopt;
@@ -93,7 +107,9 @@ struct ObjectReader::Document {
             if (name(values[at]) == wanted) return at;
         return none;
     }
-    void refuse(std::uint32_t at, std::string message) { note(errors, path(at), std::move(message)); }
+    void refuse(std::uint32_t at, std::string message) {
+        note(errors, path(at), std::move(message));
+    }
     void note_unread(std::uint32_t at);
 };
 
@@ -131,13 +147,15 @@ public:
         pending_name_at_ = static_cast<std::uint32_t>(arena_.size());
         pending_name_size_ = static_cast<std::uint32_t>(name.size());
         pending_duplicate_ = false;
-        for (std::uint32_t at = object.first; at != none && !pending_duplicate_; at = values_[at].next)
+        for (std::uint32_t at = object.first; at != none && !pending_duplicate_;
+             at = values_[at].next)
             pending_duplicate_ =
                 std::string_view{arena_}.substr(values_[at].name_at, values_[at].name_size) == name;
         arena_ += name;
         return true;
     }
-    bool parse_error(std::size_t position, const std::string&, const nlohmann::detail::exception&) override {
+    bool parse_error(std::size_t position, const std::string&,
+                     const nlohmann::detail::exception&) override {
         // The library's message quotes the input, which may hold a secret.
         return stop("not JSON at byte " + std::to_string(position));
     }
@@ -197,7 +215,8 @@ void ObjectReader::Document::note_unread(std::uint32_t at) {
     if (value.shape == Shape::object && !value.opened) return;
     for (std::uint32_t child = value.first; child != none; child = values[child].next) {
         if (values[child].duplicate) refuse(child, "appears more than once");
-        else if (value.shape == Shape::object && !values[child].seen) refuse(child, "is not a field of this object");
+        else if (value.shape == Shape::object && !values[child].seen)
+            refuse(child, "is not a field of this object");
         else note_unread(child);
     }
 }
@@ -208,7 +227,8 @@ FieldReader::FieldReader(std::string_view body, bool may_be_empty)
     document_->values.reserve(64);
     document_->arena.reserve(body.size());
     Builder builder{document_->values, document_->arena, document_->malformed};
-    if (!nlohmann::json::sax_parse(body.begin(), body.end(), &builder) && document_->malformed.empty())
+    if (!nlohmann::json::sax_parse(body.begin(), body.end(), &builder) &&
+        document_->malformed.empty())
         document_->malformed = "not JSON";
     if (document_->malformed.empty() && document_->values.front().shape != Shape::object)
         document_->malformed = "not a JSON object";
@@ -224,7 +244,8 @@ ObjectReader FieldReader::root() {
 
 Result<void> FieldReader::finish() {
     if (!document_->malformed.empty())
-        return refuse(ErrorCode::malformed_request, "The body could not be read: " + document_->malformed + ".");
+        return refuse(ErrorCode::malformed_request,
+                      "The body could not be read: " + document_->malformed + ".");
     document_->note_unread(0);
     if (document_->errors.empty()) return {};
     return Error{ErrorCode::invalid_body, {}, std::move(document_->errors)};
@@ -347,7 +368,8 @@ std::optional<std::uint64_t> ObjectReader::maybe_decimal(std::string_view name) 
     const std::uint32_t at = take(name, false);
     if (at == none) return std::nullopt;
     const Value& value = document_->values[at];
-    const auto number = value.shape == Shape::text ? Nano::parse(document_->text(value)) : std::nullopt;
+    const auto number = value.shape == Shape::text ? Nano::parse(document_->text(value))
+                                                   : std::nullopt;
     if (!number || number->value < 0) {
         document_->refuse(at, "must be a decimal integer as a string");
         return std::nullopt;
@@ -371,7 +393,8 @@ std::optional<std::size_t> ObjectReader::maybe_choice(std::string_view name,
     const std::uint32_t at = take(name, false);
     if (at == none) return std::nullopt;
     const Value& value = document_->values[at];
-    const auto index = value.shape == Shape::text ? index_of(names, document_->text(value)) : std::nullopt;
+    const auto index = value.shape == Shape::text ? index_of(names, document_->text(value))
+                                                  : std::nullopt;
     if (!index) document_->refuse(at, one_of(names));
     return index;
 }
@@ -381,8 +404,8 @@ std::size_t ObjectReader::choice(std::string_view name, std::span<const std::str
     return maybe_choice(name, names).value_or(0);
 }
 
-std::optional<std::vector<std::size_t>> ObjectReader::maybe_choices(std::string_view name,
-                                                                    std::span<const std::string_view> names) {
+std::optional<std::vector<std::size_t>> ObjectReader::maybe_choices(
+    std::string_view name, std::span<const std::string_view> names) {
     const auto texts = maybe_texts(name, names.size());
     if (!texts) return std::nullopt;
     std::vector<std::size_t> indexes;
@@ -392,7 +415,8 @@ std::optional<std::vector<std::size_t>> ObjectReader::maybe_choices(std::string_
     return indexes;
 }
 
-std::optional<std::vector<std::string>> ObjectReader::maybe_texts(std::string_view name, std::size_t items_max,
+std::optional<std::vector<std::string>> ObjectReader::maybe_texts(std::string_view name,
+                                                                  std::size_t items_max,
                                                                   const TextRule& rule) {
     const std::uint32_t at = take(name, false);
     if (at == none) return std::nullopt;
@@ -451,7 +475,8 @@ std::optional<std::vector<ObjectReader>> ObjectReader::maybe_objects(std::string
         return std::nullopt;
     }
     std::vector<ObjectReader> items;
-    for (std::uint32_t item = document_->values[at].first; item != none; item = document_->values[item].next) {
+    for (std::uint32_t item = document_->values[at].first; item != none;
+         item = document_->values[item].next) {
         if (document_->values[item].shape != Shape::object) {
             document_->refuse(item, "must be an object");
             continue;
@@ -483,7 +508,8 @@ std::string ObjectReader::flat(std::string_view name, std::size_t bytes_max) {
     document_->values[at].opened = true;
     JsonWriter out;
     out.open_object();
-    for (std::uint32_t item = document_->values[at].first; item != none; item = document_->values[item].next) {
+    for (std::uint32_t item = document_->values[at].first; item != none;
+         item = document_->values[item].next) {
         Value& value = document_->values[item];
         value.seen = true;
         if (value.duplicate) continue;  // noted by finish()
@@ -516,7 +542,8 @@ bool is_printable(std::string_view text) {
     for (std::size_t i = 0; i < text.size(); ++i) {
         const auto c = static_cast<unsigned char>(text[i]);
         if (c < 0x20 || c == 0x7F) return false;
-        if (c == 0xC2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xA0) return false;
+        if (c == 0xC2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xA0)
+            return false;
         if (c != 0xE2 || i + 2 >= text.size()) {
             if (text.substr(i).starts_with("\xEF\xBB\xBF")) return false;  // U+FEFF
             continue;
@@ -524,7 +551,9 @@ bool is_printable(std::string_view text) {
         // U+200B..200F, U+2028..202E, U+2060..206F: separators, joiners and direction marks.
         const auto second = static_cast<unsigned char>(text[i + 1]);
         const auto third = static_cast<unsigned char>(text[i + 2]);
-        if (second == 0x80 && ((third >= 0x8B && third <= 0x8F) || (third >= 0xA8 && third <= 0xAE))) return false;
+        if (second == 0x80 &&
+            ((third >= 0x8B && third <= 0x8F) || (third >= 0xA8 && third <= 0xAE)))
+            return false;
         if (second == 0x81 && third >= 0xA0 && third <= 0xAF) return false;
     }
     return true;
@@ -564,7 +593,9 @@ QueryReader::QueryReader(std::string_view raw_query) {
         if (part.empty()) continue;
         const std::size_t equals = part.find('=');
         auto name = percent_decoded(part.substr(0, equals), true);
-        auto value = equals == std::string_view::npos ? std::string{} : percent_decoded(part.substr(equals + 1), true);
+        auto value = equals == std::string_view::npos
+                         ? std::string{}
+                         : percent_decoded(part.substr(equals + 1), true);
         if (!name || !value || parameters_.size() >= json_members_max) malformed_ = true;
         else parameters_.push_back({std::move(*name), std::move(*value)});
     }
@@ -625,7 +656,8 @@ std::optional<std::size_t> QueryReader::maybe_choice(std::string_view name,
 
 Result<void> QueryReader::finish() {
     if (malformed_)
-        return cocoon::refuse(ErrorCode::malformed_request, "The query string is not properly encoded.");
+        return cocoon::refuse(ErrorCode::malformed_request,
+                              "The query string is not properly encoded.");
     for (const Parameter& parameter : parameters_)
         if (!parameter.seen) refuse(parameter.name, "is not a parameter of this route");
     if (errors_.empty()) return {};

@@ -60,7 +60,9 @@ Response problem_with(const Error& error, std::string_view request_id,
     return response;
 }
 
-Response problem(const Error& error, std::string_view request_id) { return problem_with(error, request_id, {}); }
+Response problem(const Error& error, std::string_view request_id) {
+    return problem_with(error, request_id, {});
+}
 
 Response json_response(int status, std::string body) {
     Response response;
@@ -80,12 +82,15 @@ std::string etag_of(std::uint64_t version) { return '"' + std::to_string(version
 
 Result<std::uint64_t> if_match(const Call& call) {
     const std::string_view header = call.header("If-Match");
-    if (header.empty()) return refuse(ErrorCode::precondition_required, "Send If-Match with the ETag you read.");
+    if (header.empty())
+        return refuse(ErrorCode::precondition_required, "Send If-Match with the ETag you read.");
     if (header == "*") return std::uint64_t{0};
     // A weak tag never matches strongly (RFC 9110 §8.8.3.2); a list is not supported.
-    if (header.starts_with("W/")) return refuse(ErrorCode::precondition_failed, "If-Match needs a strong ETag.");
+    if (header.starts_with("W/"))
+        return refuse(ErrorCode::precondition_failed, "If-Match needs a strong ETag.");
     if (header.size() < 3 || header.front() != '"' || header.back() != '"')
-        return Error{ErrorCode::invalid_body, {}, {{"If-Match:", "must be one ETag in quotes, or *"}}};
+        return Error{
+            ErrorCode::invalid_body, {}, {{"If-Match:", "must be one ETag in quotes, or *"}}};
     const auto version = Nano::parse(header.substr(1, header.size() - 2));
     // An ETag that was never ours is simply not the current one.
     if (!version || version->value <= 0)
@@ -96,7 +101,8 @@ Result<std::uint64_t> if_match(const Call& call) {
 Response with_etag(const Call& call, Response response, std::uint64_t version) {
     const std::string etag = etag_of(version);
     const std::string_view known = call.header("If-None-Match");
-    if (call.method == Method::get && !known.empty() && (known == "*" || known.find(etag) != std::string_view::npos)) {
+    if (call.method == Method::get && !known.empty() &&
+        (known == "*" || known.find(etag) != std::string_view::npos)) {
         response.status = 304;
         response.body.clear();
         response.content_type.clear();

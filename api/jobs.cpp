@@ -11,8 +11,8 @@ namespace {
 
 using namespace matching;
 
-constexpr std::array<std::string_view, 6> job_states{"reserved", "running", "completed", "failed", "cancelled",
-                                                     "expired"};
+constexpr std::array<std::string_view, 6> job_states{"reserved", "running",   "completed",
+                                                     "failed",   "cancelled", "expired"};
 
 Response job_response(const Job& job, std::string_view market) {
     JsonWriter out;
@@ -36,7 +36,8 @@ Result<Response> list_jobs(const Call& call, db::Reader& reader, const Context& 
     QueryReader query{call.query};
     const auto state = query.maybe_choice("state", job_states);
     Page page{call, context, query, "/v1/jobs"};
-    if (auto begun = page.begin(query, state ? std::string{job_states[*state]} : ""); !begun) return begun.error();
+    if (auto begun = page.begin(query, state ? std::string{job_states[*state]} : ""); !begun)
+        return begun.error();
     db::JobFilter filter;
     if (state) filter.state = static_cast<JobState>(*state);
     if (call.principal.has(scope_node)) filter.node = call.principal.node;

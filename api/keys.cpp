@@ -35,7 +35,8 @@ ScopeSet read_scopes(ObjectReader& root, AccountKind kind) {
     if (!given || (named && named->empty())) root.refuse("scopes", "must name at least one scope");
     for (std::size_t i = 0; named && i < named->size(); ++i) {
         const ScopeSet bit = ScopeSet{1} << (*named)[i];
-        if (!(grantable(kind) & bit)) root.refuse_item("scopes", i, "cannot be given to a key of this account");
+        if (!(grantable(kind) & bit))
+            root.refuse_item("scopes", i, "cannot be given to a key of this account");
         scopes |= bit;
     }
     if ((scopes & scope_manage) && (scopes & scope_work))
@@ -56,7 +57,8 @@ Result<Response> list_keys(const Call& call, db::Reader& reader, const Context& 
     Page page{call, context, query, "/v1/keys"};
     if (auto begun = page.begin(query); !begun) return begun.error();
     std::vector<ApiKey> keys = reader.keys(call.principal.account);
-    std::sort(keys.begin(), keys.end(), [](const ApiKey& a, const ApiKey& b) { return a.id > b.id; });
+    std::sort(keys.begin(), keys.end(),
+              [](const ApiKey& a, const ApiKey& b) { return a.id > b.id; });
     JsonWriter out;
     out.open_object();
     out.open_array("items");
@@ -120,7 +122,8 @@ Result<PendingCommand> amend_key(const Call& call, const Context&) {
     amend.cap_total = root.maybe_money("cap_total_nano");
     amend.cap_day = root.maybe_money("cap_day_nano");
     amend.expires_at = read_expiry(root, call.at);
-    if (!root.has("name") && !root.has("cap_total_nano") && !root.has("cap_day_nano") && !root.has("expires_at"))
+    if (!root.has("name") && !root.has("cap_total_nano") && !root.has("cap_day_nano") &&
+        !root.has("expires_at"))
         root.refuse_whole("must change something");
     if (auto done = in.finish(); !done) return done.error();
     PendingCommand pending;
@@ -137,12 +140,13 @@ Result<PendingCommand> rotate_key(const Call& call, const Context&) {
     if (!id) return id.error();
     FieldReader in{call.body, true};
     ObjectReader root = in.root();
-    const std::int64_t overlap =
-        root.maybe_integer("overlap_seconds", {0, overlap_seconds_max}).value_or(overlap_seconds_default);
+    const std::int64_t overlap = root.maybe_integer("overlap_seconds", {0, overlap_seconds_max})
+                                     .value_or(overlap_seconds_default);
     if (auto done = in.finish(); !done) return done.error();
     const FreshSecret secret = fresh_secret(call, "ck_", "key");
     PendingCommand pending;
-    pending.command = RotateKey{call.principal.account, *id, secret.hash, secret.shown, seconds(overlap)};
+    pending.command =
+        RotateKey{call.principal.account, *id, secret.hash, secret.shown, seconds(overlap)};
     pending.render = [secret](const Answer& answer, bool replayed) {
         JsonWriter out;
         out.open_object();

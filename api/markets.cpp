@@ -51,7 +51,8 @@ Result<Response> list_models(const Call& call, db::Reader& reader, const Context
         out.open_object();
         out.text("id", std::string_view{row.market.name}.substr(prefix.size()));
         out.text("object", "model");
-        out.integer("created", 0);  // OpenAI's clients need the member; markets do not keep their age
+        // OpenAI's clients need the member; markets do not keep their age
+        out.integer("created", 0);
         out.text("owned_by", "cocoon-market");
         out.text("market", row.market.name);
         if (row.best_price) write_price(out, "pricing", *row.best_price);
@@ -97,12 +98,15 @@ Result<Response> read_market(const Call& call, db::Reader& reader, const Context
 
 Result<Response> read_book(const Call& call, const Context& context) {
     QueryReader query{call.query};
-    const auto depth = query.maybe_integer("depth", {1, static_cast<std::int64_t>(view_levels_max)});
+    const auto depth =
+        query.maybe_integer("depth", {1, static_cast<std::int64_t>(view_levels_max)});
     if (auto done = query.finish(); !done) return done.error();
     const auto views = context.views();
-    const auto found = call.captured.empty() ? views->by_name.end() : views->by_name.find(call.captured.front());
+    const auto found = call.captured.empty() ? views->by_name.end()
+                                             : views->by_name.find(call.captured.front());
     if (found == views->by_name.end()) return refuse(ErrorCode::unknown_market);
-    return json_response(200, book_json(*found->second, static_cast<std::size_t>(depth.value_or(20))));
+    return json_response(200,
+                         book_json(*found->second, static_cast<std::size_t>(depth.value_or(20))));
 }
 
 Result<Response> read_ticker(const Call& call, db::Reader& reader, const Context&) {
@@ -188,7 +192,8 @@ Result<Response> read_prices(const Call& call, db::Reader& reader, const Context
     if (auto none = no_parameters(call); !none) return none.error();
     const auto row = market_of(call, reader);
     if (!row) return row.error();
-    const db::PercentileRow prices = reader.percentiles(row->market.id, call.at - hours(24), call.at);
+    const db::PercentileRow prices =
+        reader.percentiles(row->market.id, call.at - hours(24), call.at);
     JsonWriter out;
     out.open_object();
     out.text("market", row->market.name);
@@ -218,7 +223,8 @@ Result<Response> read_demand(const Call& call, db::Reader& reader, const Context
     out.text("market", row->market.name);
     out.integer("resting_requests", row->resting);
     out.open_array("items");
-    for (const db::DemandRow& hour : reader.demand(row->market.id, to - hours(1) * limit.value_or(24), to)) {
+    for (const db::DemandRow& hour :
+         reader.demand(row->market.id, to - hours(1) * limit.value_or(24), to)) {
         out.open_object();
         out.instant("from", hour.from);
         out.integer("placed", hour.placed);

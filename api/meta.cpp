@@ -43,13 +43,16 @@ Result<Response> openapi_yaml(const Call&, const Context&) {
     return file(openapi_yaml_text(), "application/yaml; charset=utf-8");
 }
 
-Result<Response> openapi_json(const Call&, const Context&) { return file(openapi_json_text(), "application/json"); }
+Result<Response> openapi_json(const Call&, const Context&) {
+    return file(openapi_json_text(), "application/json");
+}
 
 Result<Response> docs_page(const Call&, const Context&) {
     Response page = file(reference_html(), "text/html; charset=utf-8");
-    page.headers.emplace_back("Content-Security-Policy",
-                              "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
-                              "img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
+    page.headers.emplace_back(
+        "Content-Security-Policy",
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+        "img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
     page.headers.emplace_back("Referrer-Policy", "no-referrer");
     return page;
 }
@@ -58,6 +61,8 @@ Result<Response> docs_script(const Call&, const Context&) {
     return file(reference_js(), "text/javascript; charset=utf-8");
 }
 
-Result<Response> docs_style(const Call&, const Context&) { return file(reference_css(), "text/css; charset=utf-8"); }
+Result<Response> docs_style(const Call&, const Context&) {
+    return file(reference_css(), "text/css; charset=utf-8");
+}
 
 }  // namespace cocoon::api

@@ -1,5 +1,5 @@
-// Nodes: enrolment by one-time token, challenge and evidence, drain and resume. Evidence is verified
-// here, on a worker thread; only a proven verdict becomes a command.
+// Nodes: enrolment by one-time token, challenge and evidence, drain and resume. Evidence is
+// verified here, on a worker thread; only a proven verdict becomes a command.
 #include "api/handlers.hpp"
 #include "api/pages.hpp"
 #include "api/respond.hpp"
@@ -23,7 +23,9 @@ constexpr std::int64_t enrolment_seconds_max = 7 * 86'400;
 constexpr std::size_t hardware_bytes_max = 8 << 10;
 constexpr std::size_t keyset_bytes_max = 64 << 10;
 
-bool is_token(std::string_view text) { return text.starts_with("ce_") && credential_hash(text).has_value(); }
+bool is_token(std::string_view text) {
+    return text.starts_with("ce_") && credential_hash(text).has_value();
+}
 const TextRule token_rule{46, 46, is_token, "an enrolment token"};
 
 bool is_tier(std::string_view text) {
@@ -44,7 +46,8 @@ std::optional<Tier> tier_of(std::string_view verified) {
 Result<NodeId> own_node(const Call& call) {
     const auto id = captured_id<NodeId>(call);
     if (!id) return id.error();
-    if (call.principal.node != *id) return refuse(ErrorCode::forbidden, "Only the node's own key may do that.");
+    if (call.principal.node != *id)
+        return refuse(ErrorCode::forbidden, "Only the node's own key may do that.");
     return *id;
 }
 
@@ -53,7 +56,8 @@ Error refused_verdict(const attestation::Verdict& verdict) {
     for (const attestation::Reason& reason : verdict.reasons)
         if (reason.outcome == attestation::Outcome::failed)
             error.fields.push_back({"/evidence", reason.code + ": " + reason.text});
-    if (error.fields.empty()) error.fields.push_back({"/tier", "no verifier for this tier could prove it"});
+    if (error.fields.empty())
+        error.fields.push_back({"/tier", "no verifier for this tier could prove it"});
     return error;
 }
 
@@ -70,7 +74,8 @@ Result<Submitted> read_submitted(const Call& call) {
     submitted.nonce = root.text("nonce", hex64_rule);
     submitted.document = root.text("keyset_document", {1, keyset_bytes_max, nullptr, {}, true});
     const bool given = root.has("evidence");
-    const std::string encoded = root.text("evidence", {1, (attestation::evidence_bytes_max + 2) / 3 * 4});
+    const std::string encoded =
+        root.text("evidence", {1, (attestation::evidence_bytes_max + 2) / 3 * 4});
     if (auto bytes = from_base64(encoded)) submitted.evidence.bytes = std::move(*bytes);
     else if (given) root.refuse("evidence", "must be base64");
     if (auto done = in.finish(); !done) return done.error();
@@ -81,7 +86,8 @@ Result<Submitted> read_submitted(const Call& call) {
 
 Result<PendingCommand> issue_enrolment(const Call& call, const Context& context) {
     FieldReader in{call.body, true};
-    const auto lifetime = in.root().maybe_integer("lifetime_seconds", {enrolment_seconds_min, enrolment_seconds_max});
+    const auto lifetime =
+        in.root().maybe_integer("lifetime_seconds", {enrolment_seconds_min, enrolment_seconds_max});
     if (auto done = in.finish(); !done) return done.error();
     const Duration life = lifetime ? seconds(*lifetime) : context.enrolment_lifetime;
     const FreshSecret token = fresh_secret(call, "ce_", "enrolment");
@@ -165,7 +171,8 @@ Result<Response> read_node(const Call& call, db::Reader& reader, const Context&)
     const auto node = reader.node(*id);
     if (!node) return refuse(ErrorCode::not_found);
     const Principal& who = call.principal;
-    const bool owner = who.account && (who.account == node->provider || who.has(scope_admin | scope_audit));
+    const bool owner = who.account &&
+                       (who.account == node->provider || who.has(scope_admin | scope_audit));
     JsonWriter out;
     out.open_object();
     write_node_members(out, *node, call.at, owner);
@@ -218,10 +225,12 @@ Result<PendingCommand> submit_evidence(const Call& call, const Context& context)
     auto submitted = read_submitted(call);
     if (!submitted) return submitted.error();
     const auto refuse_field = [](const char* path, std::string message) {
-        return Error{ErrorCode::verdict_refused, "The evidence was refused.", {{path, std::move(message)}}};
+        return Error{
+            ErrorCode::verdict_refused, "The evidence was refused.", {{path, std::move(message)}}};
     };
     if (!valid_challenge(context, *id, submitted->nonce, call.at))
-        return refuse_field("/nonce", "is not a challenge of this node, or has expired: ask for a new one");
+        return refuse_field("/nonce",
+                            "is not a challenge of this node, or has expired: ask for a new one");
     const auto keyset = sealing::parse_keyset(submitted->document);
     if (!keyset) return refuse_field("/keyset_document", keyset.error().detail);
     if (keyset->expired(call.at)) return refuse_field("/keyset_document", "has expired");
@@ -249,8 +258,8 @@ Result<PendingCommand> submit_evidence(const Call& call, const Context& context)
     submit.verdict = verdict_document(*verdict, submitted->nonce);
     submit.valid_until = std::min(verdict->valid_until, keyset->not_after);
     PendingCommand pending;
-    pending.render = [verdict = *verdict, digest = submit.keyset_digest, hash = submit.evidence_hash](
-                         const Answer& answer, bool) {
+    pending.render = [verdict = *verdict, digest = submit.keyset_digest,
+                      hash = submit.evidence_hash](const Answer& answer, bool) {
         answer_as<Done>(answer);
         JsonWriter out;
         out.open_object();
@@ -272,7 +281,8 @@ Result<PendingCommand> set_draining(const Call& call, bool draining) {
     const auto id = captured_id<NodeId>(call);
     if (!id) return id.error();
     if (auto empty = no_body(call); !empty) return empty.error();
-    if (call.principal.has(scope_node) && call.principal.node != *id) return refuse(ErrorCode::forbidden);
+    if (call.principal.has(scope_node) && call.principal.node != *id)
+        return refuse(ErrorCode::forbidden);
     PendingCommand pending;
     pending.command = DrainNode{call.principal.account, *id, draining};
     pending.render = [node = *id, draining](const Answer& answer, bool) {
@@ -289,7 +299,11 @@ Result<PendingCommand> set_draining(const Call& call, bool draining) {
 
 }  // namespace
 
-Result<PendingCommand> drain_node(const Call& call, const Context&) { return set_draining(call, true); }
-Result<PendingCommand> resume_node(const Call& call, const Context&) { return set_draining(call, false); }
+Result<PendingCommand> drain_node(const Call& call, const Context&) {
+    return set_draining(call, true);
+}
+Result<PendingCommand> resume_node(const Call& call, const Context&) {
+    return set_draining(call, false);
+}
 
 }  // namespace cocoon::api

@@ -1,4 +1,5 @@
-// Offers: capacity for sale. Changes need If-Match, so that nobody reprices an offer they have not seen.
+// Offers: capacity for sale. Changes need If-Match, so that nobody reprices an offer they have not
+// seen.
 #include "api/handlers.hpp"
 #include "api/pages.hpp"
 #include "api/respond.hpp"
@@ -37,7 +38,8 @@ Result<Response> list_offers(const Call& call, db::Reader& reader, const Context
     QueryReader query{call.query};
     const auto state = query.maybe_choice("state", offer_states);
     Page page{call, context, query, "/v1/offers"};
-    if (auto begun = page.begin(query, state ? std::string{offer_states[*state]} : ""); !begun) return begun.error();
+    if (auto begun = page.begin(query, state ? std::string{offer_states[*state]} : ""); !begun)
+        return begun.error();
     db::OfferFilter filter;
     filter.provider = viewer(call);
     if (call.principal.has(scope_node)) filter.node = call.principal.node;

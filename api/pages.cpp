@@ -15,7 +15,8 @@ Page::Page(const Call& call, const Context& context, QueryReader& query, std::st
 Result<void> Page::begin(QueryReader& query, std::string filter) {
     filter_ = std::move(filter);
     if (cursor_) {
-        const auto position = read_cursor(context_, call_.principal.account, route_, filter_, *cursor_);
+        const auto position =
+            read_cursor(context_, call_.principal.account, route_, filter_, *cursor_);
         if (position) after_ = *position;
         else query.refuse("cursor", "is not a cursor of this list");
     }

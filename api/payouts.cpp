@@ -69,7 +69,8 @@ Result<Response> list_deposits(const Call& call, db::Reader& reader, const Conte
 }
 
 Result<Response> faucet(const Call& call, const Context& context) {
-    if (!context.development_deposit) return refuse(ErrorCode::not_found, "This market has no development chain.");
+    if (!context.development_deposit)
+        return refuse(ErrorCode::not_found, "This market has no development chain.");
     FieldReader in{call.body};
     ObjectReader root = in.root();
     const std::string memo = root.text("memo", memo_rule);

@@ -10,8 +10,8 @@ namespace {
 
 using namespace matching;
 
-constexpr std::array<std::string_view, 7> request_states{"resting",   "matched", "completed", "failed",
-                                                         "cancelled", "expired", "unmatched"};
+constexpr std::array<std::string_view, 7> request_states{
+    "resting", "matched", "completed", "failed", "cancelled", "expired", "unmatched"};
 constexpr std::int64_t wait_seconds_max = 60;
 
 // Prefer: wait=N (RFC 7240 §4.3). A preference that makes no sense is ignored, as the RFC asks.
@@ -26,21 +26,23 @@ Duration wait_of(const Call& call) {
     return seconds(std::min(wanted, wait_seconds_max));
 }
 
-// Why an immediate request found nothing, as the refusal it amounts to: its reason is a refusal's name
-// where the lane gave one. Price is the last constraint to be looked at, so an offer that fell to it
-// had satisfied all others.
+// Why an immediate request found nothing, as the refusal it amounts to: its reason is a refusal's
+// name where the lane gave one. Price is the last constraint to be looked at, so an offer that fell
+// to it had satisfied all others.
 Error unmatched_error(const RequestAnswer& answer) {
     ErrorCode code = ErrorCode::no_eligible_offer;
     if (answer.why)
         for (const auto& [constraint, offers] : answer.why->removed)
-            if (offers > 0 && (constraint == Constraint::price_dimension || constraint == Constraint::price_total))
+            if (offers > 0 && (constraint == Constraint::price_dimension ||
+                               constraint == Constraint::price_total))
                 code = ErrorCode::price_cap_too_low;
     if (const ErrorInfo* info = find_error(answer.request.reason)) code = info->code;
     Error error = refuse(code);
     if (answer.why && !answer.why->relaxations.empty()) {
         const Relaxation& nearest = answer.why->relaxations.front();
-        error.detail = "Nearest change: " + std::string{name_of(nearest.constraint)} + " to " + nearest.suggestion +
-                       ", then " + std::to_string(nearest.offers) + " offers would do.";
+        error.detail = "Nearest change: " + std::string{name_of(nearest.constraint)} + " to " +
+                       nearest.suggestion + ", then " + std::to_string(nearest.offers) +
+                       " offers would do.";
     }
     return error;
 }
@@ -70,11 +72,13 @@ Response answer_response(int status, const RequestAnswer& answer, const MarketNa
     out.close_object();
     Response response = json_response(status, out.take());
     response.headers.emplace_back("ETag", etag_of(answer.request.version));
-    if (status == 201) response.headers.emplace_back("Location", "/v1/requests/" + answer.request.id.text());
+    if (status == 201)
+        response.headers.emplace_back("Location", "/v1/requests/" + answer.request.id.text());
     return response;
 }
 
-std::function<Response(const Answer&, bool)> render_changed(const Call& call, const Context& context) {
+std::function<Response(const Answer&, bool)> render_changed(const Call& call,
+                                                            const Context& context) {
     return [&context, id = call.request_id](const Answer& answer, bool) {
         if (std::holds_alternative<Done>(answer)) return no_content();
         const RequestAnswer& changed = answer_as<RequestAnswer>(answer);
@@ -107,7 +111,8 @@ Result<Response> list_requests(const Call& call, db::Reader& reader, const Conte
         return begun.error();
     db::RequestFilter filter;
     if (state) filter.state = static_cast<RequestState>(*state);
-    const auto requests = reader.requests(viewer(call), filter, {page.after().major, page.rows_max()});
+    const auto requests =
+        reader.requests(viewer(call), filter, {page.after().major, page.rows_max()});
     JsonWriter out;
     out.open_object();
     out.open_array("items");
@@ -122,11 +127,13 @@ Result<Response> list_requests(const Call& call, db::Reader& reader, const Conte
 
 Result<PendingCommand> place_request(const Call& call, const Context& context) {
     FieldReader in{call.body};
-    PlaceRequest place = read_place_request(in.root(), context, call.principal.account, call.principal.key, call.at);
+    PlaceRequest place =
+        read_place_request(in.root(), context, call.principal.account, call.principal.key, call.at);
     if (auto done = in.finish(); !done) return done.error();
     PendingCommand pending;
     if (place.request.time_in_force == TimeInForce::rest) pending.wait = wait_of(call);
-    pending.render = [named = place.alternatives, id = call.request_id](const Answer& answer, bool) {
+    pending.render = [named = place.alternatives, id = call.request_id](const Answer& answer,
+                                                                        bool) {
         const RequestAnswer& placed = answer_as<RequestAnswer>(answer);
         return answer_response(201, placed, names_of_request(named, placed.request), id);
     };
@@ -175,7 +182,8 @@ Result<PendingCommand> place_requests(const Call& call, const Context& context) 
 
 Result<PendingCommand> what_if(const Call& call, const Context& context) {
     FieldReader in{call.body};
-    PlaceRequest place = read_place_request(in.root(), context, call.principal.account, call.principal.key, call.at);
+    PlaceRequest place =
+        read_place_request(in.root(), context, call.principal.account, call.principal.key, call.at);
     if (auto done = in.finish(); !done) return done.error();
     PendingCommand pending;
     pending.command = WhatIf{std::move(place)};
@@ -249,8 +257,10 @@ Result<PendingCommand> explain_request(const Call& call, const Context&) {
     return pending;
 }
 
-Response rematched_problem(const RequestAnswer& rematched, std::string_view request_id, const Context& context) {
-    const Error error = refuse(ErrorCode::job_rematched, "Verify the new node, seal anew and send to the new job.");
+Response rematched_problem(const RequestAnswer& rematched, std::string_view request_id,
+                           const Context& context) {
+    const Error error =
+        refuse(ErrorCode::job_rematched, "Verify the new node, seal anew and send to the new job.");
     return problem_with(error, request_id, [&](JsonWriter& out) {
         write_request_answer(out, rematched, names_from_views(context));
     });

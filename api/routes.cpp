@@ -20,7 +20,8 @@ constexpr ScopeSet supply = scope_read | scope_offer | scope_manage;     // see 
 constexpr ScopeSet offers_seen = scope_read | scope_offer | scope_node;
 constexpr ScopeSet demand_seen = scope_read | scope_work;
 constexpr ScopeSet jobs_seen = scope_read | scope_work | scope_offer | scope_node;
-constexpr ScopeSet overseen = scope_audit;                               // lists that auditors see whole
+// lists that auditors see whole
+constexpr ScopeSet overseen = scope_audit;
 constexpr ScopeSet operated = scope_admin | scope_audit;
 
 constexpr bool keyed = true;  // Idempotency-Key is required
@@ -123,7 +124,8 @@ constexpr std::array<std::string_view, 5> method_names{"GET", "POST", "PUT", "PA
 
 // How closely `path` fits `pattern`: 0 not at all; more literal text fits more closely, so that
 // "/v1/nodes/enrolments" is not a node and "/v1/keys/{id}:rotate" not a key.
-std::size_t fit(std::string_view pattern, std::string_view path, std::vector<std::string_view>& captures) {
+std::size_t fit(std::string_view pattern, std::string_view path,
+                std::vector<std::string_view>& captures) {
     captures.clear();
     std::size_t literal = 1;
     while (!pattern.empty()) {
@@ -188,7 +190,9 @@ Error with_field(Error error, FieldError field) {
 
 }  // namespace
 
-std::string_view method_name(Method method) { return method_names[static_cast<std::size_t>(method)]; }
+std::string_view method_name(Method method) {
+    return method_names[static_cast<std::size_t>(method)];
+}
 
 std::optional<Method> method_from_name(std::string_view name) {
     for (std::size_t i = 0; i < method_names.size(); ++i)
@@ -232,21 +236,25 @@ Lookup find_route(Method method, std::string_view raw_path) {
 
 Response no_route(const Lookup& lookup, std::string_view request_id) {
     if (lookup.malformed)
-        return problem(refuse(ErrorCode::malformed_request, "The path is not properly encoded."), request_id);
+        return problem(refuse(ErrorCode::malformed_request, "The path is not properly encoded."),
+                       request_id);
     if (lookup.allow.empty()) return problem(refuse(ErrorCode::not_found), request_id);
-    Response response = problem(refuse(ErrorCode::method_not_allowed, "Allowed: " + lookup.allow + '.'), request_id);
+    Response response = problem(
+        refuse(ErrorCode::method_not_allowed, "Allowed: " + lookup.allow + '.'), request_id);
     response.headers.emplace_back("Allow", lookup.allow);
     return response;
 }
 
 Result<void> authorize(const Route& route, const Principal& principal) {
     if (route.scopes == everyone) return {};
-    if (!principal.account) return refuse(ErrorCode::unauthenticated, "Send Authorization: Bearer with an API key.");
+    if (!principal.account)
+        return refuse(ErrorCode::unauthenticated, "Send Authorization: Bearer with an API key.");
     if (principal.has(route.scopes)) return {};
     return refuse(ErrorCode::forbidden, "This key has none of the scopes that this call needs.");
 }
 
-Result<PendingCommand> prepare_command(const Route& route, const Call& call, const Context& context) {
+Result<PendingCommand> prepare_command(const Route& route, const Call& call,
+                                       const Context& context) {
     ENSURE(kind_of(route) == Kind::command);
     if (!call.body.empty() && !is_json(call.header("Content-Type")))
         return refuse(ErrorCode::unsupported_media_type, "Send Content-Type: application/json.");
@@ -254,7 +262,8 @@ Result<PendingCommand> prepare_command(const Route& route, const Call& call, con
     const std::optional<FieldError> fault = idempotency_fault(route, key);
     Result<PendingCommand> pending = std::get<CommandHandler>(route.handler)(call, context);
     if (fault && pending) return Error{ErrorCode::invalid_body, {}, {*fault}};
-    if (fault && pending.error().code == ErrorCode::invalid_body) return with_field(pending.error(), *fault);
+    if (fault && pending.error().code == ErrorCode::invalid_body)
+        return with_field(pending.error(), *fault);
     if (!pending) return pending;
     if (!call.query.empty()) {
         if (auto none = QueryReader{call.query}.finish(); !none) return none.error();
@@ -268,12 +277,14 @@ Result<PendingCommand> prepare_command(const Route& route, const Call& call, con
 
 Response finish_command(const PendingCommand& pending, const Reply& reply, bool replayed,
                         std::string_view request_id) {
-    Response response = reply ? pending.render(*reply, replayed) : problem(reply.error(), request_id);
+    Response response = reply ? pending.render(*reply, replayed)
+                              : problem(reply.error(), request_id);
     if (replayed) response.headers.emplace_back("Idempotency-Replayed", "true");
     return response;
 }
 
-Response answer_query(const Route& route, const Call& call, db::Reader& reader, const Context& context) {
+Response answer_query(const Route& route, const Call& call, db::Reader& reader,
+                      const Context& context) {
     ENSURE(kind_of(route) == Kind::query);
     Result<Response> response = std::get<QueryHandler>(route.handler)(call, reader, context);
     return response ? std::move(*response) : problem(response.error(), call.request_id);
@@ -289,7 +300,9 @@ Response answer_view(const Route& route, const Call& call, const Context& contex
 
 AccountId viewer(const Call& call) {
     const Principal& who = call.principal;
-    if (who.has(scope_audit) && (who.kind == AccountKind::auditor || who.kind == AccountKind::admin)) return {};
+    if (who.has(scope_audit) &&
+        (who.kind == AccountKind::auditor || who.kind == AccountKind::admin))
+        return {};
     return who.account ? who.account : AccountId{static_cast<std::uint64_t>(INT64_MAX)};
 }
 

@@ -48,7 +48,8 @@ std::string mac(std::string_view key, std::string_view message) {
     unsigned char digest[32];
     unsigned int size = 0;
     if (!HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()),
-              reinterpret_cast<const unsigned char*>(message.data()), message.size(), digest, &size) ||
+              reinterpret_cast<const unsigned char*>(message.data()), message.size(), digest,
+              &size) ||
         size != sizeof digest)
         throw std::runtime_error{"HMAC-SHA-256 failed"};
     return {reinterpret_cast<const char*>(digest), sizeof digest};
@@ -63,7 +64,8 @@ FreshSecret fresh_secret(const Call& call, std::string_view prefix, std::string_
 }
 
 std::string fresh_memo(const Call& call) {
-    static constexpr std::string_view letters = "abcdefghijkmnpqrstuvwxyz23456789";  // 32: no l, o, 0, 1
+    // 32: no l, o, 0, 1
+    static constexpr std::string_view letters = "abcdefghijkmnpqrstuvwxyz23456789";
     const std::string bytes = chance(call, "deposit_memo");
     std::string memo = "cm-";
     for (std::size_t i = 0; i < 16; ++i) memo += letters[static_cast<unsigned char>(bytes[i]) & 31];
@@ -75,7 +77,8 @@ std::string fresh_webhook_secret(const Call& call) {
 }
 
 std::optional<matching::Digest> credential_hash(std::string_view secret) {
-    if (secret.size() != 46 || (!secret.starts_with("ck_") && !secret.starts_with("ce_"))) return std::nullopt;
+    if (secret.size() != 46 || (!secret.starts_with("ck_") && !secret.starts_with("ce_")))
+        return std::nullopt;
     if (!from_base64url(secret.substr(3))) return std::nullopt;
     return sealing::sha256(as_bytes(secret));
 }
@@ -83,15 +86,17 @@ std::optional<matching::Digest> credential_hash(std::string_view secret) {
 namespace {
 
 // The position and the MAC over it and everything it is bound to.
-std::string cursor_tag(const Context& context, AccountId account, std::string_view route, std::string_view filter,
-                       std::string_view payload) {
-    const std::string message = framed("cocoon-market/cursor/v1", {account.text(), route, filter, payload});
+std::string cursor_tag(const Context& context, AccountId account, std::string_view route,
+                       std::string_view filter, std::string_view payload) {
+    const std::string message =
+        framed("cocoon-market/cursor/v1", {account.text(), route, filter, payload});
     return mac(context.secret, message).substr(0, cursor_mac_bytes);
 }
 
 std::string masked(const Context& context, std::string_view tag, std::string payload) {
     const std::string stream = mac(context.secret, framed("cocoon-market/cursor-stream/v1", {tag}));
-    for (std::size_t i = 0; i < payload.size(); ++i) payload[i] = static_cast<char>(payload[i] ^ stream[i]);
+    for (std::size_t i = 0; i < payload.size(); ++i)
+        payload[i] = static_cast<char>(payload[i] ^ stream[i]);
     return payload;
 }
 
@@ -106,18 +111,21 @@ std::string make_cursor(const Context& context, AccountId account, std::string_v
     return to_base64url(as_bytes(tag + masked(context, tag, payload)));
 }
 
-std::optional<Position> read_cursor(const Context& context, AccountId account, std::string_view route,
-                                    std::string_view filter, std::string_view cursor) {
+std::optional<Position> read_cursor(const Context& context, AccountId account,
+                                    std::string_view route, std::string_view filter,
+                                    std::string_view cursor) {
     if (cursor.size() > 64) return std::nullopt;
     const std::optional<Bytes> bytes = from_base64url(cursor);
     if (!bytes || bytes->size() != cursor_payload_bytes + cursor_mac_bytes) return std::nullopt;
     const std::string_view tag = as_text(*bytes).substr(0, cursor_mac_bytes);
-    const std::string payload = masked(context, tag, std::string{as_text(*bytes).substr(cursor_mac_bytes)});
+    const std::string payload =
+        masked(context, tag, std::string{as_text(*bytes).substr(cursor_mac_bytes)});
     const std::string expected = cursor_tag(context, account, route, filter, payload);
     if (!sealing::equal_in_constant_time(as_bytes(expected), as_bytes(tag))) return std::nullopt;
     if (payload.front() != cursor_version) return std::nullopt;
     const std::string_view all = payload;
-    return Position{big_endian(all.substr(1, 8)), static_cast<std::uint32_t>(big_endian(all.substr(9, 4)))};
+    return Position{big_endian(all.substr(1, 8)),
+                    static_cast<std::uint32_t>(big_endian(all.substr(9, 4)))};
 }
 
 Challenge make_challenge(const Context& context, const Call& call, NodeId node) {
@@ -137,7 +145,8 @@ bool valid_challenge(const Context& context, NodeId node, std::string_view nonce
     const std::string_view head = all.substr(0, challenge_head_bytes);
     const std::string message = framed("cocoon-market/challenge/v1", {node.text(), head});
     const std::string expected = mac(context.secret, message).substr(0, 32 - challenge_head_bytes);
-    if (!sealing::equal_in_constant_time(as_bytes(expected), as_bytes(all.substr(challenge_head_bytes))))
+    if (!sealing::equal_in_constant_time(as_bytes(expected),
+                                         as_bytes(all.substr(challenge_head_bytes))))
         return false;
     return static_cast<std::int64_t>(big_endian(head.substr(0, 8))) >= at.unix_seconds();
 }

@@ -10,8 +10,8 @@ namespace {
 
 using namespace matching;
 
-// Scheme, host, optional port, path; no user, no fragment. Where the host really is gets checked after
-// name resolution, when a delivery is made.
+// Scheme, host, optional port, path; no user, no fragment. Where the host really is gets checked
+// after name resolution, when a delivery is made.
 bool is_http_url(std::string_view url) {
     const std::size_t scheme = url.find("://");
     if (scheme == std::string_view::npos) return false;
@@ -20,7 +20,8 @@ bool is_http_url(std::string_view url) {
         if (c <= ' ' || c >= 0x7F) return false;
     const std::string_view rest = url.substr(scheme + 3);
     const std::string_view authority = rest.substr(0, rest.find_first_of("/?"));
-    return !authority.empty() && authority.front() != ':' && authority.find('@') == std::string_view::npos;
+    return !authority.empty() && authority.front() != ':' &&
+           authority.find('@') == std::string_view::npos;
 }
 const TextRule url_rule{1, 1024, is_http_url, "an absolute URL without user and fragment"};
 

@@ -19,12 +19,14 @@ std::string read_developer_profile(ObjectReader& in) {
     out.open_object();
     if (const auto contact = in.maybe_text("contact")) out.text("contact", *contact);
     out.integer("daily_requests", in.integer("daily_requests", {0, daily_max}));
-    out.integer("input_tokens_average", in.integer("input_tokens_average", {0, limits::tokens_max}));
+    out.integer("input_tokens_average",
+                in.integer("input_tokens_average", {0, limits::tokens_max}));
     const bool given = in.has("models");
     const auto models = in.maybe_texts("models", limits::list_items_max);
     if (!given || (models && models->empty())) in.refuse("models", "must name at least one model");
     write_texts(out, "models", models.value_or(std::vector<std::string>{}));
-    out.integer("output_tokens_average", in.integer("output_tokens_average", {0, limits::tokens_max}));
+    out.integer("output_tokens_average",
+                in.integer("output_tokens_average", {0, limits::tokens_max}));
     out.close_object();
     return out.take();
 }
@@ -50,9 +52,11 @@ std::string read_provider_profile(ObjectReader& in) {
 
 std::string read_profile(ObjectReader in, AccountKind kind) {
     if (!in.exists()) return "{}";
-    std::string profile = kind == AccountKind::provider ? read_provider_profile(in) : read_developer_profile(in);
+    std::string profile = kind == AccountKind::provider ? read_provider_profile(in)
+                                                        : read_developer_profile(in);
     if (profile.size() > limits::profile_bytes_max)
-        in.refuse_whole("must have at most " + std::to_string(limits::profile_bytes_max) + " bytes");
+        in.refuse_whole("must have at most " + std::to_string(limits::profile_bytes_max) +
+                        " bytes");
     return profile;
 }
 
@@ -118,13 +122,16 @@ std::vector<StatementEntry> entries_of(const db::StatementLine& line, AccountId 
     };
     std::vector<StatementEntry> entries;
     if (posting.from == account)
-        entries.push_back({posting.from_bucket, -posting.amount, counterpart(posting.to), posting.to_bucket});
+        entries.push_back(
+            {posting.from_bucket, -posting.amount, counterpart(posting.to), posting.to_bucket});
     if (posting.to == account)
-        entries.push_back({posting.to_bucket, posting.amount, counterpart(posting.from), posting.from_bucket});
+        entries.push_back(
+            {posting.to_bucket, posting.amount, counterpart(posting.from), posting.from_bucket});
     return entries;
 }
 
-void write_statement_entry(JsonWriter& out, const db::StatementLine& line, const StatementEntry& entry) {
+void write_statement_entry(JsonWriter& out, const db::StatementLine& line,
+                           const StatementEntry& entry) {
     out.open_object();
     out.decimal("sequence", line.key.sequence);
     out.integer("ordinal", line.key.ordinal);
@@ -139,15 +146,20 @@ void write_statement_entry(JsonWriter& out, const db::StatementLine& line, const
 }
 
 std::string statement_csv_header() {
-    return "sequence,ordinal,at,bucket,amount_nano,counterpart,counterpart_bucket,job,receipt_hash\r\n";
+    return "sequence,ordinal,at,bucket,amount_nano,counterpart,counterpart_bucket,job,receipt_"
+           "hash\r\n";
 }
 
 // Every column is a number, an enumerator, an id or hex: nothing needs quotes (RFC 4180).
 std::string statement_csv_row(const db::StatementLine& line, const StatementEntry& entry) {
-    std::string row = std::to_string(line.key.sequence) + ',' + std::to_string(line.key.ordinal) + ',' + line.at.text();
+    std::string row = std::to_string(line.key.sequence) + ',' + std::to_string(line.key.ordinal) +
+                      ',' + line.at.text();
     row.append(",").append(name_of(entry.bucket)).append(",").append(entry.amount.text());
     row.append(",").append(entry.counterpart).append(",").append(name_of(entry.counterpart_bucket));
-    row.append(",").append(line.posting.job ? line.posting.job.text() : "").append(",").append(line.receipt_hash);
+    row.append(",")
+        .append(line.posting.job ? line.posting.job.text() : "")
+        .append(",")
+        .append(line.receipt_hash);
     return row + "\r\n";
 }
 

@@ -7,7 +7,8 @@ namespace {
 
 using namespace matching;
 
-void write_by_tier(JsonWriter& out, std::string_view name, const std::array<std::uint32_t, tier_count>& offers) {
+void write_by_tier(JsonWriter& out, std::string_view name,
+                   const std::array<std::uint32_t, tier_count>& offers) {
     out.open_object(name);
     for (std::size_t i = 0; i < tier_count; ++i)
         if (offers[i]) out.integer(tier_name(static_cast<Tier>(i)), offers[i]);

@@ -40,12 +40,14 @@ void check_rest_until(ObjectReader& in, std::optional<Instant> until, Instant at
     if (!until) return;
     if (*until <= at) in.refuse("rest_until", "must be in the future");
     else if (*until - at > seconds(limits::rest_seconds_max))
-        in.refuse("rest_until", "must be at most " + std::to_string(limits::rest_seconds_max) + " seconds ahead");
+        in.refuse("rest_until",
+                  "must be at most " + std::to_string(limits::rest_seconds_max) + " seconds ahead");
 }
 
 }  // namespace
 
-PlaceRequest read_place_request(ObjectReader in, const Context& context, AccountId account, KeyId key, Instant at) {
+PlaceRequest read_place_request(ObjectReader in, const Context& context, AccountId account,
+                                KeyId key, Instant at) {
     PlaceRequest place;
     Request& request = place.request;
     request.account = account;
@@ -55,33 +57,41 @@ PlaceRequest read_place_request(ObjectReader in, const Context& context, Account
     request.quantity = read_quantity(quantity);
     if (quantity.exists() && request.quantity == QuantityVector{})
         quantity.refuse_whole("must ask for something: every count is zero");
-    request.cap_total = in.maybe_money("cap_total_nano", {1, limits::amount_nano_max}).value_or(Nano{});
+    request.cap_total =
+        in.maybe_money("cap_total_nano", {1, limits::amount_nano_max}).value_or(Nano{});
     request.cap_price = read_cap_price(in.maybe_object("cap_price"));
-    request.constraints = read_constraints(in.maybe_object("constraints"), context.simulated_allowed);
-    request.slots = static_cast<std::uint32_t>(in.maybe_integer("slots", {1, slots_max}).value_or(1));
+    request.constraints =
+        read_constraints(in.maybe_object("constraints"), context.simulated_allowed);
+    request.slots =
+        static_cast<std::uint32_t>(in.maybe_integer("slots", {1, slots_max}).value_or(1));
     request.session = in.maybe_boolean("session").value_or(false);
     request.time_in_force = static_cast<TimeInForce>(in.choice("time_in_force", times_in_force));
     const auto rest_until = in.maybe_instant("rest_until");
     check_rest_until(in, rest_until, at);
-    if (request.time_in_force == TimeInForce::rest && !in.has("rest_until")) in.refuse("rest_until", "is required");
+    if (request.time_in_force == TimeInForce::rest && !in.has("rest_until"))
+        in.refuse("rest_until", "is required");
     if (request.time_in_force == TimeInForce::immediate && in.has("time_in_force") && rest_until)
         in.refuse("rest_until", "is only for requests that rest");
     request.rest_until = rest_until.value_or(Instant{});
-    request.job_duration = seconds(in.maybe_integer("job_seconds", {1, limits::reservation_seconds_max})
-                                       .value_or(limits::reservation_seconds_default));
-    request.attempts_max = static_cast<std::uint32_t>(in.maybe_integer("attempts_max", {1, attempts_max}).value_or(3));
+    request.job_duration =
+        seconds(in.maybe_integer("job_seconds", {1, limits::reservation_seconds_max})
+                    .value_or(limits::reservation_seconds_default));
+    request.attempts_max =
+        static_cast<std::uint32_t>(in.maybe_integer("attempts_max", {1, attempts_max}).value_or(3));
     return place;
 }
 
 AmendRequest read_amend_request(ObjectReader in, const Context& context, Instant at) {
     AmendRequest amend;
     amend.cap_total = in.maybe_money("cap_total_nano", {1, limits::amount_nano_max});
-    if (ObjectReader cap = in.maybe_object("cap_price"); cap.exists()) amend.cap_price = read_cap_price(cap);
+    if (ObjectReader cap = in.maybe_object("cap_price"); cap.exists())
+        amend.cap_price = read_cap_price(cap);
     amend.rest_until = in.maybe_instant("rest_until");
     check_rest_until(in, amend.rest_until, at);
     if (ObjectReader constraints = in.maybe_object("constraints"); constraints.exists())
         amend.constraints = read_constraints(constraints, context.simulated_allowed);
-    if (!in.has("cap_total_nano") && !in.has("cap_price") && !in.has("rest_until") && !in.has("constraints"))
+    if (!in.has("cap_total_nano") && !in.has("cap_price") && !in.has("rest_until") &&
+        !in.has("constraints"))
         in.refuse_whole("must change something");
     return amend;
 }
@@ -184,7 +194,8 @@ void write_job_node(JsonWriter& out, std::string_view name, const Job& job, Tier
     else out.null("keyset_document");
     out.text("keyset_digest", job.keyset_digest);
     out.text("evidence_hash", job.evidence_hash);
-    out.text("evidence_url", "/v1/nodes/" + job.node.text() + "/evidence?hash=" + job.evidence_hash);
+    out.text("evidence_url",
+             "/v1/nodes/" + job.node.text() + "/evidence?hash=" + job.evidence_hash);
     out.close_object();
 }
 

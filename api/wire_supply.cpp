@@ -17,9 +17,11 @@ std::optional<std::vector<Window>> read_windows(ObjectReader& in) {
     std::vector<Window> windows;
     for (ObjectReader& item : *items) {
         Window window;
-        window.from_minute = static_cast<std::uint16_t>(item.integer("from_minute", {0, week_minutes - 1}));
+        window.from_minute =
+            static_cast<std::uint16_t>(item.integer("from_minute", {0, week_minutes - 1}));
         window.to_minute = static_cast<std::uint16_t>(item.integer("to_minute", {1, week_minutes}));
-        if (window.to_minute <= window.from_minute) item.refuse("to_minute", "must be after from_minute");
+        if (window.to_minute <= window.from_minute)
+            item.refuse("to_minute", "must be after from_minute");
         windows.push_back(window);
     }
     return windows;
@@ -45,15 +47,19 @@ PlaceOffer read_place_offer(ObjectReader in, NodeId own_node, Instant at) {
     offer.build = in.maybe_text("build").value_or(std::string{});
     offer.price = read_price(in.object("price"));
     offer.slots = static_cast<std::uint32_t>(in.integer("slots", {1, limits::slots_per_offer_max}));
-    offer.context_tokens_max = in.maybe_integer("context_tokens_max", {0, limits::tokens_max}).value_or(0);
-    offer.output_tokens_max = in.maybe_integer("output_tokens_max", {0, limits::tokens_max}).value_or(0);
+    offer.context_tokens_max =
+        in.maybe_integer("context_tokens_max", {0, limits::tokens_max}).value_or(0);
+    offer.output_tokens_max =
+        in.maybe_integer("output_tokens_max", {0, limits::tokens_max}).value_or(0);
     const auto policies = in.maybe_choices("data_policy", data_policy_names());
     for (const std::size_t index : policies.value_or(std::vector<std::size_t>{}))
         offer.data_policy |= static_cast<DataPolicySet>(1u << index);
     offer.windows = read_windows(in).value_or(std::vector<Window>{});
     offer.notice_seconds = in.maybe_integer("notice_seconds", {0, notice_seconds_max}).value_or(0);
-    offer.allow = in.maybe_ids<AccountId>("allow", limits::list_items_max).value_or(std::vector<AccountId>{});
-    offer.deny = in.maybe_ids<AccountId>("deny", limits::list_items_max).value_or(std::vector<AccountId>{});
+    offer.allow =
+        in.maybe_ids<AccountId>("allow", limits::list_items_max).value_or(std::vector<AccountId>{});
+    offer.deny =
+        in.maybe_ids<AccountId>("deny", limits::list_items_max).value_or(std::vector<AccountId>{});
     const auto expires_at = in.maybe_instant("expires_at");
     check_expiry(in, expires_at, at);
     offer.expires_at = expires_at.value_or(Instant{});
@@ -62,7 +68,8 @@ PlaceOffer read_place_offer(ObjectReader in, NodeId own_node, Instant at) {
 
 AmendOffer read_amend_offer(ObjectReader in, Instant at) {
     AmendOffer amend;
-    if (ObjectReader price = in.maybe_object("price"); price.exists()) amend.price = read_price(price);
+    if (ObjectReader price = in.maybe_object("price"); price.exists())
+        amend.price = read_price(price);
     if (const auto slots = in.maybe_integer("slots", {1, limits::slots_per_offer_max}))
         amend.slots = static_cast<std::uint32_t>(*slots);
     amend.windows = read_windows(in);
@@ -120,9 +127,11 @@ void write_node_members(JsonWriter& out, const Node& node, Instant at, bool ever
     out.text_or_null("measurement", node.measurement);
     out.text_or_null("evidence_hash", node.evidence_hash);
     out.instant_or_null("evidence_valid_until", node.evidence_valid_until);
-    out.text_or_null("evidence_url", attested ? "/v1/nodes/" + node.id.text() + "/evidence" : std::string{});
+    out.text_or_null("evidence_url",
+                     attested ? "/v1/nodes/" + node.id.text() + "/evidence" : std::string{});
     out.text_or_null("keyset_digest", node.keyset_digest);
-    out.boolean("available", node.connected && !node.draining && !node.suspended && node.evidence_valid_until > at);
+    out.boolean("available", node.connected && !node.draining && !node.suspended &&
+                                 node.evidence_valid_until > at);
     out.integer("reliability_permille", node.reliability_permille);
     count_or_null(out, "first_output_ms", node.first_output_ms);
     count_or_null(out, "tokens_per_second", node.tokens_per_second);

@@ -13,7 +13,8 @@ bool is_market_name(std::string_view text) {
     if (rest.starts_with("inference:")) rest.remove_prefix(10);
     else if (rest.starts_with("compute:")) rest.remove_prefix(8);
     else return false;
-    return !rest.empty() && std::all_of(rest.begin(), rest.end(), [](char c) { return c > ' ' && c < 0x7F; });
+    return !rest.empty() &&
+           std::all_of(rest.begin(), rest.end(), [](char c) { return c > ' ' && c < 0x7F; });
 }
 
 bool is_region(std::string_view text) {
@@ -34,9 +35,12 @@ bool is_lower_hex(std::string_view text) {
 
 const TextRule measurement_rule{32, 128, is_lower_hex, "lower-case hex"};
 
-constexpr std::array<std::string_view, tier_count> tiers{"simulated", "snp", "tdx", "snp+gpu-cc", "tdx+gpu-cc"};
-constexpr std::array<std::string_view, 5> data_policies{"zero_retention", "no_training", "gdpr", "hipaa", "soc2"};
-constexpr std::array<std::string_view, 7> scopes{"read", "work", "offer", "manage", "admin", "audit", "node"};
+constexpr std::array<std::string_view, tier_count> tiers{"simulated", "snp", "tdx", "snp+gpu-cc",
+                                                         "tdx+gpu-cc"};
+constexpr std::array<std::string_view, 5> data_policies{"zero_retention", "no_training", "gdpr",
+                                                        "hipaa", "soc2"};
+constexpr std::array<std::string_view, 7> scopes{"read",  "work",  "offer", "manage",
+                                                 "admin", "audit", "node"};
 
 struct PriceField {
     std::string_view name;
@@ -66,7 +70,8 @@ constexpr std::array<QuantityField, 6> quantity_fields{{
 }};
 
 template <class Set, std::size_t N>
-void write_set(JsonWriter& out, std::string_view name, Set set, const std::array<std::string_view, N>& names) {
+void write_set(JsonWriter& out, std::string_view name, Set set,
+               const std::array<std::string_view, N>& names) {
     out.open_array(name);
     for (std::size_t i = 0; i < N; ++i)
         if (set >> i & 1u) out.item(names[i]);
@@ -75,8 +80,9 @@ void write_set(JsonWriter& out, std::string_view name, Set set, const std::array
 
 }  // namespace
 
-const TextRule market_name_rule{1, limits::name_bytes_max, is_market_name,
-                                "\"inference:<model>\" or \"compute:<gpu class>\" in printable ASCII without spaces"};
+const TextRule market_name_rule{
+    1, limits::name_bytes_max, is_market_name,
+    "\"inference:<model>\" or \"compute:<gpu class>\" in printable ASCII without spaces"};
 const TextRule region_rule{1, 32, is_region, "lower-case letters, digits and hyphens"};
 const TextRule country_rule{2, 2, is_country, "two capital letters (ISO 3166)"};
 const TextRule hex64_rule{64, 64, is_lower_hex, "64 lower-case hex characters"};
@@ -88,14 +94,16 @@ std::span<const std::string_view> scope_names() { return scopes; }
 PriceVector read_price(ObjectReader in) {
     PriceVector price;
     for (const PriceField& field : price_fields)
-        price.*field.member = in.maybe_money(field.name, {0, limits::price_nano_max}).value_or(Nano{});
+        price.*
+            field.member = in.maybe_money(field.name, {0, limits::price_nano_max}).value_or(Nano{});
     return price;
 }
 
 PriceVector read_cap_price(ObjectReader in) {
     PriceVector price;
     for (const PriceField& field : price_fields)
-        price.*field.member = in.maybe_money(field.name, {0, limits::price_nano_max}).value_or(Nano{-1});
+        price.*field.member =
+            in.maybe_money(field.name, {0, limits::price_nano_max}).value_or(Nano{-1});
     return price;
 }
 
@@ -120,7 +128,8 @@ Constraints read_constraints(ObjectReader in, bool simulated_allowed) {
         }
     }
     const auto texts = [&](std::string_view name, const TextRule& rule) {
-        return in.maybe_texts(name, limits::list_items_max, rule).value_or(std::vector<std::string>{});
+        return in.maybe_texts(name, limits::list_items_max, rule)
+            .value_or(std::vector<std::string>{});
     };
     constraints.regions = texts("regions", region_rule);
     constraints.countries = texts("countries", country_rule);
@@ -129,12 +138,15 @@ Constraints read_constraints(ObjectReader in, bool simulated_allowed) {
     const auto integer = [&](std::string_view name, std::int64_t max) {
         return in.maybe_integer(name, {0, max}).value_or(0);
     };
-    constraints.reputation_permille_min = static_cast<std::uint32_t>(integer("reputation_permille_min", 1000));
-    for (const std::size_t index : in.maybe_choices("data_policy", data_policies).value_or(std::vector<std::size_t>{}))
+    constraints.reputation_permille_min =
+        static_cast<std::uint32_t>(integer("reputation_permille_min", 1000));
+    for (const std::size_t index :
+         in.maybe_choices("data_policy", data_policies).value_or(std::vector<std::size_t>{}))
         constraints.data_policy |= static_cast<DataPolicySet>(1u << index);
     constraints.notice_seconds_min = integer("notice_seconds_min", notice_seconds_max);
     const auto ids = [&](std::string_view name) {
-        return in.maybe_ids<AccountId>(name, limits::list_items_max).value_or(std::vector<AccountId>{});
+        return in.maybe_ids<AccountId>(name, limits::list_items_max)
+            .value_or(std::vector<AccountId>{});
     };
     constraints.providers_allow = ids("providers_allow");
     constraints.providers_deny = ids("providers_deny");
@@ -160,7 +172,8 @@ void write_cap_price(JsonWriter& out, std::string_view name, const PriceVector& 
 
 void write_quantity(JsonWriter& out, std::string_view name, const QuantityVector& quantity) {
     out.open_object(name);
-    for (const QuantityField& field : quantity_fields) out.integer(field.name, quantity.*field.member);
+    for (const QuantityField& field : quantity_fields)
+        out.integer(field.name, quantity.*field.member);
     out.close_object();
 }
 
@@ -169,14 +182,18 @@ void write_constraints(JsonWriter& out, std::string_view name, const Constraints
     write_tiers(out, "tiers", constraints.tiers);
     if (!constraints.regions.empty()) write_texts(out, "regions", constraints.regions);
     if (!constraints.countries.empty()) write_texts(out, "countries", constraints.countries);
-    if (!constraints.measurements.empty()) write_texts(out, "measurements", constraints.measurements);
+    if (!constraints.measurements.empty())
+        write_texts(out, "measurements", constraints.measurements);
     if (!constraints.gpu_models.empty()) write_texts(out, "gpu_models", constraints.gpu_models);
     if (constraints.reputation_permille_min)
         out.integer("reputation_permille_min", constraints.reputation_permille_min);
     if (constraints.data_policy) write_data_policy(out, "data_policy", constraints.data_policy);
-    if (constraints.notice_seconds_min) out.integer("notice_seconds_min", constraints.notice_seconds_min);
-    if (!constraints.providers_allow.empty()) write_accounts(out, "providers_allow", constraints.providers_allow);
-    if (!constraints.providers_deny.empty()) write_accounts(out, "providers_deny", constraints.providers_deny);
+    if (constraints.notice_seconds_min)
+        out.integer("notice_seconds_min", constraints.notice_seconds_min);
+    if (!constraints.providers_allow.empty())
+        write_accounts(out, "providers_allow", constraints.providers_allow);
+    if (!constraints.providers_deny.empty())
+        write_accounts(out, "providers_deny", constraints.providers_deny);
     if (constraints.first_output_ms_preferred)
         out.integer("first_output_ms_preferred", constraints.first_output_ms_preferred);
     if (constraints.tokens_per_second_preferred)
@@ -184,13 +201,17 @@ void write_constraints(JsonWriter& out, std::string_view name, const Constraints
     out.close_object();
 }
 
-void write_tiers(JsonWriter& out, std::string_view name, TierSet set) { write_set(out, name, set, tiers); }
+void write_tiers(JsonWriter& out, std::string_view name, TierSet set) {
+    write_set(out, name, set, tiers);
+}
 
 void write_data_policy(JsonWriter& out, std::string_view name, DataPolicySet policy) {
     write_set(out, name, policy, data_policies);
 }
 
-void write_scopes(JsonWriter& out, std::string_view name, ScopeSet set) { write_set(out, name, set, scopes); }
+void write_scopes(JsonWriter& out, std::string_view name, ScopeSet set) {
+    write_set(out, name, set, scopes);
+}
 
 void write_texts(JsonWriter& out, std::string_view name, const std::vector<std::string>& texts) {
     out.open_array(name);
@@ -198,7 +219,8 @@ void write_texts(JsonWriter& out, std::string_view name, const std::vector<std::
     out.close_array();
 }
 
-void write_accounts(JsonWriter& out, std::string_view name, const std::vector<AccountId>& accounts) {
+void write_accounts(JsonWriter& out, std::string_view name,
+                    const std::vector<AccountId>& accounts) {
     out.open_array(name);
     for (const AccountId account : accounts) out.item(account);
     out.close_array();

@@ -1,4 +1,5 @@
-// Command-line arguments against a table of what a command takes. Called by commands.cpp and main.cpp.
+// Command-line arguments against a table of what a command takes. Called by commands.cpp and
+// main.cpp.
 #pragma once
 
 #include <map>
@@ -28,8 +29,9 @@ struct Arguments {
                                 std::int64_t most) const;
 };
 
-// "--name value" and "--name=value"; "--" ends options. Unknown and repeated options, missing values
-// and values for flags are refused (`malformed_request`).
-Result<Arguments> parse_arguments(const std::vector<std::string>& arguments, const std::vector<OptionSpec>& specs);
+// "--name value" and "--name=value"; "--" ends options. Unknown and repeated options, missing
+// values and values for flags are refused (`malformed_request`).
+Result<Arguments> parse_arguments(const std::vector<std::string>& arguments,
+                                  const std::vector<OptionSpec>& specs);
 
 }  // namespace cocoon::client

@@ -34,7 +34,8 @@ public:
     // False: the SDK hung up meanwhile.
     bool pause(Duration duration) {
         std::unique_lock lock{mutex_};
-        return !changed_.wait_for(lock, std::chrono::microseconds{duration.us}, [this] { return gone_; });
+        return !changed_.wait_for(lock, std::chrono::microseconds{duration.us},
+                                  [this] { return gone_; });
     }
 
 private:
@@ -47,7 +48,8 @@ private:
 Duration pause_before(int attempt, std::int64_t retry_after_seconds) {
     if (retry_after_seconds > 0) return std::min(seconds(retry_after_seconds), retry_pause_max);
     thread_local std::minstd_rand random{std::random_device{}()};
-    const std::int64_t most = std::min<std::int64_t>(50'000LL << std::min(attempt, 5), retry_pause_max.us);
+    const std::int64_t most =
+        std::min<std::int64_t>(50'000LL << std::min(attempt, 5), retry_pause_max.us);
     return microseconds(most / 2 + static_cast<std::int64_t>(random()) % (most / 2));
 }
 
@@ -67,14 +69,18 @@ bool may_place_again(const Problem& problem) {
     const ErrorCode code = problem.error.code;
     if (problem.status == 0) return code != ErrorCode::malformed_request;
     if (problem.retry_after_seconds > retry_pause_max.seconds()) return false;
-    return code == ErrorCode::rate_limited || code == ErrorCode::commit_failed || code == ErrorCode::overloaded;
+    return code == ErrorCode::rate_limited || code == ErrorCode::commit_failed ||
+           code == ErrorCode::overloaded;
 }
 
 // What the sealed answer becomes for the SDK.
 class Forwarder {
 public:
     Forwarder(net::Exchange& exchange, const Job& job, const InspectedRequest& request)
-        : exchange_{exchange}, job_{job}, request_{request}, stream_{job.price, request.include_usage} {}
+        : exchange_{exchange},
+          job_{job},
+          request_{request},
+          stream_{job.price, request.include_usage} {}
 
     bool on_head(int status, const sealing::bhttp::Fields& fields) {
         status_ = status;
@@ -129,7 +135,8 @@ public:
     void cut(const Failure& failure) {
         if (!streaming_) return exchange_.respond(error_response(failure));
         if (exchange_.write_blocking("data: " + error_json(failure) + "\n\n")) {
-            // The event must reach the SDK before the cut; a reader that takes nothing is not waited for.
+            // The event must reach the SDK before the cut; a reader that takes nothing is not
+            // waited for.
             const Instant until = SystemClock{}.now() + error_flush_max;
             while (exchange_.pending_bytes() > 0 && SystemClock{}.now() < until)
                 std::this_thread::sleep_for(std::chrono::milliseconds{1});
@@ -139,7 +146,9 @@ public:
 
     bool streaming() const { return streaming_; }
     const std::optional<Error>& failed() const { return failed_; }
-    const std::optional<Quantities>& usage() const { return streaming_ ? stream_.usage() : answer_.usage; }
+    const std::optional<Quantities>& usage() const {
+        return streaming_ ? stream_.usage() : answer_.usage;
+    }
 
 private:
     net::Exchange& exchange_;
@@ -156,10 +165,13 @@ private:
 
 class Call {
 public:
-    Call(const CallServices& services, std::shared_ptr<net::Exchange> exchange, InspectedRequest request,
-         CallOptions options)
-        : services_{services}, exchange_{std::move(exchange)}, request_{std::move(request)},
-          options_{std::move(options)}, hang_up_{std::make_shared<HangUp>()} {
+    Call(const CallServices& services, std::shared_ptr<net::Exchange> exchange,
+         InspectedRequest request, CallOptions options)
+        : services_{services},
+          exchange_{std::move(exchange)},
+          request_{std::move(request)},
+          options_{std::move(options)},
+          hang_up_{std::make_shared<HangUp>()} {
         // Only the hang-up is captured: the exchange must not own itself through its callbacks.
         exchange_->on_closed([hang_up = hang_up_] { hang_up->hang_up(); });
     }
@@ -183,7 +195,8 @@ public:
             const Step step = in_order(match, failure);
             if (step == Step::answered) return;
             if (step == Step::failed) return answer(failure);
-            if (!match && !hang_up_->pause(pause_before(attempt, failure.retry_after_seconds))) break;
+            if (!match && !hang_up_->pause(pause_before(attempt, failure.retry_after_seconds)))
+                break;
         }
         if (match) services_.market.cancel_job(match->job.id);
         answer(failure);
@@ -195,12 +208,14 @@ private:
     void answer(Failure failure) {
         if (hang_up_->gone()) return exchange_->abort();
         failure.model = request_.model;
-        log::info("call_failed", {{"request_id", exchange_->request().id}, {"model", request_.model},
-                                  {"job", failure.job}, {"code", describe(failure.error.code).name}});
+        log::info("call_failed", {{"request_id", exchange_->request().id},
+                                  {"model", request_.model},
+                                  {"job", failure.job},
+                                  {"code", describe(failure.error.code).name}});
         exchange_->respond(error_response(failure));
     }
 
-    // ---- The order ---------------------------------------------------------------------------------
+    // ---- The order ------------------------------------------------------------------------------
 
     std::optional<Match> place(Failure& failure) {
         ApiCall call;
@@ -208,11 +223,13 @@ private:
         call.path = "/v1/requests";
         call.body = placing_body(request_, options_, services_.config);
         if (options_.wait_seconds > 0)
-            call.body->set("rest_until", (services_.clock.now() + seconds(options_.wait_seconds)).text());
+            call.body->set("rest_until",
+                           (services_.clock.now() + seconds(options_.wait_seconds)).text());
         call.idempotency_key = random_key();
         call.wait_seconds = options_.wait_seconds;
         call.request_id = exchange_->request().id;
-        // An immediate order is soon answered and must not be lost sight of; only a rest is cut short.
+        // An immediate order is soon answered and must not be lost sight of; only a rest is cut
+        // short.
         net::CancelToken* const cancel = options_.wait_seconds > 0 ? &hang_up_->token() : nullptr;
         ApiAnswer placed = services_.market.call(call, cancel);
         for (int attempt = 1; !placed.ok() && may_place_again(*placed.problem) &&
@@ -228,13 +245,15 @@ private:
         return read_match(placed.body, failure);
     }
 
-    // The SDK hung up while the order rested, so its id is not known: the same Idempotency-Key tells it.
+    // The SDK hung up while the order rested, so its id is not known: the same Idempotency-Key
+    // tells it.
     void withdraw_unseen(ApiCall call) {
         call.wait_seconds = 0;
         const ApiAnswer placed = services_.market.call(call);
         if (!placed.ok()) return;
         Failure failure;
-        if (const auto match = read_match(placed.body, failure)) services_.market.cancel_job(match->job.id);
+        if (const auto match = read_match(placed.body, failure))
+            services_.market.cancel_job(match->job.id);
     }
 
     std::optional<Match> read_match(const Json& placed, Failure& failure) {
@@ -252,8 +271,12 @@ private:
     std::optional<Match> give_up_waiting(const Json& placed, Failure& failure) {
         const Json* request = placed.find("request");
         const std::string id{request ? request->text_at("id").value_or("") : ""};
-        failure = Failure{refuse(ErrorCode::no_eligible_offer, "nothing matched within " +
-                                     std::to_string(options_.wait_seconds) + " seconds"), 0, {}, {}};
+        failure = Failure{
+            refuse(ErrorCode::no_eligible_offer,
+                   "nothing matched within " + std::to_string(options_.wait_seconds) + " seconds"),
+            0,
+            {},
+            {}};
         if (!RequestId::parse(id)) return std::nullopt;
         ApiCall withdraw;
         withdraw.method = "DELETE";
@@ -262,7 +285,7 @@ private:
         return std::nullopt;
     }
 
-    // ---- The exchange ------------------------------------------------------------------------------
+    // ---- The exchange ---------------------------------------------------------------------------
 
     Result<std::shared_ptr<const TrustedNode>> examine(const Match& match) {
         const Job& job = match.job;
@@ -274,15 +297,18 @@ private:
         for (const Dimension& dimension : dimensions) {
             const std::int64_t cap = options_.price_max.*dimension.price;
             if (cap >= 0 && job.price.*dimension.price > cap)
-                return refuse(ErrorCode::upstream_failed,
-                              "the market matched above the price cap for " + std::string{dimension.name});
+                return refuse(
+                    ErrorCode::upstream_failed,
+                    "the market matched above the price cap for " + std::string{dimension.name});
         }
         const auto most = cost_bound(job.price, job.quantity);
         if (!most || (options_.cost_max && *most > *options_.cost_max))
             return refuse(ErrorCode::upstream_failed, "the market matched above the cost cap");
         if (job.expires <= services_.clock.now())
-            return refuse(ErrorCode::reservation_expired, "the market matched with a reservation that has ended");
-        return services_.trust.verify(match, options_.tiers, options_.measurements, &hang_up_->token());
+            return refuse(ErrorCode::reservation_expired,
+                          "the market matched with a reservation that has ended");
+        return services_.trust.verify(match, options_.tiers, options_.measurements,
+                                      &hang_up_->token());
     }
 
     // On `again`, `match` is the new match to seal for, or nothing: place a new order.
@@ -295,13 +321,15 @@ private:
             match.reset();
             // Evidence may have been renewed between match and look: one more order tells.
             const bool first_doubt = !std::exchange(doubted_, true);
-            return node.error().code == ErrorCode::verdict_refused && first_doubt ? Step::again : Step::failed;
+            return node.error().code == ErrorCode::verdict_refused && first_doubt ? Step::again
+                                                                                  : Step::failed;
         }
         if (hang_up_->gone()) return Step::again;  // run() sees it and cancels the job
         const Job job = match->job;
         match.reset();
         ExchangeEnd end = exchange(job, *node, job.quantity, failure, {});
-        if (end.kind == Kind::complete || end.kind == Kind::cut || end.kind == Kind::stopped) return Step::answered;
+        if (end.kind == Kind::complete || end.kind == Kind::cut || end.kind == Kind::stopped)
+            return Step::answered;
         if (end.kind == Kind::refused && end.match) {
             match = std::move(end.match);
             return Step::again;
@@ -320,7 +348,8 @@ private:
             released = true;
         };
         const ExchangeEnd end = exchange(lease.job, lease.node, lease.bound, failure, settled);
-        const bool lost = end.kind == Kind::refused || end.kind == Kind::unreached || end.kind == Kind::uncertain;
+        const bool lost = end.kind == Kind::refused || end.kind == Kind::unreached ||
+                          end.kind == Kind::uncertain;
         if (!released) services_.sessions.release(lease, std::nullopt, lost);
         if (!lost) return Step::answered;
         if (end.kind != Kind::uncertain) return Step::again;
@@ -328,17 +357,24 @@ private:
         return Step::answered;
     }
 
-    // Runs one exchange and answers the SDK if anything came; `failure` says why nothing did. `settled`,
-    // if any, is told the usage of a whole answer before the SDK sees its end.
-    ExchangeEnd exchange(const Job& job, const std::shared_ptr<const TrustedNode>& node, const Quantities& bound,
-                         Failure& failure, const std::function<void(const std::optional<Quantities>&)>& settled) {
+    // Runs one exchange and answers the SDK if anything came; `failure` says why nothing did.
+    // `settled`, if any, is told the usage of a whole answer before the SDK sees its end.
+    ExchangeEnd exchange(const Job& job, const std::shared_ptr<const TrustedNode>& node,
+                         const Quantities& bound, Failure& failure,
+                         const std::function<void(const std::optional<Quantities>&)>& settled) {
         Forwarder forwarder{*exchange_, job, request_};
         SealedEvents events;
-        events.on_head = [&forwarder](int status, const auto& fields) { return forwarder.on_head(status, fields); };
-        events.on_content = [&forwarder](std::string_view content) { return forwarder.on_content(content); };
-        const SealedCall call{path_of(request_.endpoint), request_.stream ? "text/event-stream" : "application/json",
+        events.on_head = [&forwarder](int status, const auto& fields) {
+            return forwarder.on_head(status, fields);
+        };
+        events.on_content = [&forwarder](std::string_view content) {
+            return forwarder.on_content(content);
+        };
+        const SealedCall call{path_of(request_.endpoint),
+                              request_.stream ? "text/event-stream" : "application/json",
                               request_.body, bound, exchange_->request().id};
-        ExchangeEnd end = exchange_sealed(services_.market, job, *node, call, events, hang_up_->token());
+        ExchangeEnd end =
+            exchange_sealed(services_.market, job, *node, call, events, hang_up_->token());
         failure = failure_of(end.problem, request_.model, services_.config.coin);
         failure.job = job.id.text();
         switch (end.kind) {
@@ -351,14 +387,16 @@ private:
                 forwarder.cut(failure);
                 break;
             case Kind::stopped:
-                if (forwarder.failed()) forwarder.cut(Failure{*forwarder.failed(), 0, {}, job.id.text()});
+                if (forwarder.failed())
+                    forwarder.cut(Failure{*forwarder.failed(), 0, {}, job.id.text()});
                 else exchange_->abort();
                 break;
             default: return end;
         }
         note(job, end);
-        services_.receipts.keep({job, node, end.receipt, end.sealed_request_sha256, end.sealed_response_sha256,
-                                 forwarder.usage(), end.kind == Kind::complete});
+        services_.receipts.keep({job, node, end.receipt, end.sealed_request_sha256,
+                                 end.sealed_response_sha256, forwarder.usage(),
+                                 end.kind == Kind::complete});
         return end;
     }
 
@@ -366,8 +404,11 @@ private:
         const std::string_view how = end.kind == Kind::complete ? "complete"
                                      : end.kind == Kind::cut    ? "cut"
                                                                 : "stopped";
-        log::info("call_answered", {{"request_id", exchange_->request().id}, {"model", request_.model},
-                                    {"job", job.id.text()}, {"node", job.node.text()}, {"end", how}});
+        log::info("call_answered", {{"request_id", exchange_->request().id},
+                                    {"model", request_.model},
+                                    {"job", job.id.text()},
+                                    {"node", job.node.text()},
+                                    {"end", how}});
     }
 
     const CallServices& services_;
@@ -380,7 +421,8 @@ private:
 
 }  // namespace
 
-void serve_call(const CallServices& services, Endpoint endpoint, std::shared_ptr<net::Exchange> exchange) {
+void serve_call(const CallServices& services, Endpoint endpoint,
+                std::shared_ptr<net::Exchange> exchange) {
     const net::Request& http = exchange->request();
     auto request = inspect_request(endpoint, http.body, services.config.estimate);
     if (!request) return exchange->respond(error_response({request.error(), 0, {}, {}}));

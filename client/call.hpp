@@ -1,6 +1,6 @@
 // One call of an SDK, from its body to the last byte of its answer: inspect, order (or a session's
-// slot), verify the node, seal, exchange, forward as it arrives. Runs on one worker thread and blocks
-// there; the SDK's hang-up stops it at once. Knows nodes only through sealed exchanges.
+// slot), verify the node, seal, exchange, forward as it arrives. Runs on one worker thread and
+// blocks there; the SDK's hang-up stops it at once. Knows nodes only through sealed exchanges.
 #pragma once
 
 #include <memory>
@@ -32,10 +32,12 @@ struct CallServices {
 //   the order           when the market could not be reached, answered 429, or failed to store it:
 //                       the Idempotency-Key makes the second one the first one
 //   the whole call      when the market refused the exchange before the node answered (rematched,
-//                       reservation expired or superseded, node away), or could not be reached at all
-// Not tried again: anything after the first byte of the answer, and an exchange whose fate is unknown;
-// a node may have worked, and the work would be paid twice.
-void serve_call(const CallServices& services, Endpoint endpoint, std::shared_ptr<net::Exchange> exchange);
+//                       reservation expired or superseded, node away), or could not be reached at
+//                       all
+// Not tried again: anything after the first byte of the answer, and an exchange whose fate is
+// unknown; a node may have worked, and the work would be paid twice.
+void serve_call(const CallServices& services, Endpoint endpoint,
+                std::shared_ptr<net::Exchange> exchange);
 
 constexpr Duration retry_pause_max = seconds(2);
 

@@ -44,7 +44,7 @@ const std::vector<OptionSpec> common_options{
     {"--help", "", "this page"},
 };
 
-// ---- Small words ---------------------------------------------------------------------------------
+// ---- Small words --------------------------------------------------------------------------------
 
 Output usage_error(std::string text) { return {{}, std::move(text) + "\n", exit_usage}; }
 Output failed(std::string text) { return {{}, std::move(text) + "\n", exit_refused}; }
@@ -56,7 +56,8 @@ Output refused(const Problem& problem, const Invocation& call) {
     if (!call.json) return output;
     Json document = problem.document;
     if (!document.is_object())
-        document = Json::object({{"code", describe(problem.error.code).name}, {"detail", problem.error.detail}});
+        document = Json::object(
+            {{"code", describe(problem.error.code).name}, {"detail", problem.error.detail}});
     output.out = document.serialize() + "\n";
     return output;
 }
@@ -121,16 +122,18 @@ Output or_json(const Invocation& call, const Json& body, const std::function<std
 
 // "inference:" may be left out: a model's name is enough.
 std::string market_name(const std::string& name) {
-    return name.starts_with("inference:") || name.starts_with("compute:") ? name : "inference:" + name;
+    return name.starts_with("inference:") || name.starts_with("compute:") ? name
+                                                                          : "inference:" + name;
 }
 
-// ---- book, models --------------------------------------------------------------------------------
+// ---- book, models -------------------------------------------------------------------------------
 
 std::vector<std::string> price_cells(const Json* price) {
     static const Json none = Json::object();
     const Json& value = price && price->is_object() ? *price : none;
     std::vector<std::string> cells;
-    for (const Dimension& dimension : dimensions) cells.push_back(coins_of(value, dimension.price_name));
+    for (const Dimension& dimension : dimensions)
+        cells.push_back(coins_of(value, dimension.price_name));
     return cells;
 }
 
@@ -138,25 +141,30 @@ Output show_book(const Invocation& call) {
     const auto depth = call.arguments.number("--depth", 20, 1, 100);
     if (!depth) return usage_error(depth.error().detail);
     const std::string name = market_name(call.arguments.positional.front());
-    const ApiAnswer answer = get(call, "/v1/markets/" + percent_encode(name) + "/book?depth=" + std::to_string(*depth));
+    const ApiAnswer answer =
+        get(call, "/v1/markets/" + percent_encode(name) + "/book?depth=" + std::to_string(*depth));
     if (!answer.ok()) return refused(*answer.problem, call);
     return or_json(call, answer.body, [&] {
-        Table table{{"PROMPT", "CACHED", "COMPLETION", "REASONING", "REQUEST", "GPU_SECOND", "OFFERS", "FREE"}};
+        Table table{{"PROMPT", "CACHED", "COMPLETION", "REASONING", "REQUEST", "GPU_SECOND",
+                     "OFFERS", "FREE"}};
         std::size_t levels = 0;
         if (const Json* offers = answer.body.find("offers"))
             for (const Json& level : offers->items()) {
                 std::vector<std::string> cells = price_cells(level.find("price"));
-                for (const char* member : {"offers", "slots_free"}) cells.push_back(count_of(level, member));
+                for (const char* member : {"offers", "slots_free"})
+                    cells.push_back(count_of(level, member));
                 table.add(std::move(cells));
                 ++levels;
             }
-        std::string text = printable(name) + "   prices in " + call.config.coin + " (tokens: per million)\n";
+        std::string text = printable(name) + "   prices in " + call.config.coin +
+                           " (tokens: per million)\n";
         text += levels ? table.text() : "no offers\n";
         // A plain count, or an object per price level with its own count.
         const Json* requests = answer.body.find("requests");
         std::int64_t resting = requests ? requests->integer().value_or(0) : 0;
         if (requests)
-            for (const Json& level : requests->items()) resting += level.integer_at("requests").value_or(1);
+            for (const Json& level : requests->items())
+                resting += level.integer_at("requests").value_or(1);
         return text + "resting requests: " + std::to_string(resting) + "\n";
     });
 }
@@ -165,19 +173,20 @@ Output show_models(const Invocation& call) {
     const ApiAnswer answer = get(call, "/v1/models");
     if (!answer.ok()) return refused(*answer.problem, call);
     return or_json(call, answer.body, [&] {
-        Table table{{"MODEL", "PROMPT", "COMPLETION", "REQUEST", "CONTEXT", "OFFERS", "FREE", "TIERS"}};
+        Table table{
+            {"MODEL", "PROMPT", "COMPLETION", "REQUEST", "CONTEXT", "OFFERS", "FREE", "TIERS"}};
         if (const Json* data = answer.body.find("data"))
             for (const Json& model : data->items()) {
                 const auto price = price_cells(model.find("pricing"));
-                table.add({std::string{model.text_at("id").value_or("?")}, price[0], price[2], price[4],
-                           count_of(model, "context_length"), count_of(model, "offers"),
+                table.add({std::string{model.text_at("id").value_or("?")}, price[0], price[2],
+                           price[4], count_of(model, "context_length"), count_of(model, "offers"),
                            count_of(model, "slots_free"), joined(model.find("tiers"))});
             }
         return "prices in " + call.config.coin + " (tokens: per million)\n" + table.text();
     });
 }
 
-// ---- balance, deposit ----------------------------------------------------------------------------
+// ---- balance, deposit ---------------------------------------------------------------------------
 
 Output show_balance(const Invocation& call) {
     const ApiAnswer answer = get(call, "/v1/account/balance");
@@ -186,7 +195,8 @@ Output show_balance(const Invocation& call) {
         Table table{{"BALANCE", call.config.coin, "NANO"}};
         for (const char* name : {"available", "held", "earned", "paying"}) {
             const std::string member = std::string{name} + "_nano";
-            table.add({name, coins_of(answer.body, member), std::string{answer.body.text_at(member).value_or("-")}});
+            table.add({name, coins_of(answer.body, member),
+                       std::string{answer.body.text_at(member).value_or("-")}});
         }
         return table.text();
     });
@@ -198,24 +208,28 @@ Output show_deposit(const Invocation& call) {
     const std::string address{answer.body.text_at("address").value_or("")};
     const std::string memo{answer.body.text_at("memo").value_or("")};
     std::string link;
-    if (!address.empty()) link = "ton://transfer/" + percent_encode(address) + "?text=" + percent_encode(memo);
+    if (!address.empty())
+        link = "ton://transfer/" + percent_encode(address) + "?text=" + percent_encode(memo);
     if (const std::string amount = call.arguments.get("--amount-nano"); !amount.empty()) {
         const auto nano = Nano::parse(amount);
-        if (!nano || nano->value <= 0) return usage_error("--amount-nano must be a positive whole number");
+        if (!nano || nano->value <= 0)
+            return usage_error("--amount-nano must be a positive whole number");
         if (!link.empty()) link += "&amount=" + amount;
     }
     Json body = answer.body;
     body.set("link", link.empty() ? Json{} : Json{link});
     return or_json(call, body, [&] {
         const std::string coin{answer.body.text_at("coin").value_or(call.config.coin)};
-        return "send     " + printable(coin) + ", at least " + coins_of(answer.body, "minimum_nano") + "\n" +
-               "to       " + (address.empty() ? "(this market takes no deposits)" : printable(address)) + "\n" +
-               "comment  " + printable(memo) + "   (without it the deposit cannot be credited to you)\n" +
+        return "send     " + printable(coin) + ", at least " +
+               coins_of(answer.body, "minimum_nano") + "\n" + "to       " +
+               (address.empty() ? "(this market takes no deposits)" : printable(address)) + "\n" +
+               "comment  " + printable(memo) +
+               "   (without it the deposit cannot be credited to you)\n" +
                (link.empty() ? "" : "link     " + printable(link) + "\n");
     });
 }
 
-// ---- request, cancel -----------------------------------------------------------------------------
+// ---- request, cancel ----------------------------------------------------------------------------
 
 Result<Json> request_body(const Invocation& call) {
     const Arguments& arguments = call.arguments;
@@ -237,17 +251,20 @@ Result<Json> request_body(const Invocation& call) {
     Json constraints = call.config.constraints;
     Json tiers = Json::array();
     for (const std::string& tier : call.config.tiers) tiers.push(tier);
-    constraints.set("tiers", arguments.has("--tiers") ? json_list(arguments.get("--tiers")) : std::move(tiers));
+    constraints.set(
+        "tiers", arguments.has("--tiers") ? json_list(arguments.get("--tiers")) : std::move(tiers));
     if (!call.config.measurements.empty()) {
         Json measurements = Json::array();
-        for (const std::string& measurement : call.config.measurements) measurements.push(measurement);
+        for (const std::string& measurement : call.config.measurements)
+            measurements.push(measurement);
         constraints.set("measurements", std::move(measurements));
     }
     for (const std::string name : {"regions", "countries"})
-        if (arguments.has("--" + name)) constraints.set(name, json_list(arguments.get("--" + name)));
+        if (arguments.has("--" + name))
+            constraints.set(name, json_list(arguments.get("--" + name)));
     body.set("constraints", std::move(constraints));
-    const auto cap = arguments.number("--max-cost-nano", call.config.cost_max.value_or(Nano{}).value, 0,
-                                      limits::amount_nano_max);
+    const auto cap = arguments.number(
+        "--max-cost-nano", call.config.cost_max.value_or(Nano{}).value, 0, limits::amount_nano_max);
     if (!cap) return cap.error();
     if (*cap > 0) body.set("cap_total_nano", Nano{*cap}.text());
     if (arguments.has("--session")) body.set("session", true);
@@ -262,22 +279,24 @@ std::string explanation_lines(const Json* explanation, std::string_view coin) {
     Table removed{{"REMOVED BY", "OFFERS"}};
     if (const Json* list = explanation->find("removed"); list && !list->items().empty()) {
         for (const Json& item : list->items())
-            removed.add({std::string{item.text_at("constraint").value_or("?")}, count_of(item, "offers")});
+            removed.add(
+                {std::string{item.text_at("constraint").value_or("?")}, count_of(item, "offers")});
         text += removed.text();
     }
     Table relaxations{{"IT WOULD MATCH WITH", "VALUE", "OFFERS", "HOLDING " + std::string{coin}}};
     if (const Json* list = explanation->find("relaxations"); list && !list->items().empty()) {
         for (const Json& item : list->items())
             relaxations.add({std::string{item.text_at("constraint").value_or("?")},
-                             std::string{item.text_at("suggestion").value_or("?")}, count_of(item, "offers"),
-                             coins_of(item, "cost_nano")});
+                             std::string{item.text_at("suggestion").value_or("?")},
+                             count_of(item, "offers"), coins_of(item, "cost_nano")});
         text += relaxations.text();
     }
     Table best{{"BEST OFFER", "NODE", "COST " + std::string{coin}, "PENALTY"}};
     if (const Json* list = explanation->find("best"); list && !list->items().empty()) {
         for (const Json& item : list->items())
-            best.add({std::string{item.text_at("offer").value_or("?")}, std::string{item.text_at("node").value_or("?")},
-                      coins_of(item, "cost_nano"), count_of(item, "penalty_permille")});
+            best.add({std::string{item.text_at("offer").value_or("?")},
+                      std::string{item.text_at("node").value_or("?")}, coins_of(item, "cost_nano"),
+                      count_of(item, "penalty_permille")});
         text += best.text();
     }
     return text;
@@ -296,7 +315,9 @@ Output place_request(const Invocation& call) {
     const ApiAnswer answer = call.market.call(request);
     if (!answer.ok()) {
         Output output = refused(*answer.problem, call);
-        if (!call.json) output.out = explanation_lines(answer.problem->document.find("explanation"), call.config.coin);
+        if (!call.json)
+            output.out =
+                explanation_lines(answer.problem->document.find("explanation"), call.config.coin);
         return output;
     }
     return or_json(call, answer.body, [&] {
@@ -304,8 +325,9 @@ Output place_request(const Invocation& call) {
             return "would be: " + std::string{answer.body.text_at("state").value_or("?")} + "\n" +
                    explanation_lines(answer.body.find("explanation"), call.config.coin);
         const Json* placed = answer.body.find("request");
-        std::string text = "request  " + std::string{placed ? placed->text_at("id").value_or("?") : "?"} + "  " +
-                           std::string{placed ? placed->text_at("state").value_or("?") : "?"} + "\n";
+        std::string text =
+            "request  " + std::string{placed ? placed->text_at("id").value_or("?") : "?"} + "  " +
+            std::string{placed ? placed->text_at("state").value_or("?") : "?"} + "\n";
         const Json* job = answer.body.find("job");
         if (!job || !job->is_object()) return text;
         text += "job      " + std::string{job->text_at("id").value_or("?")} + " on " +
@@ -319,7 +341,8 @@ Output place_request(const Invocation& call) {
 Output cancel_work(const Invocation& call) {
     const std::string& id = call.arguments.positional.front();
     const bool job = JobId::parse(id).has_value();
-    if (!job && !RequestId::parse(id)) return usage_error("not a request or job id: " + printable(id));
+    if (!job && !RequestId::parse(id))
+        return usage_error("not a request or job id: " + printable(id));
     ApiCall request;
     request.method = "DELETE";
     request.path = (job ? "/v1/jobs/" : "/v1/requests/") + id;
@@ -328,7 +351,7 @@ Output cancel_work(const Invocation& call) {
     return or_json(call, answer.body, [&] { return id + " cancelled\n"; });
 }
 
-// ---- attest --------------------------------------------------------------------------------------
+// ---- attest -------------------------------------------------------------------------------------
 
 Output attest_node(const Invocation& call) {
     const auto id = NodeId::parse(call.arguments.positional.front());
@@ -338,16 +361,21 @@ Output attest_node(const Invocation& call) {
     const auto keyset = sealing::parse_keyset(evidence->keyset_document);
     if (!keyset) return failed("the keyset is malformed: " + keyset.error().detail);
     attestation::Verdict verdict;
-    const auto node = verify_node(*evidence, keyset->digest, policy_for(call), SystemClock{}.now(), &verdict);
+    const auto node =
+        verify_node(*evidence, keyset->digest, policy_for(call), SystemClock{}.now(), &verdict);
     Json reasons = Json::array();
     Table table{{"CHECK", "OUTCOME", "WHAT WAS FOUND"}};
     for (const attestation::Reason& reason : verdict.reasons) {
         const std::string outcome{attestation::to_text(reason.outcome)};
         table.add({reason.code, outcome, reason.text});
-        reasons.push(Json::object({{"check", reason.code}, {"outcome", outcome}, {"text", reason.text}}));
+        reasons.push(
+            Json::object({{"check", reason.code}, {"outcome", outcome}, {"text", reason.text}}));
     }
-    Json body = Json::object({{"node", id->text()}, {"accepted", node.has_value()}, {"tier", verdict.tier},
-                              {"measurement", verdict.measurement}, {"keyset_digest", keyset->digest},
+    Json body = Json::object({{"node", id->text()},
+                              {"accepted", node.has_value()},
+                              {"tier", verdict.tier},
+                              {"measurement", verdict.measurement},
+                              {"keyset_digest", keyset->digest},
                               {"reasons", std::move(reasons)}});
     if (!node) body.set("refusal", node.error().detail);
     Output output = or_json(call, body, [&] {
@@ -359,14 +387,15 @@ Output attest_node(const Invocation& call) {
     return output;
 }
 
-// ---- verify --------------------------------------------------------------------------------------
+// ---- verify -------------------------------------------------------------------------------------
 
 Result<ReceiptBundle> bundle_for(const Invocation& call) {
     const std::string& name = call.arguments.positional.front();
     std::string path = name;
     if (!std::filesystem::exists(path) && is_receipt_id(name)) {
         if (call.config.receipts_directory.empty())
-            return refuse(ErrorCode::not_found, "the settings name no receipts_directory to look for " + name);
+            return refuse(ErrorCode::not_found,
+                          "the settings name no receipts_directory to look for " + name);
         path = receipt_path(call.config, name);
     }
     const auto text = file_text(path, bundle_bytes_max);
@@ -382,7 +411,8 @@ Result<void> read_evidence(const std::string& path, ReceiptBundle& bundle) {
     bundle.evidence = NodeEvidence{std::string{document->text_at("tier").value_or("")},
                                    std::string{document->text_at("nonce").value_or("")},
                                    std::string{document->text_at("evidence").value_or("")}, {}};
-    if (const auto keyset = document->text_at("keyset_document"); keyset && bundle.keyset_document.empty())
+    if (const auto keyset = document->text_at("keyset_document");
+        keyset && bundle.keyset_document.empty())
         bundle.keyset_document = *keyset;
     return {};
 }
@@ -402,16 +432,19 @@ Result<void> add_given(const Invocation& call, ReceiptBundle& bundle) {
     if (bundle.evidence) bundle.evidence->keyset_document = bundle.keyset_document;
     if (arguments.has("--market-key")) {
         bundle.market_key = sealing::parse_hex_32(arguments.get("--market-key"));
-        if (!bundle.market_key) return refuse(ErrorCode::malformed_request, "--market-key must be 64 hex characters");
+        if (!bundle.market_key)
+            return refuse(ErrorCode::malformed_request, "--market-key must be 64 hex characters");
         bundle.market_key_pinned = true;
     } else if (call.config.market_public_key) {
         bundle.market_key = call.config.market_public_key;
         bundle.market_key_pinned = true;
     }
-    for (const auto& [option, digest] : {std::pair{"--sealed-request", &bundle.sealed_request_sha256},
-                                         std::pair{"--sealed-response", &bundle.sealed_response_sha256}})
+    for (const auto& [option, digest] :
+         {std::pair{"--sealed-request", &bundle.sealed_request_sha256},
+          std::pair{"--sealed-response", &bundle.sealed_response_sha256}})
         if (arguments.has(option)) {
-            const auto bytes = file_text(arguments.get(option), limits::engine_answer_bytes_max * 2);
+            const auto bytes =
+                file_text(arguments.get(option), limits::engine_answer_bytes_max * 2);
             if (!bytes) return bytes.error();
             *digest = sealing::sha256(as_bytes(*bytes));
         }
@@ -419,7 +452,8 @@ Result<void> add_given(const Invocation& call, ReceiptBundle& bundle) {
 }
 
 std::string job_lines(const sealing::JobReceipt& job, std::string_view coin) {
-    std::string text = "receipt   " + job.receipt_id + "  " + std::string{sealing::to_text(job.status)} + "\n";
+    std::string text = "receipt   " + job.receipt_id + "  " +
+                       std::string{sealing::to_text(job.status)} + "\n";
     text += "work      " + job.job + " of " + job.request + " on " + job.node + ", " + job.market +
             (job.build.empty() ? "" : "@" + job.build) + ", " + job.served_at.text() + "\n";
     Table table{{"", "USAGE", "PRICE " + std::string{coin}}};
@@ -427,14 +461,16 @@ std::string job_lines(const sealing::JobReceipt& job, std::string_view coin) {
         if (job.usage.*dimension.quantity != 0 || job.prices.*dimension.price != 0)
             table.add({std::string{dimension.name}, std::to_string(job.usage.*dimension.quantity),
                        coins_text(Nano{job.prices.*dimension.price})});
-    return text + table.text() + "cost      " + coins_text(job.cost) + " " + std::string{coin} + "\n";
+    return text + table.text() + "cost      " + coins_text(job.cost) + " " + std::string{coin} +
+           "\n";
 }
 
 Output verify_receipt_command(const Invocation& call) {
     auto bundle = bundle_for(call);
     if (!bundle)
-        return bundle.error().code == ErrorCode::not_found ? usage_error(bundle.error().detail)
-                                                           : failed("invalid: " + bundle.error().detail);
+        return bundle.error().code == ErrorCode::not_found
+                   ? usage_error(bundle.error().detail)
+                   : failed("invalid: " + bundle.error().detail);
     const auto given = add_given(call, *bundle);
     if (!given) return usage_error(given.error().detail);
     const ReceiptReport report = check_receipt(*bundle, policy_for(call));
@@ -443,9 +479,11 @@ Output verify_receipt_command(const Invocation& call) {
     for (const ReceiptCheck& check : report.checks) {
         const std::string outcome{to_text(check.outcome)};
         table.add({check.name, outcome, check.text});
-        checks.push(Json::object({{"check", check.name}, {"outcome", outcome}, {"text", check.text}}));
+        checks.push(
+            Json::object({{"check", check.name}, {"outcome", outcome}, {"text", check.text}}));
     }
-    Json body = Json::object({{"valid", report.valid()}, {"checks", std::move(checks)}, {"digest", report.digest}});
+    Json body = Json::object(
+        {{"valid", report.valid()}, {"checks", std::move(checks)}, {"digest", report.digest}});
     if (report.job) {
         body.set("receipt_id", report.job->receipt_id);
         body.set("cost_nano", report.job->cost.text());
@@ -460,12 +498,14 @@ Output verify_receipt_command(const Invocation& call) {
     return output;
 }
 
-// ---- The table of commands -----------------------------------------------------------------------
+// ---- The table of commands ----------------------------------------------------------------------
 
 const std::vector<Command>& commands() {
     static const std::vector<Command> table{
         {"serve", "", "OpenAI-compatible server on localhost; stops on SIGTERM.", {}, nullptr},
-        {"verify", "RECEIPT", "Checks a receipt offline: a file, or an id (job_9) kept in receipts_directory.",
+        {"verify",
+         "RECEIPT",
+         "Checks a receipt offline: a file, or an id (job_9) kept in receipts_directory.",
          {{"--keyset", "FILE", "the node's keyset document"},
           {"--evidence", "FILE", "the node's evidence, as GET /v1/nodes/{id}/evidence answers"},
           {"--market-key", "HEX", "the market's cosigning key, as GET /v1/market-key answers"},
@@ -473,10 +513,15 @@ const std::vector<Command>& commands() {
           {"--sealed-response", "FILE", "the sealed response's bytes"},
           {"--tiers", "A,B", "acceptable trust tiers, instead of the settings'"}},
          verify_receipt_command},
-        {"book", "MARKET", "Shows the offers of a market (inference:NAME, or just NAME; compute:CLASS).",
-         {{"--depth", "N", "price levels (default 20)"}}, show_book},
+        {"book",
+         "MARKET",
+         "Shows the offers of a market (inference:NAME, or just NAME; compute:CLASS).",
+         {{"--depth", "N", "price levels (default 20)"}},
+         show_book},
         {"models", "", "Lists models with their best prices.", {}, show_models},
-        {"request", "MARKET", "Places a request, or asks what would happen to it, with reasons.",
+        {"request",
+         "MARKET",
+         "Places a request, or asks what would happen to it, with reasons.",
          {{"--what-if", "", "place nothing, explain (needs no key)"},
           {"--build", "NAME", "only this build"},
           {"--prompt-tokens", "N", "at most (default 1000)"},
@@ -492,10 +537,16 @@ const std::vector<Command>& commands() {
          place_request},
         {"cancel", "ID", "Cancels a request (req_1) or a job (job_1).", {}, cancel_work},
         {"balance", "", "Shows the account's money.", {}, show_balance},
-        {"deposit", "", "Shows where to send coins, and the comment they need.",
-         {{"--amount-nano", "N", "put the amount into the link"}}, show_deposit},
-        {"attest", "NODE", "Fetches a node's evidence and verifies it with your own policy.",
-         {{"--tiers", "A,B", "acceptable trust tiers, instead of the settings'"}}, attest_node},
+        {"deposit",
+         "",
+         "Shows where to send coins, and the comment they need.",
+         {{"--amount-nano", "N", "put the amount into the link"}},
+         show_deposit},
+        {"attest",
+         "NODE",
+         "Fetches a node's evidence and verifies it with your own policy.",
+         {{"--tiers", "A,B", "acceptable trust tiers, instead of the settings'"}},
+         attest_node},
     };
     return table;
 }
@@ -530,23 +581,27 @@ std::string overview() {
 
 std::string help_of(const Command& command) {
     std::string text = "Usage: cocoon-client " + std::string{command.name} +
-                       (command.positional.empty() ? "" : " " + std::string{command.positional}) + " [options]\n\n" +
-                       std::string{command.help} + "\n\n";
-    return text + option_lines(command.options) + option_lines(common_options) + "\n" + std::string{exit_codes};
+                       (command.positional.empty() ? "" : " " + std::string{command.positional}) +
+                       " [options]\n\n" + std::string{command.help} + "\n\n";
+    return text + option_lines(command.options) + option_lines(common_options) + "\n" +
+           std::string{exit_codes};
 }
 
-Output run_one(const Command& command, const std::vector<std::string>& rest, const CommandContext& context) {
+Output run_one(const Command& command, const std::vector<std::string>& rest,
+               const CommandContext& context) {
     std::vector<OptionSpec> specs = command.options;
     specs.insert(specs.end(), common_options.begin(), common_options.end());
     const auto arguments = parse_arguments(rest, specs);
     if (!arguments) return usage_error(arguments.error().detail + "\n\n" + help_of(command));
     if (arguments->has("--help")) return printed(help_of(command));
-    if (arguments->positional.size() != (command.positional.empty() ? 0 : 1)) return usage_error(help_of(command));
+    if (arguments->positional.size() != (command.positional.empty() ? 0 : 1))
+        return usage_error(help_of(command));
     if (!command.run) return {{}, {}, exit_run};
     const auto config = settings_for(rest, context);
     if (!config) return usage_error(refusal_text(config.error()));
     if (config->market_url.empty() && command.name != "verify")
-        return usage_error("which market? --market URL, COCOON_MARKET_URL, or market_url in --config");
+        return usage_error(
+            "which market? --market URL, COCOON_MARKET_URL, or market_url in --config");
     MarketApi market{*config};
     return command.run({*arguments, *config, market, arguments->has("--json")});
 }
@@ -554,13 +609,16 @@ Output run_one(const Command& command, const std::vector<std::string>& rest, con
 }  // namespace
 
 std::string refusal_text(const Error& error) {
-    std::string text = std::string{describe(error.code).name} + ": " +
-                       (error.detail.empty() ? std::string{describe(error.code).title} : printable(error.detail));
-    for (const FieldError& field : error.fields) text += "\n  " + printable(field.path + " " + field.message);
+    std::string text =
+        std::string{describe(error.code).name} + ": " +
+        (error.detail.empty() ? std::string{describe(error.code).title} : printable(error.detail));
+    for (const FieldError& field : error.fields)
+        text += "\n  " + printable(field.path + " " + field.message);
     return text;
 }
 
-Result<Config> settings_for(const std::vector<std::string>& arguments, const CommandContext& context) {
+Result<Config> settings_for(const std::vector<std::string>& arguments,
+                            const CommandContext& context) {
     const auto value_of = [&](const std::string& name) -> std::string {
         for (std::size_t i = 0; i < arguments.size(); ++i) {
             if (arguments[i] == name && i + 1 < arguments.size()) return arguments[i + 1];
@@ -572,7 +630,9 @@ Result<Config> settings_for(const std::vector<std::string>& arguments, const Com
     if (path.empty() && std::filesystem::exists("client.json")) path = "client.json";
     const std::string market = value_of("--market");
     return load_config(path, [&](const char* name) {
-        return name == std::string_view{"COCOON_MARKET_URL"} && !market.empty() ? market : context.environment(name);
+        return name == std::string_view{"COCOON_MARKET_URL"} && !market.empty()
+                   ? market
+                   : context.environment(name);
     });
 }
 
@@ -580,9 +640,11 @@ Output run_command(const std::vector<std::string>& arguments, const CommandConte
     if (arguments.empty()) return usage_error(overview());
     const std::string& name = arguments.front();
     if (name == "--help" || name == "help" || name == "-h") return printed(overview());
-    if (name == "version" || name == "--version") return printed("cocoon-client " + context.version + "\n");
+    if (name == "version" || name == "--version")
+        return printed("cocoon-client " + context.version + "\n");
     for (const Command& command : commands())
-        if (command.name == name) return run_one(command, {arguments.begin() + 1, arguments.end()}, context);
+        if (command.name == name)
+            return run_one(command, {arguments.begin() + 1, arguments.end()}, context);
     return usage_error("unknown command " + printable(name) + "\n\n" + overview());
 }
 

@@ -27,9 +27,10 @@ struct CommandContext {
 // itself, the exit code is -1.
 Output run_command(const std::vector<std::string>& arguments, const CommandContext& context);
 
-// The settings for these arguments: --config FILE, else ./client.json if there is one, else built-in
-// ones; then the environment, then --market URL. Refuses with every problem at once.
-Result<Config> settings_for(const std::vector<std::string>& arguments, const CommandContext& context);
+// The settings for these arguments: --config FILE, else ./client.json if there is one, else
+// built-in ones; then the environment, then --market URL. Refuses with every problem at once.
+Result<Config> settings_for(const std::vector<std::string>& arguments,
+                            const CommandContext& context);
 
 // A refusal in words, one line for each field: for stderr.
 std::string refusal_text(const Error& error);

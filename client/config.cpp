@@ -18,7 +18,8 @@ using sealing::Json;
 namespace {
 
 constexpr std::size_t config_bytes_max = 256 << 10;
-constexpr std::array<std::string_view, 5> tier_names{"simulated", "snp", "tdx", "snp+gpu-cc", "tdx+gpu-cc"};
+constexpr std::array<std::string_view, 5> tier_names{"simulated", "snp", "tdx", "snp+gpu-cc",
+                                                     "tdx+gpu-cc"};
 
 Result<std::string> read_file(const std::string& path, std::size_t bytes_max) {
     std::ifstream file{path, std::ios::binary};
@@ -38,12 +39,14 @@ std::string trimmed(std::string text) {
 }
 
 // A secret stands in the settings or in a file of its own that only its owner may read.
-void read_secret(FieldReader& fields, std::string_view name, const std::string& directory, std::string& into) {
+void read_secret(FieldReader& fields, std::string_view name, const std::string& directory,
+                 std::string& into) {
     const std::string file_name = std::string{name} + "_file";
     std::string direct, path;
     fields.text(name, direct);
     fields.text(file_name, path);
-    if (!direct.empty() && !path.empty()) fields.problem(file_name, "is there beside " + std::string{name});
+    if (!direct.empty() && !path.empty())
+        fields.problem(file_name, "is there beside " + std::string{name});
     if (!direct.empty()) into = direct;
     if (path.empty()) return;
     const std::string whole = (std::filesystem::path{directory} / path).string();
@@ -82,7 +85,8 @@ void read_listen(FieldReader& fields, Config& config) {
 
 void read_trust(FieldReader& fields, Config& config) {
     fields.texts("tiers", config.tiers, tier_names.size());
-    if (fields.has("tiers") && config.tiers.empty()) fields.problem("tiers", "must name at least one tier");
+    if (fields.has("tiers") && config.tiers.empty())
+        fields.problem("tiers", "must name at least one tier");
     for (const std::string& tier : config.tiers)
         if (!is_tier(tier)) fields.problem("tiers", "\"" + tier + "\" is no tier");
     fields.texts("measurements", config.measurements, limits::list_items_max, 256);
@@ -93,7 +97,8 @@ void read_constraints(const Json& value, Config& config, std::vector<FieldError>
     FieldReader fields{value, "/constraints", problems};
     std::vector<std::string> texts;
     std::int64_t number = 0;
-    for (const char* name : {"regions", "countries", "gpu_models", "data_policy", "providers_allow", "providers_deny"})
+    for (const char* name :
+         {"regions", "countries", "gpu_models", "data_policy", "providers_allow", "providers_deny"})
         fields.texts(name, texts, limits::list_items_max, limits::name_bytes_max);
     fields.integer("reputation_permille_min", number, 0, 1'000);
     fields.integer("notice_seconds_min", number, 0, limits::reservation_seconds_max);
@@ -169,12 +174,14 @@ void read_market(FieldReader& fields, const std::string& directory, Config& conf
         fields.problem("market_url", "must be an http:// or https:// URL without query");
     read_secret(fields, "api_key", directory, config.api_key);
     fields.text("ca_file", config.ca_file);
-    if (!config.ca_file.empty()) config.ca_file = (std::filesystem::path{directory} / config.ca_file).string();
+    if (!config.ca_file.empty())
+        config.ca_file = (std::filesystem::path{directory} / config.ca_file).string();
     std::string key;
     fields.text("market_public_key", key);
     if (key.empty()) return;
     config.market_public_key = sealing::parse_hex_32(key);
-    if (!config.market_public_key) fields.problem("market_public_key", "must be 64 lower-case hex characters");
+    if (!config.market_public_key)
+        fields.problem("market_public_key", "must be 64 lower-case hex characters");
 }
 
 }  // namespace
@@ -199,20 +206,26 @@ Result<Config> parse_config(std::string_view document, const std::string& direct
     fields.text("coin", config.coin, 16);
     read_log_level(fields, config);
     read_trust(fields, config);
-    if (const Json* value = fields.object("constraints")) read_constraints(*value, config, problems);
+    if (const Json* value = fields.object("constraints"))
+        read_constraints(*value, config, problems);
     Nano cost{-1};
     fields.money("cost_nano_max", cost, Nano{1}, Nano{limits::amount_nano_max});
     if (cost.value > 0) config.cost_max = cost;
-    if (const Json* value = fields.object("price_max")) read_prices(*value, config.price_max, problems);
-    if (const Json* value = fields.object("estimate")) read_estimate(*value, config.estimate, problems);
+    if (const Json* value = fields.object("price_max"))
+        read_prices(*value, config.price_max, problems);
+    if (const Json* value = fields.object("estimate"))
+        read_estimate(*value, config.estimate, problems);
     if (const Json* value = fields.object("calls")) read_calls(*value, config.calls, problems);
-    if (const Json* value = fields.object("session")) read_session(*value, config.session, problems);
+    if (const Json* value = fields.object("session"))
+        read_session(*value, config.session, problems);
     fields.text("receipts_directory", config.receipts_directory);
     if (!config.receipts_directory.empty())
-        config.receipts_directory = (std::filesystem::path{directory} / config.receipts_directory).string();
+        config.receipts_directory =
+            (std::filesystem::path{directory} / config.receipts_directory).string();
     fields.integer("receipts_max", config.receipts_max, 1, 10'000'000);
     fields.finish();
-    if (!problems.empty()) return Error{ErrorCode::invalid_body, "the settings have problems", std::move(problems)};
+    if (!problems.empty())
+        return Error{ErrorCode::invalid_body, "the settings have problems", std::move(problems)};
     while (config.market_url.ends_with('/')) config.market_url.pop_back();
     return config;
 }
@@ -229,24 +242,30 @@ Result<Config> load_config(const std::string& path,
     }
     if (std::string url = environment("COCOON_MARKET_URL"); !url.empty()) {
         if (!is_url(url))
-            return Error{ErrorCode::invalid_body, "COCOON_MARKET_URL must be an http:// or https:// URL", {}};
+            return Error{ErrorCode::invalid_body,
+                         "COCOON_MARKET_URL must be an http:// or https:// URL",
+                         {}};
         while (url.ends_with('/')) url.pop_back();
         config.market_url = std::move(url);
     }
-    if (std::string key = environment("COCOON_API_KEY"); !key.empty()) config.api_key = std::move(key);
+    if (std::string key = environment("COCOON_API_KEY"); !key.empty())
+        config.api_key = std::move(key);
     return config;
 }
 
 Result<void> check_servable(const Config& config) {
     std::vector<FieldError> problems;
-    if (config.market_url.empty()) problems.push_back({"/market_url", "is required (or COCOON_MARKET_URL)"});
+    if (config.market_url.empty())
+        problems.push_back({"/market_url", "is required (or COCOON_MARKET_URL)"});
     if (config.api_key.empty())
         problems.push_back({"/api_key_file", "is required (or api_key, or COCOON_API_KEY)"});
     if (config.local_key.empty() && !is_loopback(config.listen_address))
-        problems.push_back({"/local_key_file", "is required to listen on " + config.listen_address +
-                                                   ": anyone who reaches it could spend your money"});
+        problems.push_back(
+            {"/local_key_file", "is required to listen on " + config.listen_address +
+                                    ": anyone who reaches it could spend your money"});
     if (problems.empty()) return {};
-    return Error{ErrorCode::invalid_body, "the settings do not allow to serve", std::move(problems)};
+    return Error{ErrorCode::invalid_body, "the settings do not allow to serve",
+                 std::move(problems)};
 }
 
 }  // namespace cocoon::client

@@ -1,7 +1,6 @@
-// Settings of cocoon-client: one strict JSON file and a few environment variables. Unknown fields and
-// bad values are refused, all at once. Read once at start by main.cpp; immutable afterwards, any
-// thread may read it. Must not know sockets.
-// client/README.md explains every field.
+// Settings of cocoon-client: one strict JSON file and a few environment variables. Unknown fields
+// and bad values are refused, all at once. Read once at start by main.cpp; immutable afterwards,
+// any thread may read it. Must not know sockets. client/README.md explains every field.
 #pragma once
 
 #include <cstdint>
@@ -52,7 +51,8 @@ struct Config {
     std::optional<sealing::PublicKey> market_public_key;  // pinned cosigning key
     std::string listen_address = "127.0.0.1";
     std::uint16_t listen_port = 8081;
-    std::string local_key;           // bearer that callers must present; empty: none (loopback only)
+    // bearer that callers must present; empty: none (loopback only)
+    std::string local_key;
     std::string coin = "TON";
     log::Level log_level = log::Level::info;
 
@@ -61,7 +61,8 @@ struct Config {
     std::vector<std::string> measurements;  // empty: any
     std::int64_t evidence_age_seconds_max = 86'400;
 
-    sealing::Json constraints = sealing::Json::object();  // further wishes, as the market reads them
+    // further wishes, as the market reads them
+    sealing::Json constraints = sealing::Json::object();
     std::optional<Nano> cost_max;    // most one call may hold
     Prices price_max{-1, -1, -1, -1, -1, -1};  // most per dimension; -1: no cap
 
@@ -81,7 +82,8 @@ Result<Config> parse_config(std::string_view document, const std::string& direct
 
 // The file (or, when `path` is empty, built-in defaults), then COCOON_MARKET_URL and COCOON_API_KEY
 // as `environment(name)` gives them ("" = unset). Also checks what only the whole can tell.
-Result<Config> load_config(const std::string& path, const std::function<std::string(const char*)>& environment);
+Result<Config> load_config(const std::string& path,
+                           const std::function<std::string(const char*)>& environment);
 
 // Whether `serve` may start: a market, a key, and a local key unless it listens on loopback only.
 Result<void> check_servable(const Config& config);

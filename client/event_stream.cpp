@@ -5,7 +5,8 @@
 namespace cocoon::client {
 namespace {
 
-// Length of the line end at `at`; 0: there is none; nothing: a CR that is last may be half of a CRLF.
+// Length of the line end at `at`; 0: there is none; nothing: a CR that is last may be half of a
+// CRLF.
 std::optional<std::size_t> line_end(std::string_view text, std::size_t at) {
     if (text[at] == '\n') return 1;
     if (text[at] != '\r') return 0;
@@ -89,7 +90,8 @@ Result<std::string> AnswerStream::feed(std::string_view bytes) {
     while (const auto event = splitter_.next()) {
         if (!held_.empty()) {
             held_ += *event;
-        } else if (event->find("[DONE]") != std::string_view::npos && is_done(data_of(*event).value_or(""))) {
+        } else if (event->find("[DONE]") != std::string_view::npos &&
+                   is_done(data_of(*event).value_or(""))) {
             held_ = *event;
         } else if (event->find("\"usage\"") != std::string_view::npos) {
             out += rewritten(*event);

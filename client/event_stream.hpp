@@ -1,7 +1,7 @@
-// The streamed answer on its way to the SDK: cuts server-sent events (WHATWG HTML §9.2) out of bytes
-// split anywhere, adds the cost to usage, keeps back "[DONE]" until the sealed stream has really ended.
-// Everything else goes through byte for byte, as soon as its event is whole. One call's worker thread;
-// pure, no sockets.
+// The streamed answer on its way to the SDK: cuts server-sent events (WHATWG HTML §9.2) out of
+// bytes split anywhere, adds the cost to usage, keeps back "[DONE]" until the sealed stream has
+// really ended. Everything else goes through byte for byte, as soon as its event is whole. One
+// call's worker thread; pure, no sockets.
 #pragma once
 
 #include <optional>
@@ -38,13 +38,15 @@ std::optional<std::string> data_of(std::string_view event);
 // What the SDK gets, from what the engine sent.
 class AnswerStream {
 public:
-    // `price` is the job's; without `include_usage` the usage event is meant for the meter only and is
-    // dropped, because callers that did not ask for it do not expect an event without choices.
-    AnswerStream(const Prices& price, bool include_usage) : price_{price}, include_usage_{include_usage} {}
+    // `price` is the job's; without `include_usage` the usage event is meant for the meter only and
+    // is dropped, because callers that did not ask for it do not expect an event without choices.
+    AnswerStream(const Prices& price, bool include_usage)
+        : price_{price}, include_usage_{include_usage} {}
 
     // The bytes to pass on now; may be empty. `upstream_failed` when an event is over the limit.
     Result<std::string> feed(std::string_view bytes);
-    // REQUIRES: the sealed stream ended with its final chunk. The comment with the cost, then "[DONE]".
+    // REQUIRES: the sealed stream ended with its final chunk. The comment with the cost, then
+    // "[DONE]".
     std::string finish(std::string_view receipt);
 
     const std::optional<Quantities>& usage() const { return usage_; }

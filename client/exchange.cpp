@@ -16,7 +16,8 @@ struct Sealed {
     std::string bytes;
 };
 
-Result<Sealed> seal(const Job& job, const TrustedNode& node, const SealedCall& call, std::string_view terms) {
+Result<Sealed> seal(const Job& job, const TrustedNode& node, const SealedCall& call,
+                    std::string_view terms) {
     bhttp::Request request;
     request.method = "POST";
     request.scheme = "https";
@@ -51,8 +52,8 @@ public:
     bool on_head(const net::ClientResponse& head) {
         status_ = head.status;
         headers_ = head.headers;
-        sealed_ = head.status == 200 &&
-                  net::same_ignoring_case(head.headers.get("Content-Type"), ohttp::chunked_response_media_type);
+        sealed_ = head.status == 200 && net::same_ignoring_case(head.headers.get("Content-Type"),
+                                                                ohttp::chunked_response_media_type);
         if (!sealed_ && head.status == 200)
             failed_ = refuse(ErrorCode::not_sealed, "the market's answer is not a sealed stream");
         return !failed_;
@@ -101,7 +102,8 @@ private:
         if (!reader_.head_ready()) return true;
         if (!head_given_) {
             head_given_ = true;
-            if (!events_.on_head(reader_.response().status, reader_.response().fields)) stopped_ = true;
+            if (!events_.on_head(reader_.response().status, reader_.response().fields))
+                stopped_ = true;
         }
         const Bytes content = stopped_ ? Bytes{} : reader_.take_content();
         if (!content.empty() && !events_.on_content(as_text(content))) stopped_ = true;
@@ -135,7 +137,8 @@ net::ClientRequest exchange_request(MarketApi& market, const Job& job, const Sea
     return request;
 }
 
-ExchangeEnd::Kind kind_of_break(const Error& error, const AnswerReader& reader, const net::CancelToken& cancel) {
+ExchangeEnd::Kind kind_of_break(const Error& error, const AnswerReader& reader,
+                                const net::CancelToken& cancel) {
     using Kind = ExchangeEnd::Kind;
     if (reader.stopped() || cancel.cancelled()) return Kind::stopped;
     if (reader.head_given()) return Kind::cut;
@@ -145,8 +148,9 @@ ExchangeEnd::Kind kind_of_break(const Error& error, const AnswerReader& reader, 
 
 }  // namespace
 
-ExchangeEnd exchange_sealed(MarketApi& market, const Job& job, const TrustedNode& node, const SealedCall& call,
-                            const SealedEvents& events, net::CancelToken& cancel) {
+ExchangeEnd exchange_sealed(MarketApi& market, const Job& job, const TrustedNode& node,
+                            const SealedCall& call, const SealedEvents& events,
+                            net::CancelToken& cancel) {
     ExchangeEnd end;
     end.receipt = job.id.text();
     const std::string terms = terms_document(job, call.bound);
@@ -159,8 +163,12 @@ ExchangeEnd exchange_sealed(MarketApi& market, const Job& job, const TrustedNode
     end.sealed_request_sha256 = sealing::sha256(as_bytes(sealed->bytes));
     net::ClientRequest request = exchange_request(market, job, call, terms);
     request.body = std::move(sealed->bytes);
-    AnswerReader reader{sealed->sealer.response_opener({.total_bytes_max = limits::engine_answer_bytes_max}), events};
-    const auto on_head = [&reader](const net::ClientResponse& head) { return reader.on_head(head); };
+    AnswerReader reader{
+        sealed->sealer.response_opener({.total_bytes_max = limits::engine_answer_bytes_max}),
+        events};
+    const auto on_head = [&reader](const net::ClientResponse& head) {
+        return reader.on_head(head);
+    };
     const auto on_chunk = [&reader](std::string_view bytes) { return reader.on_chunk(bytes); };
     const auto response = market.http().stream(request, on_head, on_chunk, &cancel);
     end.sealed_response_sha256 = reader.digest();
@@ -175,8 +183,9 @@ ExchangeEnd exchange_sealed(MarketApi& market, const Job& job, const TrustedNode
         return end;
     }
     if (response && reader.finish()) return end;
-    end.problem.error = reader.failed() ? *reader.failed() : response ? refuse(ErrorCode::stream_truncated)
-                                                                      : response.error();
+    end.problem.error = reader.failed() ? *reader.failed()
+                        : response      ? refuse(ErrorCode::stream_truncated)
+                                        : response.error();
     end.kind = kind_of_break(end.problem.error, reader, cancel);
     return end;
 }

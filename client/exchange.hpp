@@ -1,6 +1,6 @@
-// One sealed exchange: an HTTP request sealed to a node's verified key, sent through the market, and
-// the sealed answer opened piece by piece. Called by call.cpp on the call's worker thread; blocking.
-// Knows neither OpenAI nor prices; whoever calls has verified the node before.
+// One sealed exchange: an HTTP request sealed to a node's verified key, sent through the market,
+// and the sealed answer opened piece by piece. Called by call.cpp on the call's worker thread;
+// blocking. Knows neither OpenAI nor prices; whoever calls has verified the node before.
 #pragma once
 
 #include <functional>
@@ -48,7 +48,8 @@ struct ExchangeEnd {
     sealing::Digest sealed_response_sha256{};
 };
 
-ExchangeEnd exchange_sealed(MarketApi& market, const Job& job, const TrustedNode& node, const SealedCall& call,
-                            const SealedEvents& events, net::CancelToken& cancel);
+ExchangeEnd exchange_sealed(MarketApi& market, const Job& job, const TrustedNode& node,
+                            const SealedCall& call, const SealedEvents& events,
+                            net::CancelToken& cancel);
 
 }  // namespace cocoon::client

@@ -8,7 +8,8 @@ using sealing::Json;
 
 FieldReader::FieldReader(const Json& value, std::string path, std::vector<FieldError>& problems)
     : value_{value}, path_{std::move(path)}, problems_{problems} {
-    if (!value_.is_object()) problems_.push_back({path_.empty() ? "/" : path_, "must be an object"});
+    if (!value_.is_object())
+        problems_.push_back({path_.empty() ? "/" : path_, "must be an object"});
 }
 
 bool FieldReader::has(std::string_view name) const {
@@ -32,16 +33,19 @@ void FieldReader::text(std::string_view name, std::string& into, std::size_t byt
     const auto text = found->text();
     if (!text) return problem(name, "must be a string");
     if (text->empty()) return problem(name, "must not be empty");
-    if (text->size() > bytes_max) return problem(name, "is longer than " + std::to_string(bytes_max) + " bytes");
+    if (text->size() > bytes_max)
+        return problem(name, "is longer than " + std::to_string(bytes_max) + " bytes");
     into = *text;
 }
 
-void FieldReader::integer(std::string_view name, std::int64_t& into, std::int64_t least, std::int64_t most) {
+void FieldReader::integer(std::string_view name, std::int64_t& into, std::int64_t least,
+                          std::int64_t most) {
     const Json* found = take(name);
     if (!found) return;
     const auto number = found->integer();
     if (!number || *number < least || *number > most)
-        return problem(name, "must be a whole number from " + std::to_string(least) + " to " + std::to_string(most));
+        return problem(name, "must be a whole number from " + std::to_string(least) + " to " +
+                                 std::to_string(most));
     into = *number;
 }
 
@@ -51,12 +55,13 @@ void FieldReader::money(std::string_view name, Nano& into, Nano least, Nano most
     const auto text = found->text();
     const auto amount = text ? Nano::parse(*text) : std::nullopt;
     if (!amount || *amount < least || *amount > most)
-        return problem(name, "must be a decimal string of nano from " + least.text() + " to " + most.text());
+        return problem(
+            name, "must be a decimal string of nano from " + least.text() + " to " + most.text());
     into = *amount;
 }
 
-void FieldReader::texts(std::string_view name, std::vector<std::string>& into, std::size_t items_max,
-                        std::size_t bytes_max) {
+void FieldReader::texts(std::string_view name, std::vector<std::string>& into,
+                        std::size_t items_max, std::size_t bytes_max) {
     const Json* found = take(name);
     if (!found) return;
     if (!found->is_array()) return problem(name, "must be an array of strings");
@@ -86,7 +91,8 @@ const Json* FieldReader::object(std::string_view name) {
 
 void FieldReader::finish() {
     for (const auto& [name, value] : value_.members())
-        if (std::find(known_.begin(), known_.end(), name) == known_.end()) problem(name, "is not a known field");
+        if (std::find(known_.begin(), known_.end(), name) == known_.end())
+            problem(name, "is not a known field");
 }
 
 }  // namespace cocoon::client

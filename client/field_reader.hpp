@@ -16,7 +16,8 @@ namespace cocoon::client {
 
 class FieldReader {
 public:
-    // `value` and `problems` must outlive the reader. `path` is the object's JSON pointer ("" = root).
+    // `value` and `problems` must outlive the reader. `path` is the object's JSON pointer ("" =
+    // root).
     FieldReader(const sealing::Json& value, std::string path, std::vector<FieldError>& problems);
 
     bool has(std::string_view name) const;  // present and not null

@@ -191,7 +191,8 @@ std::vector<std::string_view> json_elements(std::string_view text) {
 
 std::optional<std::string> json_text(std::string_view value) {
     if (value.size() < 2 || value.front() != '"') return std::nullopt;
-    if (value.find('\\') == std::string_view::npos) return std::string{value.substr(1, value.size() - 2)};
+    if (value.find('\\') == std::string_view::npos)
+        return std::string{value.substr(1, value.size() - 2)};
     const auto parsed = sealing::Json::parse(value, {.bytes_max = value.size()});
     if (!parsed) return std::nullopt;  // a lone surrogate
     const auto text = parsed->text();
@@ -221,7 +222,8 @@ std::string replaced(std::string_view document, std::string_view old, std::strin
     return result;
 }
 
-std::string with_members(std::string_view document, std::string_view object, std::string_view members) {
+std::string with_members(std::string_view document, std::string_view object,
+                         std::string_view members) {
     std::size_t next = 1;
     while (next < object.size() && is_space(object[next])) ++next;
     std::string opening = "{" + std::string{members};

@@ -1,7 +1,8 @@
-// Finds where members stand inside JSON text, so that a body can be read, or one member changed, while
-// every other byte stays as the caller wrote it. Validates strictly on the way (RFC 8259: grammar,
-// UTF-8, unique names at the level asked for, depth). Called for each request and for each streamed
-// event that carries usage; pure, one pass, no copies. For documents as values use sealing::Json.
+// Finds where members stand inside JSON text, so that a body can be read, or one member changed,
+// while every other byte stays as the caller wrote it. Validates strictly on the way (RFC 8259:
+// grammar, UTF-8, unique names at the level asked for, depth). Called for each request and for each
+// streamed event that carries usage; pure, one pass, no copies. For documents as values use
+// sealing::Json.
 #pragma once
 
 #include <optional>
@@ -53,6 +54,7 @@ std::string json_quote(std::string_view text);
 // `document` with the part `old` (a view into it) replaced.
 std::string replaced(std::string_view document, std::string_view old, std::string_view by);
 // `document` with `members` ("\"a\":1") put first into `object` (a view into it).
-std::string with_members(std::string_view document, std::string_view object, std::string_view members);
+std::string with_members(std::string_view document, std::string_view object,
+                         std::string_view members);
 
 }  // namespace cocoon::client

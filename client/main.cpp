@@ -24,8 +24,11 @@ int serve(const std::vector<std::string>& arguments, const CommandContext& conte
         return 2;
     }
     cocoon::log::set_level(config->log_level);
-    const bool real = std::find(config->tiers.begin(), config->tiers.end(), "simulated") == config->tiers.end();
-    if (!real) cocoon::log::warning("simulated_tier_accepted", {{"meaning", "no hardware is proven for such nodes"}});
+    const bool real = std::find(config->tiers.begin(), config->tiers.end(), "simulated") ==
+                      config->tiers.end();
+    if (!real)
+        cocoon::log::warning("simulated_tier_accepted",
+                             {{"meaning", "no hardware is proven for such nodes"}});
     auto proxy = Proxy::start(*std::move(config));
     if (!proxy) {
         std::fprintf(stderr, "%s\n", refusal_text(proxy.error()).c_str());

@@ -63,7 +63,8 @@ Problem problem_of(int status, const net::Headers& headers, std::string_view bod
     Problem problem;
     problem.status = status;
     problem.error.code = code_by_status(status);
-    if (const auto wait = Nano::parse(headers.get("Retry-After")); wait && wait->value >= 0 && wait->value <= 86'400)
+    if (const auto wait = Nano::parse(headers.get("Retry-After"));
+        wait && wait->value >= 0 && wait->value <= 86'400)
         problem.retry_after_seconds = wait->value;
     auto document = Json::parse(body, {.bytes_max = 1 << 20});
     if (!document || !document->is_object()) {
@@ -92,7 +93,8 @@ std::string explanation_text(const Json& document, std::string_view coin) {
             text += ", " + std::to_string(item.integer_at("offers").value_or(0)) + " removed by " +
                     words(item.text_at("constraint").value_or("?"));
     }
-    if (const Json* relaxations = explanation->find("relaxations"); relaxations && !relaxations->items().empty())
+    if (const Json* relaxations = explanation->find("relaxations");
+        relaxations && !relaxations->items().empty())
         text += "; nearest: " + relaxation_text(relaxations->items().front(), coin);
     return text;
 }
@@ -110,7 +112,8 @@ ApiAnswer MarketApi::call(const ApiCall& call, net::CancelToken* cancel) {
         request.headers.add("Authorization", "Bearer " + config_.api_key);
     if (!call.request_id.empty()) request.headers.add("X-Request-Id", call.request_id);
     if (!call.idempotency_key.empty()) request.headers.add("Idempotency-Key", call.idempotency_key);
-    if (call.wait_seconds > 0) request.headers.add("Prefer", "wait=" + std::to_string(call.wait_seconds));
+    if (call.wait_seconds > 0)
+        request.headers.add("Prefer", "wait=" + std::to_string(call.wait_seconds));
     if (call.body) {
         request.headers.add("Content-Type", "application/json");
         request.body = call.body->serialize();
@@ -128,18 +131,27 @@ ApiAnswer MarketApi::call(const ApiCall& call, net::CancelToken* cancel) {
         return answer;
     }
     if (response->body.empty()) return answer;
-    auto body = Json::parse(response->body, {.bytes_max = answer_bytes_max, .values_max = 1'000'000});
+    auto body =
+        Json::parse(response->body, {.bytes_max = answer_bytes_max, .values_max = 1'000'000});
     if (!body)
-        answer.problem = Problem{refuse(ErrorCode::upstream_failed, "the market's answer is not JSON"),
-                                 answer.status, 0, {}};
+        answer.problem =
+            Problem{refuse(ErrorCode::upstream_failed, "the market's answer is not JSON"),
+                    answer.status,
+                    0,
+                    {}};
     else
         answer.body = *std::move(body);
     return answer;
 }
 
 void MarketApi::cancel_job(JobId job) {
-    const ApiCall cancel{.method = "DELETE", .path = "/v1/jobs/" + job.text(), .body = {}, .idempotency_key = {},
-                         .wait_seconds = 0, .authenticated = true, .request_id = {}};
+    const ApiCall cancel{.method = "DELETE",
+                         .path = "/v1/jobs/" + job.text(),
+                         .body = {},
+                         .idempotency_key = {},
+                         .wait_seconds = 0,
+                         .authenticated = true,
+                         .request_id = {}};
     const ApiAnswer answer = call(cancel);
     log::debug("job_cancelled", {{"job", job.text()}, {"status", answer.status}});
 }
@@ -151,7 +163,8 @@ Failure failure_of(const Problem& problem, std::string_view model, std::string_v
     // Without an answer the market itself is what could not be reached.
     if (problem.status == 0 && failure.error.code == ErrorCode::node_unavailable)
         failure.error.detail = "the market cannot be reached";
-    if (const std::string explanation = explanation_text(problem.document, coin); !explanation.empty())
+    if (const std::string explanation = explanation_text(problem.document, coin);
+        !explanation.empty())
         failure.error.detail += (failure.error.detail.empty() ? "" : "; ") + explanation;
     return failure;
 }

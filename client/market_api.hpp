@@ -1,5 +1,5 @@
-// The market's REST API as the client calls it: one JSON call at a time, problems as values. Called by
-// worker threads of the sidecar and by the command line; blocking; any number of threads. Knows
+// The market's REST API as the client calls it: one JSON call at a time, problems as values. Called
+// by worker threads of the sidecar and by the command line; blocking; any number of threads. Knows
 // nothing of sealing; exchange.cpp uses its HTTP client for the sealed exchange itself.
 #pragma once
 
@@ -42,7 +42,8 @@ struct ApiCall {
 
 // A problem from an answer with status >= 400. `body` may be anything.
 Problem problem_of(int status, const net::Headers& headers, std::string_view body);
-// For people: which offers were removed and what would help, one line; empty without an explanation.
+// For people: which offers were removed and what would help, one line; empty without an
+// explanation.
 std::string explanation_text(const sealing::Json& problem_document, std::string_view coin);
 
 class MarketApi {

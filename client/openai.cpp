@@ -16,7 +16,8 @@ constexpr std::array<std::pair<std::string_view, Endpoint>, 3> endpoints{
     {{"/v1/chat/completions", Endpoint::chat_completions},
      {"/v1/completions", Endpoint::completions},
      {"/v1/embeddings", Endpoint::embeddings}}};
-constexpr std::int64_t template_tokens = 64;  // role markers and the generation prompt of a chat template
+// role markers and the generation prompt of a chat template
+constexpr std::int64_t template_tokens = 64;
 constexpr std::int64_t choices_max = 128;
 
 Error wrong(std::string_view member, std::string message) {
@@ -24,8 +25,8 @@ Error wrong(std::string_view member, std::string message) {
                  {{"/" + std::string{member}, std::move(message)}}};
 }
 
-Result<std::int64_t> count_member(const JsonObjectText& object, std::string_view name, std::int64_t otherwise,
-                                  std::int64_t most) {
+Result<std::int64_t> count_member(const JsonObjectText& object, std::string_view name,
+                                  std::int64_t otherwise, std::int64_t most) {
     const auto value = object.find(name);
     if (!value) return otherwise;
     const auto number = json_integer(*value);
@@ -54,7 +55,8 @@ std::int64_t prompts_in(const JsonObjectText& object) {
 Result<std::int64_t> output_bound(Endpoint endpoint, const JsonObjectText& object,
                                   const EstimateSettings& estimate) {
     if (endpoint == Endpoint::embeddings) return std::int64_t{0};
-    auto each = count_member(object, "max_tokens", estimate.output_tokens_default, limits::tokens_max);
+    auto each =
+        count_member(object, "max_tokens", estimate.output_tokens_default, limits::tokens_max);
     if (!each) return each;
     if (endpoint == Endpoint::chat_completions) {
         each = count_member(object, "max_completion_tokens", *each, limits::tokens_max);
@@ -68,7 +70,8 @@ Result<std::int64_t> output_bound(Endpoint endpoint, const JsonObjectText& objec
         if (!best_of) return best_of;
         times = std::max(times, *best_of) * prompts_in(object);
     }
-    if (*each > limits::tokens_max / times) return wrong("max_tokens", "asks for more tokens than can be held");
+    if (*each > limits::tokens_max / times)
+        return wrong("max_tokens", "asks for more tokens than can be held");
     return *each * times;
 }
 
@@ -77,13 +80,15 @@ Result<void> read_model(const JsonObjectText& object, InspectedRequest& request)
     if (!value) return wrong("model", "is required");
     const auto name = json_text(*value);
     if (!name || name->empty() || name->size() > limits::name_bytes_max)
-        return wrong("model", "must be a string of 1 to " + std::to_string(limits::name_bytes_max) + " bytes");
+        return wrong("model", "must be a string of 1 to " + std::to_string(limits::name_bytes_max) +
+                                  " bytes");
     request.model = *name;
     const auto at = name->rfind('@');
     if (at == std::string::npos) return {};
     request.model = name->substr(0, at);
     request.build = name->substr(at + 1);
-    if (request.model.empty() || request.build.empty()) return wrong("model", "must be \"name\" or \"name@build\"");
+    if (request.model.empty() || request.build.empty())
+        return wrong("model", "must be \"name\" or \"name@build\"");
     return {};
 }
 
@@ -119,7 +124,8 @@ std::vector<std::string> listed(std::string_view text) {
     while (!text.empty()) {
         const auto comma = text.find(',');
         const std::string_view item = trimmed(text.substr(0, comma));
-        if (!item.empty() && std::find(items.begin(), items.end(), item) == items.end()) items.emplace_back(item);
+        if (!item.empty() && std::find(items.begin(), items.end(), item) == items.end())
+            items.emplace_back(item);
         text = comma == std::string_view::npos ? std::string_view{} : text.substr(comma + 1);
     }
     return items;
@@ -146,11 +152,14 @@ public:
 
     void read(const std::string& header, std::string_view value) {
         const std::string name = lower(header);
-        const std::string_view rest = std::string_view{name}.substr(std::string_view{"x-cocoon-"}.size());
+        const std::string_view rest =
+            std::string_view{name}.substr(std::string_view{"x-cocoon-"}.size());
         if (!is_utf8(value)) return problem(header, "must be UTF-8");
-        if (price(rest, header, value) || list(rest, header, value) || number(rest, header, value)) return;
+        if (price(rest, header, value) || list(rest, header, value) || number(rest, header, value))
+            return;
         if (rest == "build") {
-            if (value.empty() || value.size() > limits::name_bytes_max) return problem(header, "must be a build");
+            if (value.empty() || value.size() > limits::name_bytes_max)
+                return problem(header, "must be a build");
             options_.build = value;
             return;
         }
@@ -167,7 +176,8 @@ private:
         if (rest == "max-cost-nano") {
             const auto amount = whole_number(value, limits::amount_nano_max);
             if (!amount) problem(header, "must be a whole number of nano");
-            else if (!options_.cost_max || *amount < options_.cost_max->value) options_.cost_max = Nano{*amount};
+            else if (!options_.cost_max || *amount < options_.cost_max->value)
+                options_.cost_max = Nano{*amount};
             return true;
         }
         for (const Dimension& dimension : dimensions) {
@@ -184,7 +194,8 @@ private:
     }
 
     bool list(std::string_view rest, const std::string& header, std::string_view value) {
-        for (const char* name : {"regions", "countries", "data_policy", "providers_allow", "providers_deny"}) {
+        for (const char* name :
+             {"regions", "countries", "data_policy", "providers_allow", "providers_deny"}) {
             std::string dashed{name};
             std::replace(dashed.begin(), dashed.end(), '_', '-');
             if (rest != dashed) continue;
@@ -199,16 +210,21 @@ private:
     }
 
     // Lists that say what is acceptable may only shrink; lists of demands and denials only grow.
-    void combine(const char* name, const std::string& header, const std::vector<std::string>& items) {
+    void combine(const char* name, const std::string& header,
+                 const std::vector<std::string>& items) {
         std::vector<std::string> configured;
         if (const Json* list = config_.constraints.find(name))
-            for (const Json& item : list->items()) configured.emplace_back(item.text().value_or(""));
-        const bool grows = name == std::string_view{"data_policy"} || name == std::string_view{"providers_deny"};
+            for (const Json& item : list->items())
+                configured.emplace_back(item.text().value_or(""));
+        const bool grows = name == std::string_view{"data_policy"} ||
+                           name == std::string_view{"providers_deny"};
         std::vector<std::string> result = grows ? configured : std::vector<std::string>{};
         for (const std::string& item : items) {
-            const bool there = std::find(configured.begin(), configured.end(), item) != configured.end();
+            const bool there = std::find(configured.begin(), configured.end(), item) !=
+                               configured.end();
             if (grows ? !there : (there || configured.empty())) result.push_back(item);
-            else if (!grows) problem(header, "\"" + item + "\" is not accepted by this client's settings");
+            else if (!grows)
+                problem(header, "\"" + item + "\" is not accepted by this client's settings");
         }
         options_.constraints.set(name, json_list(result));
     }
@@ -222,7 +238,8 @@ private:
         }
         if (rest == "reputation-min-permille") {
             const auto least = whole_number(value, 1'000);
-            const auto configured = config_.constraints.integer_at("reputation_permille_min").value_or(0);
+            const auto configured =
+                config_.constraints.integer_at("reputation_permille_min").value_or(0);
             if (!least) problem(header, "must be a whole number from 0 to 1000");
             else options_.constraints.set("reputation_permille_min", std::max(*least, configured));
             return true;
@@ -248,7 +265,9 @@ private:
 
 }  // namespace
 
-std::string_view path_of(Endpoint endpoint) { return endpoints[static_cast<std::size_t>(endpoint)].first; }
+std::string_view path_of(Endpoint endpoint) {
+    return endpoints[static_cast<std::size_t>(endpoint)].first;
+}
 
 std::optional<Endpoint> endpoint_at(std::string_view path) {
     for (const auto& [known, endpoint] : endpoints)
@@ -256,7 +275,8 @@ std::optional<Endpoint> endpoint_at(std::string_view path) {
     return std::nullopt;
 }
 
-Result<InspectedRequest> inspect_request(Endpoint endpoint, std::string body, const EstimateSettings& estimate) {
+Result<InspectedRequest> inspect_request(Endpoint endpoint, std::string body,
+                                         const EstimateSettings& estimate) {
     InspectedRequest request;
     request.endpoint = endpoint;
     const auto object = JsonObjectText::read(body);
@@ -268,15 +288,17 @@ Result<InspectedRequest> inspect_request(Endpoint endpoint, std::string body, co
         if (!streaming) return streaming.error();
     }
     const auto bytes = static_cast<std::int64_t>(body.size() - object->data_url_bytes());
-    request.bound.prompt = (bytes + estimate.prompt_bytes_per_token - 1) / estimate.prompt_bytes_per_token +
-                           static_cast<std::int64_t>(object->data_urls()) * estimate.media_tokens_each +
-                           template_tokens;
+    request.bound.prompt =
+        (bytes + estimate.prompt_bytes_per_token - 1) / estimate.prompt_bytes_per_token +
+        static_cast<std::int64_t>(object->data_urls()) * estimate.media_tokens_each +
+        template_tokens;
     request.bound.completion = *output;
     request.bound.requests = 1;
     const auto model = read_model(*object, request);
     if (!model) return model.error();
-    request.body = request.build.empty() ? std::move(body)
-                                         : replaced(body, *object->find("model"), json_quote(request.model));
+    request.body = request.build.empty()
+                       ? std::move(body)
+                       : replaced(body, *object->find("model"), json_quote(request.model));
     return request;
 }
 
@@ -299,11 +321,13 @@ Result<CallOptions> read_call_options(const net::Headers& headers, const Config&
         return Error{ErrorCode::malformed_request, std::move(detail), std::move(reader.problems)};
     }
     options.constraints.set("tiers", json_list(options.tiers));
-    if (!options.measurements.empty()) options.constraints.set("measurements", json_list(options.measurements));
+    if (!options.measurements.empty())
+        options.constraints.set("measurements", json_list(options.measurements));
     return options;
 }
 
-Json placing_body(const InspectedRequest& request, const CallOptions& options, const Config& config) {
+Json placing_body(const InspectedRequest& request, const CallOptions& options,
+                  const Config& config) {
     Json body = Json::object({{"market", "inference:" + request.model}});
     const std::string& build = request.build.empty() ? options.build : request.build;
     if (!build.empty()) body.set("build", build);
@@ -312,7 +336,8 @@ Json placing_body(const InspectedRequest& request, const CallOptions& options, c
     Json caps = Json::object();
     for (const Dimension& dimension : dimensions)
         if (options.price_max.*dimension.price >= 0)
-            caps.set(std::string{dimension.price_name}, std::to_string(options.price_max.*dimension.price));
+            caps.set(std::string{dimension.price_name},
+                     std::to_string(options.price_max.*dimension.price));
     if (!caps.members().empty()) body.set("cap_price", std::move(caps));
     body.set("constraints", options.constraints);
     body.set("time_in_force", options.wait_seconds > 0 ? "rest" : "immediate");
@@ -340,7 +365,8 @@ std::optional<Quantities> usage_of(std::string_view usage_object) {
     const std::int64_t prompt = count(*usage, "prompt_tokens");
     const std::int64_t completion = count(*usage, "completion_tokens");
     quantity.cached = std::min(prompt, detail("prompt_tokens_details", "cached_tokens"));
-    quantity.reasoning = std::min(completion, detail("completion_tokens_details", "reasoning_tokens"));
+    quantity.reasoning =
+        std::min(completion, detail("completion_tokens_details", "reasoning_tokens"));
     quantity.prompt = prompt - quantity.cached;
     quantity.completion = completion - quantity.reasoning;
     quantity.requests = 1;

@@ -18,7 +18,8 @@ constexpr std::array rows{
     OpenAiRow{ErrorCode::not_found, 404, invalid_request, "not_found", {}, 0},
     OpenAiRow{ErrorCode::unknown_market, 404, invalid_request, "model_not_found", {}, 0},
     OpenAiRow{ErrorCode::not_sealed, 502, server_error, "not_sealed", false, 0},
-    OpenAiRow{ErrorCode::sealed_message_invalid, 502, server_error, "sealed_message_invalid", false, 0},
+    OpenAiRow{ErrorCode::sealed_message_invalid, 502, server_error, "sealed_message_invalid", false,
+              0},
     OpenAiRow{ErrorCode::receipt_invalid, 502, server_error, "receipt_invalid", false, 0},
     OpenAiRow{ErrorCode::wrong_state, 503, unavailable, "wrong_state", true, 1},
     OpenAiRow{ErrorCode::already_exists, 409, invalid_request, "already_exists", false, 0},
@@ -27,9 +28,11 @@ constexpr std::array rows{
     OpenAiRow{ErrorCode::reservation_expired, 503, unavailable, "reservation_expired", true, 1},
     OpenAiRow{ErrorCode::limit_reached, 429, "rate_limit_error", "limit_reached", true, 1},
     OpenAiRow{ErrorCode::verdict_refused, 503, unavailable, "verdict_refused", false, 30},
-    OpenAiRow{ErrorCode::idempotency_key_reused, 502, server_error, "idempotency_key_reused", false, 0},
+    OpenAiRow{ErrorCode::idempotency_key_reused, 502, server_error, "idempotency_key_reused", false,
+              0},
     OpenAiRow{ErrorCode::rate_limited, 429, "rate_limit_error", "rate_limit_exceeded", true, 1},
-    OpenAiRow{ErrorCode::too_many_connections, 429, "rate_limit_error", "too_many_connections", true, 1},
+    OpenAiRow{ErrorCode::too_many_connections, 429, "rate_limit_error", "too_many_connections",
+              true, 1},
     // The node may have worked and been paid: repeating is the caller's decision, not the SDK's.
     OpenAiRow{ErrorCode::upstream_failed, 502, server_error, "upstream_failed", false, 0},
     OpenAiRow{ErrorCode::stream_truncated, 502, server_error, "stream_truncated", false, 0},
@@ -53,7 +56,8 @@ std::string_view type_by_status(int status) {
     }
 }
 
-// OpenAI names a parameter without its pointer: "/model" is "model", "X-Cocoon-Tiers:" loses its colon.
+// OpenAI names a parameter without its pointer: "/model" is "model", "X-Cocoon-Tiers:" loses its
+// colon.
 std::string param_of(const Error& error) {
     if (error.fields.empty()) return {};
     std::string path = error.fields.front().path;
@@ -64,7 +68,8 @@ std::string param_of(const Error& error) {
 
 std::string message_of(const Failure& failure) {
     if (failure.error.code == ErrorCode::unknown_market && !failure.model.empty())
-        return "The model `" + failure.model + "` does not exist on this market. GET /v1/models lists what does.";
+        return "The model `" + failure.model +
+               "` does not exist on this market. GET /v1/models lists what does.";
     std::string message{describe(failure.error.code).title};
     if (!failure.error.detail.empty()) message += ": " + failure.error.detail;
     if (!failure.job.empty()) message += " (" + failure.job + ")";
@@ -82,13 +87,14 @@ OpenAiRow openai_row(ErrorCode code) {
 
 std::string error_json(const Failure& failure) {
     const OpenAiRow row = openai_row(failure.error.code);
-    std::string param = failure.error.code == ErrorCode::unknown_market ? "model" : param_of(failure.error);
+    std::string param = failure.error.code == ErrorCode::unknown_market ? "model"
+                                                                        : param_of(failure.error);
     std::string message = message_of(failure);
     if (!is_utf8(message)) message = describe(failure.error.code).title;
     if (!is_utf8(param)) param.clear();
-    return "{\"error\":{\"message\":" + json_quote(message) + ",\"type\":\"" + std::string{row.type} +
-           "\",\"param\":" + (param.empty() ? "null" : json_quote(param)) + ",\"code\":\"" +
-           std::string{row.name} + "\"}}";
+    return "{\"error\":{\"message\":" + json_quote(message) + ",\"type\":\"" +
+           std::string{row.type} + "\",\"param\":" + (param.empty() ? "null" : json_quote(param)) +
+           ",\"code\":\"" + std::string{row.name} + "\"}}";
 }
 
 net::Response error_response(const Failure& failure) {
@@ -96,8 +102,10 @@ net::Response error_response(const Failure& failure) {
     net::Response response;
     response.status = row.status;
     response.headers.set("Content-Type", "application/json");
-    if (row.should_retry) response.headers.set("x-should-retry", *row.should_retry ? "true" : "false");
-    const std::int64_t wait = failure.retry_after_seconds > 0 ? failure.retry_after_seconds : row.retry_after_seconds;
+    if (row.should_retry)
+        response.headers.set("x-should-retry", *row.should_retry ? "true" : "false");
+    const std::int64_t wait = failure.retry_after_seconds > 0 ? failure.retry_after_seconds
+                                                              : row.retry_after_seconds;
     if (wait > 0 && (row.status == 429 || row.status == 503))
         response.headers.set("Retry-After", std::to_string(wait));
     if (!failure.job.empty()) response.headers.set("X-Cocoon-Job", failure.job);

@@ -1,6 +1,6 @@
-// Refusals as an OpenAI SDK understands them: {"error": {message, type, param, code}}, the status that
-// picks the right error class, Retry-After, and x-should-retry so that the SDK retries exactly where
-// it can help and costs nothing twice. Called by proxy.cpp and call.cpp; pure.
+// Refusals as an OpenAI SDK understands them: {"error": {message, type, param, code}}, the status
+// that picks the right error class, Retry-After, and x-should-retry so that the SDK retries exactly
+// where it can help and costs nothing twice. Called by proxy.cpp and call.cpp; pure.
 #pragma once
 
 #include <cstdint>

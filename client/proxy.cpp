@@ -43,7 +43,9 @@ bool is_local_host(std::string_view host) {
 bool presents(const net::Headers& headers, const std::string& key) {
     constexpr std::string_view scheme = "bearer ";
     std::string_view value = headers.get("Authorization");
-    if (value.size() <= scheme.size() || !net::same_ignoring_case(value.substr(0, scheme.size()), scheme)) return false;
+    if (value.size() <= scheme.size() ||
+        !net::same_ignoring_case(value.substr(0, scheme.size()), scheme))
+        return false;
     value.remove_prefix(scheme.size());
     return sealing::equal_in_constant_time(as_bytes(value), as_bytes(key));
 }
@@ -54,12 +56,14 @@ Json list_of(const std::vector<std::string>& items) {
     return list;
 }
 
-// What a caller should know before sending: which tiers are on offer, and which this client accepts.
+// What a caller should know before sending: which tiers are on offer, and which this client
+// accepts.
 Json trust_of(const Json& model, const Config& config) {
     Json usable = Json::array();
     if (const Json* tiers = model.find("tiers"))
         for (const Json& tier : tiers->items())
-            if (std::find(config.tiers.begin(), config.tiers.end(), tier.text().value_or("")) != config.tiers.end())
+            if (std::find(config.tiers.begin(), config.tiers.end(), tier.text().value_or("")) !=
+                config.tiers.end())
                 usable.push(tier);
     Json trust = Json::object();
     trust.set("tiers", model.find("tiers") ? *model.find("tiers") : Json::array());
@@ -73,7 +77,8 @@ Json trust_of(const Json& model, const Config& config) {
 
 Result<std::string> model_list(const Json& answer, const Config& config) {
     const Json* data = answer.find("data");
-    if (!data || !data->is_array()) return refuse(ErrorCode::upstream_failed, "the market shows no list of models");
+    if (!data || !data->is_array())
+        return refuse(ErrorCode::upstream_failed, "the market shows no list of models");
     Json models = Json::array();
     for (const Json& item : data->items()) {
         if (!item.text_at("id")) continue;
@@ -90,23 +95,33 @@ Result<std::string> model_list(const Json& answer, const Config& config) {
 }
 
 Proxy::Proxy(Config config)
-    : config_{std::move(config)}, market_{config_}, trust_{market_, clock_}, sessions_{market_, trust_, clock_},
-      receipts_{market_}, services_{config_, clock_, market_, trust_, sessions_, receipts_} {}
+    : config_{std::move(config)},
+      market_{config_},
+      trust_{market_, clock_},
+      sessions_{market_, trust_, clock_},
+      receipts_{market_},
+      services_{config_, clock_, market_, trust_, sessions_, receipts_} {}
 
 Result<std::unique_ptr<Proxy>> Proxy::start(Config config) {
     const auto servable = check_servable(config);
     if (!servable) return servable.error();
     std::unique_ptr<Proxy> proxy{new Proxy{std::move(config)}};
     net::HttpServerOptions options;
-    options.address = proxy->config_.listen_address == "localhost" ? "127.0.0.1" : proxy->config_.listen_address;
+    options.address = proxy->config_.listen_address == "localhost" ? "127.0.0.1"
+                                                                   : proxy->config_.listen_address;
     options.port = proxy->config_.listen_port;
     net::HttpHandler handler;
     Proxy& self = *proxy;
     handler.on_head = [&self](const net::RequestHead& head) { return self.decide(head); };
-    handler.on_request = [&self](std::shared_ptr<net::Exchange> exchange) { self.route(std::move(exchange)); };
-    handler.error_response = [](ErrorCode code, std::string_view) { return error_response({refuse(code), 0, {}, {}}); };
+    handler.on_request = [&self](std::shared_ptr<net::Exchange> exchange) {
+        self.route(std::move(exchange));
+    };
+    handler.error_response = [](ErrorCode code, std::string_view) {
+        return error_response({refuse(code), 0, {}, {}});
+    };
     try {
-        proxy->server_ = std::make_unique<net::HttpServer>(proxy->loop_, std::move(options), std::move(handler));
+        proxy->server_ =
+            std::make_unique<net::HttpServer>(proxy->loop_, std::move(options), std::move(handler));
     } catch (const std::runtime_error& failure) {
         return refuse(ErrorCode::wrong_state, failure.what());
     }
@@ -129,7 +144,9 @@ void Proxy::run(bool on_signals) {
             log::info("stopping", {{"signal", signal}});
             stop();
         });
-    log::info("listening", {{"address", config_.listen_address}, {"port", port()}, {"market", config_.market_url}});
+    log::info(
+        "listening",
+        {{"address", config_.listen_address}, {"port", port()}, {"market", config_.market_url}});
     loop_.run();
     workers_->stop();
     sessions_.stop();
@@ -146,17 +163,22 @@ net::Decision Proxy::decide(const net::RequestHead& head) const {
     };
     if (!config_.local_key.empty()) {
         if (head.path.starts_with("/v1/") && !presents(head.headers, config_.local_key))
-            return reject(refuse(ErrorCode::unauthenticated, "this client asks for its local key as bearer token"));
+            return reject(refuse(ErrorCode::unauthenticated,
+                                 "this client asks for its local key as bearer token"));
     } else if (!is_local_host(head.headers.get("Host"))) {
-        return reject(refuse(ErrorCode::forbidden, "without a local key only localhost may be asked"));
+        return reject(
+            refuse(ErrorCode::forbidden, "without a local key only localhost may be asked"));
     }
     if (!endpoint_at(head.path)) return net::Decision::accept(0);
     if (head.method != "POST") return reject(refuse(ErrorCode::method_not_allowed, "use POST"));
-    // A browser sends this type to another origin only after a preflight, which is not answered here.
+    // A browser sends this type to another origin only after a preflight, which is not answered
+    // here.
     if (!is_json(head.headers.get("Content-Type")))
-        return reject(refuse(ErrorCode::unsupported_media_type, "use Content-Type: application/json"));
+        return reject(
+            refuse(ErrorCode::unsupported_media_type, "use Content-Type: application/json"));
     if (in_flight_ >= config_.calls.concurrent_max)
-        return reject(refuse(ErrorCode::overloaded, "this client runs calls.concurrent_max calls already"));
+        return reject(
+            refuse(ErrorCode::overloaded, "this client runs calls.concurrent_max calls already"));
     return net::Decision::accept(static_cast<std::size_t>(config_.calls.body_bytes_max));
 }
 
@@ -170,13 +192,17 @@ void Proxy::route(std::shared_ptr<net::Exchange> exchange) {
     const bool list = request.path == models_path;
     if (get && (list || request.path.starts_with(std::string{models_path} + "/"))) {
         const auto id = percent_decode(list ? "" : request.path.substr(models_path.size() + 1));
-        if (id) return submit(exchange, [this, id = *id](net::Exchange& open) { serve_models(open, id); });
+        if (id)
+            return submit(exchange,
+                          [this, id = *id](net::Exchange& open) { serve_models(open, id); });
     }
-    if (get && request.path == "/livez") return exchange->respond(json_response("{\"status\":\"ok\"}"));
+    if (get && request.path == "/livez")
+        return exchange->respond(json_response("{\"status\":\"ok\"}"));
     exchange->respond(error_response({no_such_url(request), 0, {}, {}}));
 }
 
-void Proxy::submit(std::shared_ptr<net::Exchange> exchange, std::function<void(net::Exchange&)> work) {
+void Proxy::submit(std::shared_ptr<net::Exchange> exchange,
+                   std::function<void(net::Exchange&)> work) {
     ++in_flight_;
     const auto run = [this, exchange, work = std::move(work)] {
         struct Leave {

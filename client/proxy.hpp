@@ -17,7 +17,8 @@
 
 namespace cocoon::client {
 
-constexpr Duration models_cached = seconds(5);  // /v1/models is asked of the market this often at most
+// /v1/models is asked of the market this often at most
+constexpr Duration models_cached = seconds(5);
 
 class Proxy {
 public:

@@ -14,10 +14,13 @@ using Outcome = ReceiptCheck::Outcome;
 namespace {
 
 Json evidence_json(const NodeEvidence& evidence) {
-    return Json::object({{"tier", evidence.tier}, {"nonce", evidence.nonce}, {"evidence", evidence.evidence_base64}});
+    return Json::object({{"tier", evidence.tier},
+                         {"nonce", evidence.nonce},
+                         {"evidence", evidence.evidence_base64}});
 }
 
-Result<void> read_digest(const Json& value, std::string_view name, std::optional<sealing::Digest>& into) {
+Result<void> read_digest(const Json& value, std::string_view name,
+                         std::optional<sealing::Digest>& into) {
     const Json* found = value.find(name);
     if (!found || found->is_null()) return {};
     into = sealing::parse_digest_text(found->text().value_or(""));
@@ -39,9 +42,11 @@ Result<ReceiptBundle> read_bundle(const Json& document) {
         bundle.market_key = sealing::parse_hex_32(*key);
         if (!bundle.market_key) return refuse(ErrorCode::malformed_request, "market_key is no key");
     }
-    const auto request = read_digest(document, "sealed_request_sha256", bundle.sealed_request_sha256);
+    const auto request =
+        read_digest(document, "sealed_request_sha256", bundle.sealed_request_sha256);
     if (!request) return request.error();
-    const auto response = read_digest(document, "sealed_response_sha256", bundle.sealed_response_sha256);
+    const auto response =
+        read_digest(document, "sealed_response_sha256", bundle.sealed_response_sha256);
     if (!response) return response.error();
     if (const Json* price = document.find("price"); price && !price->is_null()) {
         const auto prices = parse_prices(*price);
@@ -56,7 +61,8 @@ Result<ReceiptBundle> read_bundle(const Json& document) {
     return bundle;
 }
 
-// What the answer itself says is what an OpenAI engine counts: tokens. GPU time is the node's alone.
+// What the answer itself says is what an OpenAI engine counts: tokens. GPU time is the node's
+// alone.
 bool same_tokens(const Quantities& a, const Quantities& b) {
     return a.prompt == b.prompt && a.cached == b.cached && a.completion == b.completion &&
            a.reasoning == b.reasoning;
@@ -65,27 +71,36 @@ bool same_tokens(const Quantities& a, const Quantities& b) {
 // Collects the checks of one receipt.
 class Checker {
 public:
-    Checker(const ReceiptBundle& bundle, ReceiptReport& report) : bundle_{bundle}, report_{report} {}
+    Checker(const ReceiptBundle& bundle, ReceiptReport& report)
+        : bundle_{bundle}, report_{report} {}
 
     void run(const attestation::Policy& policy) {
         const auto keyset = sealing::parse_keyset(bundle_.keyset_document);
-        if (bundle_.keyset_document.empty()) return note("node_signature", false, "no keyset to check it with");
-        if (!keyset) return note("node_signature", false, "the keyset is malformed: " + keyset.error().detail);
+        if (bundle_.keyset_document.empty())
+            return note("node_signature", false, "no keyset to check it with");
+        if (!keyset)
+            return note("node_signature", false,
+                        "the keyset is malformed: " + keyset.error().detail);
         if (!signatures(*keyset)) return;
         const sealing::JobReceipt& job = *report_.job;
         cost(job);
         hash("sealed_request", bundle_.sealed_request_sha256, job.sealed_request_sha256);
         hash("sealed_response", bundle_.sealed_response_sha256, job.sealed_response_sha256);
         if (!bundle_.price) skip("agreed_price", "the agreed price is not known here");
-        else note("agreed_price", *bundle_.price == job.prices, "the receipt's prices are the job's");
+        else
+            note("agreed_price", *bundle_.price == job.prices,
+                 "the receipt's prices are the job's");
         if (!bundle_.usage) skip("reported_usage", "the answer's own usage is not known here");
-        else note("reported_usage", same_tokens(*bundle_.usage, job.usage), "the receipt counts what the answer said");
+        else
+            note("reported_usage", same_tokens(*bundle_.usage, job.usage),
+                 "the receipt counts what the answer said");
         evidence(*keyset, job, policy);
     }
 
 private:
     void note(std::string name, bool passed, std::string text) {
-        report_.checks.push_back({std::move(name), passed ? Outcome::passed : Outcome::failed, std::move(text)});
+        report_.checks.push_back(
+            {std::move(name), passed ? Outcome::passed : Outcome::failed, std::move(text)});
     }
     void skip(std::string name, std::string text) {
         report_.checks.push_back({std::move(name), Outcome::skipped, std::move(text)});
@@ -97,19 +112,23 @@ private:
         const auto verdict = sealing::verify_job_receipt(receipt, keyset);
         if (!verdict) {
             const auto& refusal = verdict.refusal();
-            note("node_signature", false, std::string{sealing::to_text(refusal.fault)} + ": " + refusal.detail);
+            note("node_signature", false,
+                 std::string{sealing::to_text(refusal.fault)} + ": " + refusal.detail);
             return false;
         }
         report_.job = verdict.receipt().job;
         report_.digest = verdict.receipt().digest;
-        note("node_signature", true, "signed by key " + verdict.receipt().key_id + " of the node's keyset");
+        note("node_signature", true,
+             "signed by key " + verdict.receipt().key_id + " of the node's keyset");
         if (!inner) {
             skip("market_cosignature", "the receipt is not cosigned");
         } else if (!bundle_.market_key) {
             skip("market_cosignature", "the market's key is not known here (--market-key)");
         } else {
-            const auto cosigned = sealing::verify_cosigned(bundle_.envelope, keyset, *bundle_.market_key);
-            const std::string key_from = bundle_.market_key_pinned ? "the given key" : "the key kept with the receipt";
+            const auto cosigned =
+                sealing::verify_cosigned(bundle_.envelope, keyset, *bundle_.market_key);
+            const std::string key_from =
+                bundle_.market_key_pinned ? "the given key" : "the key kept with the receipt";
             note("market_cosignature", static_cast<bool>(cosigned),
                  cosigned ? "cosigned by the market with " + key_from
                           : std::string{sealing::to_text(cosigned.refusal().fault)});
@@ -120,22 +139,25 @@ private:
     void cost(const sealing::JobReceipt& job) {
         const auto expected = cost_of(job.prices, job.usage);
         note("cost", expected && *expected == job.cost,
-             expected ? "usage at these prices costs " + expected->text() + " nano, the receipt says " +
-                            job.cost.text()
+             expected ? "usage at these prices costs " + expected->text() +
+                            " nano, the receipt says " + job.cost.text()
                       : "the cost cannot be represented");
     }
 
-    void hash(std::string name, const std::optional<sealing::Digest>& ours, const sealing::Digest& theirs) {
+    void hash(std::string name, const std::optional<sealing::Digest>& ours,
+              const sealing::Digest& theirs) {
         if (!ours) return skip(std::move(name), "the sealed message is not given");
         note(std::move(name), *ours == theirs, "the sealed bytes are those the node signed for");
     }
 
-    void evidence(const sealing::Keyset& keyset, const sealing::JobReceipt& job, attestation::Policy policy) {
+    void evidence(const sealing::Keyset& keyset, const sealing::JobReceipt& job,
+                  attestation::Policy policy) {
         if (!bundle_.evidence) return skip("evidence", "no evidence is given for the keyset");
         // Judged as of the moment of the work; what was acceptable is the reader's policy of today.
         const auto node = verify_node(*bundle_.evidence, keyset.digest, policy, job.served_at);
         note("evidence", node.has_value(),
-             node ? "the keyset was attested: tier " + node->tier + ", measurement " + node->measurement.substr(0, 16)
+             node ? "the keyset was attested: tier " + node->tier + ", measurement " +
+                        node->measurement.substr(0, 16)
                   : node.error().detail);
     }
 
@@ -153,14 +175,16 @@ bool overtaken(const ReceiptKeeper::Answered& answered, const ReceiptReport& rep
 
 std::string bundle_document(const ReceiptBundle& bundle) {
     Json document = Json::object({{"version", 1}});
-    if (auto envelope = Json::parse(bundle.envelope)) document.set("envelope", *std::move(envelope));
+    if (auto envelope = Json::parse(bundle.envelope))
+        document.set("envelope", *std::move(envelope));
     document.set("keyset_document", bundle.keyset_document);
     if (bundle.evidence) document.set("evidence", evidence_json(*bundle.evidence));
     if (bundle.market_key) document.set("market_key", to_hex(*bundle.market_key));
     if (bundle.sealed_request_sha256)
         document.set("sealed_request_sha256", sealing::digest_text(*bundle.sealed_request_sha256));
     if (bundle.sealed_response_sha256)
-        document.set("sealed_response_sha256", sealing::digest_text(*bundle.sealed_response_sha256));
+        document.set("sealed_response_sha256",
+                     sealing::digest_text(*bundle.sealed_response_sha256));
     if (bundle.price) document.set("price", prices_json(*bundle.price));
     if (bundle.usage) document.set("usage", quantities_json(*bundle.usage));
     return document.serialize() + "\n";
@@ -175,7 +199,8 @@ Result<ReceiptBundle> parse_bundle(std::string_view document) {
     if (const Json* receipt = parsed->find("receipt"); receipt && parsed->find("cosignature")) {
         // The market's answer may carry more beside the two; the envelope is exactly these.
         const Json* cosignature = parsed->find("cosignature");
-        bundle.envelope = Json::object({{"cosignature", *cosignature}, {"receipt", *receipt}}).serialize();
+        bundle.envelope =
+            Json::object({{"cosignature", *cosignature}, {"receipt", *receipt}}).serialize();
     } else {
         bundle.envelope = parsed->serialize();
     }
@@ -183,7 +208,9 @@ Result<ReceiptBundle> parse_bundle(std::string_view document) {
 }
 
 std::string_view to_text(Outcome outcome) {
-    return outcome == Outcome::passed ? "passed" : outcome == Outcome::failed ? "failed" : "skipped";
+    return outcome == Outcome::passed   ? "passed"
+           : outcome == Outcome::failed ? "failed"
+                                        : "skipped";
 }
 
 bool ReceiptReport::valid() const {
@@ -208,7 +235,8 @@ bool is_receipt_id(std::string_view text) {
 }
 
 std::string receipt_path(const Config& config, std::string_view receipt) {
-    return (std::filesystem::path{config.receipts_directory} / (std::string{receipt} + ".json")).string();
+    return (std::filesystem::path{config.receipts_directory} / (std::string{receipt} + ".json"))
+        .string();
 }
 
 ReceiptKeeper::ReceiptKeeper(MarketApi& market) : market_{market}, pool_{"receipts", 1} {
@@ -229,7 +257,8 @@ void ReceiptKeeper::stop() { pool_.stop(); }
 void ReceiptKeeper::keep(Answered answered) {
     const std::string receipt = answered.receipt;
     if (!pool_.submit([this, answered = std::move(answered)] { fetch(answered); }))
-        log::warning("receipt_not_fetched", {{"receipt", receipt}, {"reason", "too many are waiting"}});
+        log::warning("receipt_not_fetched",
+                     {{"receipt", receipt}, {"reason", "too many are waiting"}});
 }
 
 void ReceiptKeeper::fetch(const Answered& answered) {
@@ -238,8 +267,9 @@ void ReceiptKeeper::fetch(const Answered& answered) {
     const ApiAnswer answer = market_.call(call);
     if (!answer.ok()) {
         // A cut answer may have no receipt: then nothing was paid.
-        log::write(answered.whole ? log::Level::warning : log::Level::info, "receipt_missing",
-                   {{"receipt", answered.receipt}, {"code", describe(answer.problem->error.code).name}});
+        log::write(
+            answered.whole ? log::Level::warning : log::Level::info, "receipt_missing",
+            {{"receipt", answered.receipt}, {"code", describe(answer.problem->error.code).name}});
         return;
     }
     auto bundle = parse_bundle(answer.body.serialize());
@@ -272,7 +302,8 @@ std::optional<sealing::PublicKey> ReceiptKeeper::market_key() {
     ApiCall call;
     call.path = "/v1/market-key";
     const ApiAnswer answer = market_.call(call);
-    if (answer.ok()) market_key_ = sealing::parse_hex_32(answer.body.text_at("public_key").value_or(""));
+    if (answer.ok())
+        market_key_ = sealing::parse_hex_32(answer.body.text_at("public_key").value_or(""));
     return market_key_;
 }
 
@@ -294,7 +325,8 @@ void ReceiptKeeper::store(const std::string& name, const std::string& document) 
 void ReceiptKeeper::forget_oldest() {
     while (kept_.size() > static_cast<std::size_t>(market_.config().receipts_max)) {
         std::error_code failure;
-        std::filesystem::remove(std::filesystem::path{market_.config().receipts_directory} / kept_.front(), failure);
+        std::filesystem::remove(
+            std::filesystem::path{market_.config().receipts_directory} / kept_.front(), failure);
         kept_.erase(kept_.begin());
     }
 }

@@ -1,7 +1,7 @@
-// Receipts as the client keeps and checks them: the signed receipt with the market's cosignature, the
-// evidence of the node that signed it, and the hashes of the sealed messages. A bundle is checked
-// offline by anyone (`cocoon-client verify`). Checking is pure; the keeper writes files from one
-// background thread. No plaintext and no secret is ever in a bundle.
+// Receipts as the client keeps and checks them: the signed receipt with the market's cosignature,
+// the evidence of the node that signed it, and the hashes of the sealed messages. A bundle is
+// checked offline by anyone (`cocoon-client verify`). Checking is pure; the keeper writes files
+// from one background thread. No plaintext and no secret is ever in a bundle.
 #pragma once
 
 #include <cstdint>
@@ -72,7 +72,8 @@ public:
         std::optional<Quantities> usage;
         bool whole = true;    // false: the answer was cut, a receipt may not exist
     };
-    // Never blocks; when too many wait, the receipt is not fetched (it can be: the market keeps it).
+    // Never blocks; when too many wait, the receipt is not fetched (it can be: the market keeps
+    // it).
     void keep(Answered answered);
 
 private:

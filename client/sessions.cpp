@@ -21,7 +21,8 @@ void add(Quantities& into, const Quantities& more, int sign) {
         into.*dimension.quantity += sign * more.*dimension.quantity;
 }
 
-// The two sides are bounded, not the four sorts: what was expected cached or reasoning counts there.
+// The two sides are bounded, not the four sorts: what was expected cached or reasoning counts
+// there.
 Quantities as_sides(Quantities quantity) {
     quantity.prompt += quantity.cached;
     quantity.completion += quantity.reasoning;
@@ -102,7 +103,8 @@ std::optional<SessionPool::Lease> SessionPool::take(Session& session, const std:
 void SessionPool::release(const Lease& lease, const std::optional<Quantities>& used, bool broken) {
     const std::lock_guard lock{mutex_};
     const auto found = sessions_.find(lease.key);
-    if (found == sessions_.end() || !found->second.job || found->second.job->id != lease.job.id) return;
+    if (found == sessions_.end() || !found->second.job || found->second.job->id != lease.job.id)
+        return;
     if (broken) {
         log::info("session_ended", {{"job", lease.job.id.text()}, {"reason", "broken"}});
         sessions_.erase(found);
@@ -115,7 +117,8 @@ void SessionPool::release(const Lease& lease, const std::optional<Quantities>& u
     add(session.left, as_sides(*used), -1);
 }
 
-bool SessionPool::open(const std::string& key, const InspectedRequest& request, const CallOptions& options) {
+bool SessionPool::open(const std::string& key, const InspectedRequest& request,
+                       const CallOptions& options) {
     const Config& config = market_.config();
     InspectedRequest whole = request;
     whole.bound = configured(config.session);
@@ -133,7 +136,8 @@ bool SessionPool::open(const std::string& key, const InspectedRequest& request, 
     call.idempotency_key = random_key();
     const ApiAnswer answer = market_.call(call);
     if (!answer.ok()) {
-        log::info("session_refused", {{"model", request.model}, {"code", describe(answer.problem->error.code).name}});
+        log::info("session_refused",
+                  {{"model", request.model}, {"code", describe(answer.problem->error.code).name}});
         return false;
     }
     auto match = parse_match(answer.body);

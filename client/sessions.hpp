@@ -1,7 +1,7 @@
-// Sessions: slots of one node reserved for a period, so that a call costs one exchange and no order.
-// One session per model and build; opened by the first call that wants it, renewed in the background
-// before it runs out, cancelled at shutdown. Whoever finds no room falls back to an order of its own.
-// Any thread.
+// Sessions: slots of one node reserved for a period, so that a call costs one exchange and no
+// order. One session per model and build; opened by the first call that wants it, renewed in the
+// background before it runs out, cancelled at shutdown. Whoever finds no room falls back to an
+// order of its own. Any thread.
 #pragma once
 
 #include <map>
@@ -34,8 +34,8 @@ public:
         Quantities bound;
     };
 
-    // Nothing: no session is configured or it has no room; place an order instead. May open a session,
-    // which takes as long as an order.
+    // Nothing: no session is configured or it has no room; place an order instead. May open a
+    // session, which takes as long as an order.
     std::optional<Lease> acquire(const InspectedRequest& request, const CallOptions& options);
     // `used`: what the answer reported (nothing: the bound is given up). `broken`: do not use this
     // session again (its node was lost, its reservation is gone).

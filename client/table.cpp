@@ -15,7 +15,8 @@ std::size_t width_of(const std::string& text) {
 }
 
 bool is_numeric(const std::string& text) {
-    return text == "-" || (!text.empty() && text.find_first_not_of("0123456789.-%") == std::string::npos);
+    return text == "-" ||
+           (!text.empty() && text.find_first_not_of("0123456789.-%") == std::string::npos);
 }
 
 }  // namespace

@@ -6,11 +6,13 @@
 
 namespace cocoon::client {
 
-// Columns whose cells all look like numbers are aligned right. Control characters in cells, which may
-// come from a stranger's offer, are shown as '?', so that no cell can steer the terminal.
+// Columns whose cells all look like numbers are aligned right. Control characters in cells, which
+// may come from a stranger's offer, are shown as '?', so that no cell can steer the terminal.
 class Table {
 public:
-    explicit Table(std::vector<std::string> header) : rows_{std::move(header)} { columns_ = rows_.size(); }
+    explicit Table(std::vector<std::string> header) : rows_{std::move(header)} {
+        columns_ = rows_.size();
+    }
     // REQUIRES: as many cells as the header has.
     void add(std::vector<std::string> cells);
     // Without rows: the header only.

@@ -38,7 +38,8 @@ attestation::Policy policy_of(const Config& config) {
 }
 
 Result<TrustedNode> verify_node(const NodeEvidence& evidence, std::string_view keyset_digest,
-                                const attestation::Policy& policy, Instant at, attestation::Verdict* verdict) {
+                                const attestation::Policy& policy, Instant at,
+                                attestation::Verdict* verdict) {
     auto keyset = sealing::parse_keyset(evidence.keyset_document);
     if (!keyset) return refused("the keyset is malformed: " + keyset.error().detail);
     if (keyset->digest != keyset_digest) return refused("the keyset is not the one the job names");
@@ -80,10 +81,9 @@ Result<NodeEvidence> fetch_evidence(MarketApi& market, NodeId node, net::CancelT
 TrustStore::TrustStore(MarketApi& market, const Clock& clock)
     : market_{market}, clock_{clock}, policy_{policy_of(market.config())} {}
 
-Result<std::shared_ptr<const TrustedNode>> TrustStore::verify(const Match& match,
-                                                              const std::vector<std::string>& tiers,
-                                                              const std::vector<std::string>& measurements,
-                                                              net::CancelToken* cancel) {
+Result<std::shared_ptr<const TrustedNode>> TrustStore::verify(
+    const Match& match, const std::vector<std::string>& tiers,
+    const std::vector<std::string>& measurements, net::CancelToken* cancel) {
     const Instant at = clock_.now();
     const std::string key = match.job.keyset_digest + " " + match.job.evidence_hash;
     auto node = remembered(key, at);
@@ -97,7 +97,8 @@ Result<std::shared_ptr<const TrustedNode>> TrustStore::verify(const Match& match
         log::info("node_verified", {{"node", match.node.id.text()}, {"tier", node->tier},
                                     {"valid_until", node->valid_until.text()}});
     }
-    if (!holds(tiers, node->tier)) return refused("the node proves tier " + node->tier + ", which this call refuses");
+    if (!holds(tiers, node->tier))
+        return refused("the node proves tier " + node->tier + ", which this call refuses");
     if (!measurements.empty() && !holds(measurements, node->measurement))
         return refused("the node's measurement is not one this call accepts");
     return node;
@@ -112,13 +113,15 @@ std::shared_ptr<const TrustedNode> TrustStore::remembered(const std::string& key
     return nullptr;
 }
 
-void TrustStore::remember(const std::string& key, std::shared_ptr<const TrustedNode> node, Instant at) {
+void TrustStore::remember(const std::string& key, std::shared_ptr<const TrustedNode> node,
+                          Instant at) {
     const std::lock_guard lock{mutex_};
     std::erase_if(nodes_, [at](const auto& entry) { return entry.second->valid_until <= at; });
     if (nodes_.size() >= trusted_nodes_max)
-        nodes_.erase(std::min_element(nodes_.begin(), nodes_.end(), [](const auto& a, const auto& b) {
-            return a.second->valid_until < b.second->valid_until;
-        }));
+        nodes_.erase(
+            std::min_element(nodes_.begin(), nodes_.end(), [](const auto& a, const auto& b) {
+                return a.second->valid_until < b.second->valid_until;
+            }));
     nodes_[key] = std::move(node);
 }
 

@@ -1,6 +1,6 @@
 // Whether a node may see a prompt: the client fetches the node's evidence and verifies it itself,
-// with its own policy, before anything is sealed. The market's word is only where to look. Called by
-// worker threads; verdicts are remembered by evidence until they end. Any thread.
+// with its own policy, before anything is sealed. The market's word is only where to look. Called
+// by worker threads; verdicts are remembered by evidence until they end. Any thread.
 #pragma once
 
 #include <map>
@@ -17,7 +17,8 @@
 
 namespace cocoon::client {
 
-constexpr std::size_t trusted_nodes_max = 4'096;  // remembered; beyond it the soonest to end is forgotten
+// remembered; beyond it the soonest to end is forgotten
+constexpr std::size_t trusted_nodes_max = 4'096;
 
 // What a node showed: enough for anyone to check it again, offline.
 struct NodeEvidence {
@@ -46,15 +47,18 @@ Result<TrustedNode> verify_node(const NodeEvidence& evidence, std::string_view k
                                 attestation::Verdict* verdict = nullptr);
 
 // GET /v1/nodes/{id}/evidence; `upstream_failed` when malformed.
-Result<NodeEvidence> fetch_evidence(MarketApi& market, NodeId node, net::CancelToken* cancel = nullptr);
+Result<NodeEvidence> fetch_evidence(MarketApi& market, NodeId node,
+                                    net::CancelToken* cancel = nullptr);
 
 class TrustStore {
 public:
     TrustStore(MarketApi& market, const Clock& clock);
 
-    // The node of a match, verified for the keyset the job names; `tiers` and `measurements` (empty:
-    // any) are what this call accepts. `verdict_refused`, or what kept the evidence from coming.
-    Result<std::shared_ptr<const TrustedNode>> verify(const Match& match, const std::vector<std::string>& tiers,
+    // The node of a match, verified for the keyset the job names; `tiers` and `measurements`
+    // (empty: any) are what this call accepts. `verdict_refused`, or what kept the evidence from
+    // coming.
+    Result<std::shared_ptr<const TrustedNode>> verify(const Match& match,
+                                                      const std::vector<std::string>& tiers,
                                                       const std::vector<std::string>& measurements,
                                                       net::CancelToken* cancel = nullptr);
 
@@ -66,7 +70,8 @@ private:
     const Clock& clock_;
     const attestation::Policy policy_;
     std::mutex mutex_;
-    std::map<std::string, std::shared_ptr<const TrustedNode>> nodes_;  // keyset digest and evidence hash
+    // keyset digest and evidence hash
+    std::map<std::string, std::shared_ptr<const TrustedNode>> nodes_;
 };
 
 }  // namespace cocoon::client

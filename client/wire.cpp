@@ -11,7 +11,8 @@ using sealing::Json;
 namespace {
 
 Error malformed(std::string_view what) {
-    return refuse(ErrorCode::upstream_failed, "the market's answer has no valid " + std::string{what});
+    return refuse(ErrorCode::upstream_failed,
+                  "the market's answer has no valid " + std::string{what});
 }
 
 std::string text_or_empty(const Json& value, std::string_view name) {
@@ -67,7 +68,8 @@ Result<Quantities> parse_quantities(const Json& value) {
         const Json* found = value.find(dimension.quantity_name);
         if (!found || found->is_null()) continue;
         const auto count = found->integer();
-        if (!count || *count < 0 || *count > (std::int64_t{1} << 53)) return malformed(dimension.quantity_name);
+        if (!count || *count < 0 || *count > (std::int64_t{1} << 53))
+            return malformed(dimension.quantity_name);
         quantity.*dimension.quantity = *count;
     }
     return quantity;
@@ -109,7 +111,8 @@ Result<Job> parse_job(const Json& value) {
         job.usage = *used;
     }
     job.hold = Nano::parse(value.text_at("hold_nano").value_or("0")).value_or(Nano{});
-    if (const auto counter = Nano::parse(value.text_at("counter").value_or("0")); counter && counter->value >= 0)
+    if (const auto counter = Nano::parse(value.text_at("counter").value_or("0"));
+        counter && counter->value >= 0)
         job.counter = static_cast<std::uint64_t>(counter->value);
     return job;
 }
@@ -144,8 +147,8 @@ std::string percent_encode(std::string_view text) {
     constexpr std::string_view digits = "0123456789ABCDEF";
     std::string encoded;
     for (const char c : text) {
-        const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                           c == '-' || c == '.' || c == '_' || c == '~';
+        const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                           (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' || c == '~';
         if (plain) {
             encoded += c;
         } else {

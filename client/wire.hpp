@@ -1,6 +1,7 @@
 // The market's words as the client uses them: prices, quantities, the job and node of a match; and
 // the exact cost formula, by which the client checks every bill. Plain values, pure functions. What
-// the market says is a peer's data: everything is parsed strictly, nothing is trusted for being there.
+// the market says is a peer's data: everything is parsed strictly, nothing is trusted for being
+// there.
 #pragma once
 
 #include <optional>
@@ -31,14 +32,17 @@ struct Dimension {
     std::int64_t divisor;             // 10^6 for tokens
 };
 constexpr Dimension dimensions[] = {
-    {"prompt", "prompt_nano_per_mtok", "prompt_tokens", &Prices::prompt, &Quantities::prompt, 1'000'000},
-    {"cached", "cached_nano_per_mtok", "cached_tokens", &Prices::cached, &Quantities::cached, 1'000'000},
+    {"prompt", "prompt_nano_per_mtok", "prompt_tokens", &Prices::prompt, &Quantities::prompt,
+     1'000'000},
+    {"cached", "cached_nano_per_mtok", "cached_tokens", &Prices::cached, &Quantities::cached,
+     1'000'000},
     {"completion", "completion_nano_per_mtok", "completion_tokens", &Prices::completion,
      &Quantities::completion, 1'000'000},
     {"reasoning", "reasoning_nano_per_mtok", "reasoning_tokens", &Prices::reasoning,
      &Quantities::reasoning, 1'000'000},
     {"request", "request_nano", "requests", &Prices::request, &Quantities::requests, 1},
-    {"gpu_second", "gpu_second_nano", "gpu_seconds", &Prices::gpu_second, &Quantities::gpu_seconds, 1},
+    {"gpu_second", "gpu_second_nano", "gpu_seconds", &Prices::gpu_second, &Quantities::gpu_seconds,
+     1},
 };
 
 // The most any usage within `quantity` can cost: each side at the dearer of its two prices. This is
@@ -87,7 +91,8 @@ Result<Match> parse_match(const sealing::Json& answer);
 // The clear metadata of one exchange, RFC 8785: what the market checks and the seal binds.
 std::string terms_document(const Job& job, const Quantities& bound);
 
-// Percent-encodes everything outside RFC 3986's unreserved characters; and back (nothing if malformed).
+// Percent-encodes everything outside RFC 3986's unreserved characters; and back (nothing if
+// malformed).
 std::string percent_encode(std::string_view text);
 std::optional<std::string> percent_decode(std::string_view text);
 

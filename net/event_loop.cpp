@@ -27,8 +27,8 @@ void run_logged(const std::function<void()>& call) {
 
 }  // namespace
 
-// Owned by the handler that waits for the timer, so that it ends with the loop at the latest; a Timer
-// only refers to it. `timer` is touched on the loop's thread alone.
+// Owned by the handler that waits for the timer, so that it ends with the loop at the latest; a
+// Timer only refers to it. `timer` is touched on the loop's thread alone.
 struct Timer::Pending {
     EventLoop* loop = nullptr;
     std::chrono::steady_clock::time_point at;
@@ -50,7 +50,8 @@ struct EventLoop::Impl {
     std::function<void(int)> on_signal;
     // Last, so that it goes first: handlers it destroys may still post, to no effect.
     boost::asio::io_context context{1};
-    boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work{context.get_executor()};
+    boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work{
+        context.get_executor()};
     std::optional<boost::asio::signal_set> signals;
 
     void deliver() {
@@ -70,7 +71,8 @@ struct EventLoop::Impl {
         });
     }
 
-    static void arm(const std::shared_ptr<Timer::Pending>& pending, boost::asio::io_context& context) {
+    static void arm(const std::shared_ptr<Timer::Pending>& pending,
+                    boost::asio::io_context& context) {
         if (pending->over) return;
         pending->timer.emplace(context, pending->at);
         pending->timer->async_wait([pending](boost::system::error_code failure) {
@@ -153,7 +155,9 @@ void EventLoop::on_signals(std::vector<int> signals, std::function<void(int)> ca
     impl_->wait_signal();
 }
 
-bool EventLoop::in_loop_thread() const noexcept { return impl_->thread == std::this_thread::get_id(); }
+bool EventLoop::in_loop_thread() const noexcept {
+    return impl_->thread == std::this_thread::get_id();
+}
 
 boost::asio::io_context& EventLoop::context() noexcept { return impl_->context; }
 

@@ -10,8 +10,8 @@ constexpr char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c
 }  // namespace
 
 bool same_ignoring_case(std::string_view a, std::string_view b) {
-    return a.size() == b.size() &&
-           std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) { return lower(x) == lower(y); });
+    return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(),
+                                              [](char x, char y) { return lower(x) == lower(y); });
 }
 
 const std::string* Headers::find(std::string_view name) const {
@@ -33,7 +33,8 @@ std::vector<std::string_view> Headers::all(std::string_view name) const {
 }
 
 void Headers::remove(std::string_view name) {
-    std::erase_if(fields_, [&](const Header& field) { return same_ignoring_case(field.name, name); });
+    std::erase_if(fields_,
+                  [&](const Header& field) { return same_ignoring_case(field.name, name); });
 }
 
 void Headers::set(std::string_view name, std::string value) {

@@ -51,8 +51,10 @@ using List = std::unique_ptr<curl_slist, FreeList>;
 bool is_token(std::string_view text) {
     if (text.empty()) return false;
     for (const char c : text) {
-        const bool alphanumeric = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-        if (!alphanumeric && std::string_view{"!#$%&'*+-.^_`|~"}.find(c) == std::string_view::npos) return false;
+        const bool alphanumeric = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                                  (c >= '0' && c <= '9');
+        if (!alphanumeric && std::string_view{"!#$%&'*+-.^_`|~"}.find(c) == std::string_view::npos)
+            return false;
     }
     return true;
 }
@@ -76,7 +78,8 @@ struct Target {
 Target examine(const std::string& url) {
     Target target;
     const std::unique_ptr<CURLU, decltype(&curl_url_cleanup)> parsed{curl_url(), &curl_url_cleanup};
-    if (!parsed || curl_url_set(parsed.get(), CURLUPART_URL, url.c_str(), 0) != CURLUE_OK) return target;
+    if (!parsed || curl_url_set(parsed.get(), CURLUPART_URL, url.c_str(), 0) != CURLUE_OK)
+        return target;
     const auto part = [&](CURLUPart which) {
         char* text = nullptr;
         if (curl_url_get(parsed.get(), which, &text, 0) != CURLUE_OK) return std::string{};
@@ -146,7 +149,8 @@ bool Transfer::take_header(std::string_view line) {
     }
     const std::size_t colon = line.find(':');
     if (colon != std::string_view::npos)
-        response.headers.add(std::string{line.substr(0, colon)}, std::string{trimmed(line.substr(colon + 1))});
+        response.headers.add(std::string{line.substr(0, colon)},
+                             std::string{trimmed(line.substr(colon + 1))});
     return true;
 }
 
@@ -162,7 +166,8 @@ bool Transfer::take_body(std::string_view bytes) {
     return true;
 }
 
-extern "C" std::size_t cocoon_curl_header(char* data, std::size_t, std::size_t size, void* transfer) {
+extern "C" std::size_t cocoon_curl_header(char* data, std::size_t, std::size_t size,
+                                          void* transfer) {
     return static_cast<Transfer*>(transfer)->take_header({data, size}) ? size : size + 1;
 }
 
@@ -170,7 +175,8 @@ extern "C" std::size_t cocoon_curl_body(char* data, std::size_t, std::size_t siz
     return static_cast<Transfer*>(transfer)->take_body({data, size}) ? size : size + 1;
 }
 
-extern "C" int cocoon_curl_progress(void* context, curl_off_t, curl_off_t, curl_off_t, curl_off_t sent) {
+extern "C" int cocoon_curl_progress(void* context, curl_off_t, curl_off_t, curl_off_t,
+                                    curl_off_t sent) {
     auto& transfer = *static_cast<Transfer*>(context);
     if (sent != transfer.sent_bytes) {  // a long upload is no silence
         transfer.sent_bytes = sent;
@@ -180,7 +186,8 @@ extern "C" int cocoon_curl_progress(void* context, curl_off_t, curl_off_t, curl_
 }
 
 Error explain(CURLcode code, const Transfer& transfer) {
-    if (transfer.too_large) return refuse(ErrorCode::body_too_large, "the answer is larger than the limit");
+    if (transfer.too_large)
+        return refuse(ErrorCode::body_too_large, "the answer is larger than the limit");
     if (transfer.refused_by_caller) return refuse(ErrorCode::upstream_failed, "cancelled");
     const std::string detail = curl_easy_strerror(code);
     switch (code) {
@@ -192,7 +199,9 @@ Error explain(CURLcode code, const Transfer& transfer) {
         case CURLE_OPERATION_TIMEDOUT: return refuse(ErrorCode::deadline_exceeded, detail);
         case CURLE_PARTIAL_FILE: return refuse(ErrorCode::stream_truncated, detail);
         case CURLE_RECV_ERROR:
-            return refuse(transfer.head_given ? ErrorCode::stream_truncated : ErrorCode::upstream_failed, detail);
+            return refuse(
+                transfer.head_given ? ErrorCode::stream_truncated : ErrorCode::upstream_failed,
+                detail);
         default: return refuse(ErrorCode::upstream_failed, detail);
     }
 }
@@ -235,7 +244,8 @@ struct HttpClient::Impl {
     }
 
     Result<List> prepare(CURL* easy, const ClientRequest& request) const;
-    Result<ClientResponse> perform(const ClientRequest& request, Transfer& transfer, CancelToken* cancel);
+    Result<ClientResponse> perform(const ClientRequest& request, Transfer& transfer,
+                                   CancelToken* cancel);
     CURLcode wait(CURLM* multi, Transfer& transfer, CancelToken* cancel) const;
 };
 
@@ -255,7 +265,8 @@ Result<List> HttpClient::Impl::prepare(CURL* easy, const ClientRequest& request)
     curl_easy_setopt(easy, CURLOPT_USERAGENT, options.user_agent.c_str());
     if (target.loopback || !options.environment_proxy) curl_easy_setopt(easy, CURLOPT_PROXY, "");
     if (!options.ca_file.empty()) curl_easy_setopt(easy, CURLOPT_CAINFO, options.ca_file.c_str());
-    const Duration total = request.total_timeout.us > 0 ? request.total_timeout : options.total_timeout;
+    const Duration total = request.total_timeout.us > 0 ? request.total_timeout
+                                                        : options.total_timeout;
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, static_cast<long>(total.milliseconds()));
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
                      static_cast<long>(options.connect_timeout.milliseconds()));
@@ -267,7 +278,8 @@ Result<List> HttpClient::Impl::prepare(CURL* easy, const ClientRequest& request)
     } else if (!request.body.empty() || request.method == "POST" || request.method == "PUT" ||
                request.method == "PATCH") {
         curl_easy_setopt(easy, CURLOPT_POST, 1L);
-        curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body.size()));
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
+                         static_cast<curl_off_t>(request.body.size()));
         curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request.body.data());
         curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request.method.c_str());
     } else {
@@ -303,11 +315,12 @@ CURLcode HttpClient::Impl::wait(CURLM* multi, Transfer& transfer, CancelToken* c
             if (message->msg == CURLMSG_DONE) return message->data.result;
         if (running == 0) return CURLE_FAILED_INIT;
         if (cancel && cancel->cancelled()) return CURLE_ABORTED_BY_CALLBACK;
-        const auto quiet = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() -
-                                                                                 transfer.last_activity);
+        const auto quiet = std::chrono::duration_cast<std::chrono::milliseconds>(
+            Clock::now() - transfer.last_activity);
         const std::chrono::milliseconds room{options.idle_timeout.milliseconds()};
         if (quiet >= room) return CURLE_OPERATION_TIMEDOUT;
-        curl_multi_poll(multi, nullptr, 0, static_cast<int>(std::min(room - quiet, poll_max).count()), nullptr);
+        curl_multi_poll(multi, nullptr, 0,
+                        static_cast<int>(std::min(room - quiet, poll_max).count()), nullptr);
     }
 }
 
@@ -329,7 +342,8 @@ Result<ClientResponse> HttpClient::Impl::perform(const ClientRequest& request, T
     curl_easy_setopt(easy, CURLOPT_XFERINFODATA, &transfer);
     curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
 
-    if (curl_multi_add_handle(multi, easy) != CURLM_OK) throw std::runtime_error{"libcurl refused a transfer"};
+    if (curl_multi_add_handle(multi, easy) != CURLM_OK)
+        throw std::runtime_error{"libcurl refused a transfer"};
     if (cancel) {
         const std::lock_guard lock{cancel->impl_->mutex};
         cancel->impl_->waiting.insert(multi);

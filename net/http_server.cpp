@@ -35,7 +35,8 @@ using SteadyTime = SteadyClock::time_point;
 
 constexpr std::size_t read_bytes_start = 4 << 10;
 constexpr std::size_t body_read_bytes = 64 << 10;
-constexpr std::size_t inline_body_bytes = 8 << 10;   // copied behind the head: cheaper than a second buffer
+// copied behind the head: cheaper than a second buffer
+constexpr std::size_t inline_body_bytes = 8 << 10;
 constexpr std::size_t headers_count_max = 128;       // then 431
 constexpr std::size_t lingering_connections_max = 256;
 constexpr Duration linger_max = seconds(2);
@@ -43,7 +44,9 @@ constexpr Duration accept_pause = milliseconds(100); // out of file descriptors
 
 constexpr SteadyTime never = SteadyTime::max();
 
-SteadyTime after(Duration duration) { return SteadyClock::now() + std::chrono::microseconds{duration.us}; }
+SteadyTime after(Duration duration) {
+    return SteadyClock::now() + std::chrono::microseconds{duration.us};
+}
 
 template <class Call>
 void run_logged(const Call& call) {
@@ -56,7 +59,8 @@ void run_logged(const Call& call) {
 
 bool is_request_id(std::string_view text) {
     return !text.empty() && text.size() <= 64 && std::all_of(text.begin(), text.end(), [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+               c == '-' || c == '_';
     });
 }
 
@@ -92,7 +96,8 @@ bool has_token(std::string_view list, std::string_view token) {
     while (!list.empty()) {
         const std::size_t comma = list.find(',');
         std::string_view item = list.substr(0, comma);
-        while (!item.empty() && (item.front() == ' ' || item.front() == '\t')) item.remove_prefix(1);
+        while (!item.empty() && (item.front() == ' ' || item.front() == '\t'))
+            item.remove_prefix(1);
         while (!item.empty() && (item.back() == ' ' || item.back() == '\t')) item.remove_suffix(1);
         if (same_ignoring_case(item, token)) return true;
         if (comma == std::string_view::npos) break;
@@ -109,7 +114,8 @@ bool any_has_token(const Headers& headers, std::string_view name, std::string_vi
 
 // RFC 6455 §4.2.1
 bool asks_for_websocket(const RequestHead& head, bool http_11) {
-    return http_11 && head.method == "GET" && any_has_token(head.headers, "Connection", "upgrade") &&
+    return http_11 && head.method == "GET" &&
+           any_has_token(head.headers, "Connection", "upgrade") &&
            any_has_token(head.headers, "Upgrade", "websocket") &&
            head.headers.get("Sec-WebSocket-Version") == "13" &&
            head.headers.get("Sec-WebSocket-Key").size() == 24 &&
@@ -124,7 +130,8 @@ bool split_target(RequestHead& head) {
         return head.method == "OPTIONS";
     }
     for (const std::string_view scheme : {"http://", "https://"})
-        if (target.size() > scheme.size() && same_ignoring_case(target.substr(0, scheme.size()), scheme)) {
+        if (target.size() > scheme.size() &&
+            same_ignoring_case(target.substr(0, scheme.size()), scheme)) {
             target.remove_prefix(scheme.size());
             const std::size_t slash = target.find_first_of("/?");
             target = slash == std::string_view::npos ? std::string_view{"/"} : target.substr(slash);
@@ -140,10 +147,13 @@ bool split_target(RequestHead& head) {
 // The server's own fields, and what would break the framing.
 bool may_send(const Header& field) {
     if (field.name.empty()) return false;
-    for (const std::string_view own : {"Content-Length", "Transfer-Encoding", "Connection", "Date", "X-Request-Id"})
+    for (const std::string_view own :
+         {"Content-Length", "Transfer-Encoding", "Connection", "Date", "X-Request-Id"})
         if (same_ignoring_case(field.name, own)) return false;
     for (const char c : field.name)
-        if (static_cast<unsigned char>(c) <= 0x20 || c == ':' || static_cast<unsigned char>(c) >= 0x7F) return false;
+        if (static_cast<unsigned char>(c) <= 0x20 || c == ':' ||
+            static_cast<unsigned char>(c) >= 0x7F)
+            return false;
     return field.value.find_first_of(std::string_view{"\r\n\0", 3}) == std::string::npos;
 }
 
@@ -155,7 +165,8 @@ void append_number(std::string& text, std::size_t number, int base) {
 
 class Connection;
 
-// Where exchanges that other threads have changed wait for the loop: one post for any number of them.
+// Where exchanges that other threads have changed wait for the loop: one post for any number of
+// them.
 struct ExchangeState;
 struct Mailbox {
     std::mutex mutex;
@@ -164,7 +175,8 @@ struct Mailbox {
     std::atomic<bool> draining{false};
 };
 
-// One exchange as all threads see it. What is framed for the wire is framed here, on the caller's thread.
+// One exchange as all threads see it. What is framed for the wire is framed here, on the caller's
+// thread.
 struct ExchangeState : std::enable_shared_from_this<ExchangeState> {
     enum class Phase { waiting, streaming, complete, cut };
 
@@ -256,11 +268,13 @@ public:
     ErrorCode refusal = ErrorCode::malformed_request;
 
 private:
-    void on_request_impl(http::verb, boost::beast::string_view method, boost::beast::string_view target,
-                         int version, ErrorStatus& failure) override {
+    void on_request_impl(http::verb, boost::beast::string_view method,
+                         boost::beast::string_view target, int version,
+                         ErrorStatus& failure) override {
         has_start_line_ = true;
         version_ = version;
-        if (target.size() > limits_.target_bytes_max) return give_up(ErrorCode::uri_too_long, failure);
+        if (target.size() > limits_.target_bytes_max)
+            return give_up(ErrorCode::uri_too_long, failure);
         if (version != 10 && version != 11) return give_up(ErrorCode::malformed_request, failure);
         request_.method.assign(method.data(), method.size());
         request_.target.assign(target.data(), target.size());
@@ -272,8 +286,10 @@ private:
     void on_field_impl(http::field, boost::beast::string_view name, boost::beast::string_view value,
                        ErrorStatus& failure) override {
         if (in_trailer_) return;  // read past, never merged (RFC 9110 §6.5.1)
-        if (request_.headers.size() >= headers_count_max) return give_up(ErrorCode::headers_too_large, failure);
-        request_.headers.add(std::string{name.data(), name.size()}, std::string{value.data(), value.size()});
+        if (request_.headers.size() >= headers_count_max)
+            return give_up(ErrorCode::headers_too_large, failure);
+        request_.headers.add(std::string{name.data(), name.size()},
+                             std::string{value.data(), value.size()});
     }
     void on_header_impl(ErrorStatus& failure) override {
         in_trailer_ = true;
@@ -290,11 +306,13 @@ private:
         }
         // RFC 9112 §3.2, §6.3: what two parsers could read differently is refused.
         const bool framed_twice = encodings > 1 || lengths > 1 || (encodings > 0 && lengths > 0);
-        if (hosts > 1 || (hosts == 0 && version_ == 11) || framed_twice || (encodings > 0 && version_ == 10))
+        if (hosts > 1 || (hosts == 0 && version_ == 11) || framed_twice ||
+            (encodings > 0 && version_ == 10))
             give_up(ErrorCode::malformed_request, failure);
         has_body_ = encodings > 0 || content_length().value_or(0) > 0;
     }
-    void on_body_init_impl(const boost::optional<std::uint64_t>& length, ErrorStatus& failure) override {
+    void on_body_init_impl(const boost::optional<std::uint64_t>& length,
+                           ErrorStatus& failure) override {
         if (length && *length > body_bytes_max) give_up(ErrorCode::body_too_large, failure);
     }
     std::size_t on_body_impl(boost::beast::string_view bytes, ErrorStatus& failure) override {
@@ -307,7 +325,8 @@ private:
         return bytes.size();
     }
     void on_chunk_header_impl(std::uint64_t, boost::beast::string_view, ErrorStatus&) override {}
-    std::size_t on_chunk_body_impl(std::uint64_t, boost::beast::string_view bytes, ErrorStatus& failure) override {
+    std::size_t on_chunk_body_impl(std::uint64_t, boost::beast::string_view bytes,
+                                   ErrorStatus& failure) override {
         return on_body_impl(bytes, failure);
     }
     void on_finish_impl(ErrorStatus&) override {}
@@ -333,7 +352,8 @@ struct Counts {
 
 // One counted connection; travels with it when it becomes a WebSocket.
 struct Ticket {
-    Ticket(std::shared_ptr<Counts> all, std::string key) : counts{std::move(all)}, address{std::move(key)} {
+    Ticket(std::shared_ptr<Counts> all, std::string key)
+        : counts{std::move(all)}, address{std::move(key)} {
         ++counts->per_address[address];
         ++counts->counters.connections_open;
     }
@@ -404,8 +424,8 @@ struct HttpServerState : std::enable_shared_from_this<HttpServerState> {
 
 namespace {
 
-// A connection: reads, parses, hands out exchanges one after the other, writes their answers. Owned by
-// the server until it closes, and by its pending operations. Loop's thread only.
+// A connection: reads, parses, hands out exchanges one after the other, writes their answers. Owned
+// by the server until it closes, and by its pending operations. Loop's thread only.
 class Connection : public std::enable_shared_from_this<Connection> {
 public:
     Connection(std::shared_ptr<HttpServerState> server, Stream stream, std::string address,
@@ -492,7 +512,8 @@ private:
 
 namespace {
 
-// Lets the connection look at the exchange. Releases the lock first: the mailbox's comes before ours.
+// Lets the connection look at the exchange. Releases the lock first: the mailbox's comes before
+// ours.
 void ExchangeState::wake(std::unique_lock<std::mutex>& lock) {
     const bool already = listed;
     lock.unlock();
@@ -594,7 +615,9 @@ bool ExchangeState::write(std::string_view bytes, bool blocking) {
         const auto patience = std::chrono::microseconds{write_max.us * 2};
         std::size_t before = pending_bytes;
         while (!closed && phase == Phase::streaming && pending_bytes >= pending_bytes_max) {
-            if (drained.wait_for(lock, patience) == std::cv_status::timeout && pending_bytes == before) return false;
+            if (drained.wait_for(lock, patience) == std::cv_status::timeout &&
+                pending_bytes == before)
+                return false;
             before = pending_bytes;
         }
     }
@@ -683,7 +706,8 @@ void Handle::upgrade(WebSocketOptions options, Headers headers,
     if (state_->phase != ExchangeState::Phase::waiting || state_->over) {
         lock.unlock();
         const std::lock_guard guard{state_->mailbox->mutex};
-        if (state_->mailbox->loop) state_->mailbox->loop->post([done = std::move(done)] { done(nullptr); });
+        if (state_->mailbox->loop)
+            state_->mailbox->loop->post([done = std::move(done)] { done(nullptr); });
         return;
     }
     state_->upgrade_options = options;
@@ -694,7 +718,7 @@ void Handle::upgrade(WebSocketOptions options, Headers headers,
 
 }  // namespace
 
-// ---- Connection: the loop's thread ---------------------------------------------------------------
+// ---- Connection: the loop's thread --------------------------------------------------------------
 
 namespace {
 
@@ -747,7 +771,8 @@ void Connection::begin_request() {
     handed_out_ = false;
     body_refusal_.reset();
     piece_.clear();
-    if (buffered() == 0 && !reading_ && buffer_.size() >= body_read_bytes) {  // idle ones stay small
+    // idle ones stay small
+    if (buffered() == 0 && !reading_ && buffer_.size() >= body_read_bytes) {
         std::vector<char>{}.swap(buffer_);
         begin_ = end_ = 0;
     }
@@ -758,7 +783,8 @@ void Connection::on_exchange() {
     if (phase_ == Phase::answering) advance();
 }
 
-// Goes on as far as it can without waiting. Callbacks that come back here only ask for another round.
+// Goes on as far as it can without waiting. Callbacks that come back here only ask for another
+// round.
 void Connection::advance() {
     again_ = true;
     if (advancing_) return;
@@ -800,7 +826,8 @@ ErrorStatus Connection::feed(std::size_t& consumed) {
 }
 
 bool Connection::step_head() {
-    while (buffered() > 0 && parser_->in_start_line() && (buffer_[begin_] == '\r' || buffer_[begin_] == '\n'))
+    while (buffered() > 0 && parser_->in_start_line() &&
+           (buffer_[begin_] == '\r' || buffer_[begin_] == '\n'))
         ++begin_;  // empty lines before a request (RFC 9112 §2.2)
     if (buffered() == 0) {
         rewind_buffer();
@@ -813,14 +840,16 @@ bool Connection::step_head() {
     }
     std::size_t consumed = 0;
     const char* data = buffer_.data() + begin_;
-    const bool first_line_whole = !parser_->in_start_line() || std::memchr(data, '\n', buffered()) != nullptr;
+    const bool first_line_whole = !parser_->in_start_line() ||
+                                  std::memchr(data, '\n', buffered()) != nullptr;
     const ErrorStatus failure = feed(consumed);
     if (failure == http::error::header_limit) {
         refuse_request(first_line_whole ? ErrorCode::headers_too_large : ErrorCode::uri_too_long);
         return true;
     }
     if (failure) {
-        refuse_request(failure == http::error::bad_value ? parser_->refusal : ErrorCode::malformed_request);
+        refuse_request(failure == http::error::bad_value ? parser_->refusal
+                                                         : ErrorCode::malformed_request);
         return true;
     }
     if (parser_->is_header_done()) {
@@ -848,7 +877,8 @@ void Connection::take_head() {
         try {
             decision = server().handler.on_head(request);
         } catch (const std::exception& failure) {
-            log::error("http_on_head_failed", {{"request_id", request.id}, {"detail", failure.what()}});
+            log::error("http_on_head_failed",
+                       {{"request_id", request.id}, {"detail", failure.what()}});
             refuse_request(ErrorCode::internal_error);
             return;
         }
@@ -897,11 +927,13 @@ bool Connection::step_body() {
         std::size_t consumed = 0;
         const ErrorStatus failure = feed(consumed);
         if (failure) {
-            refuse_request(failure == http::error::bad_value ? parser_->refusal : ErrorCode::malformed_request);
+            refuse_request(failure == http::error::bad_value ? parser_->refusal
+                                                             : ErrorCode::malformed_request);
             return true;
         }
         if (consumed > 0) return true;
-        if (buffered() >= server().options.limits.header_bytes_max) {  // a chunk head or trailer without end
+        // a chunk head or trailer without end
+        if (buffered() >= server().options.limits.header_bytes_max) {
             refuse_request(ErrorCode::malformed_request);
             return true;
         }
@@ -962,7 +994,10 @@ bool Connection::step_answering() {
     if (dropped) {
         log::error("http_exchange_dropped", {{"request_id", state->request.id}});
         Response response{500, {}, {}};
-        run_logged([&] { response = server().handler.error_response(ErrorCode::internal_error, state->request.id); });
+        run_logged([&] {
+            response =
+                server().handler.error_response(ErrorCode::internal_error, state->request.id);
+        });
         state->respond(std::move(response));
         return true;
     }
@@ -971,8 +1006,8 @@ bool Connection::step_answering() {
     if (flush()) return true;
     call_drained();
     if (phase_ != Phase::answering || exchange_ != state) return true;
-    // The read side is watched for a hang-up, unless the next thing is the next request anyway, or the
-    // connection is about to become a WebSocket's.
+    // The read side is watched for a hang-up, unless the next thing is the next request anyway, or
+    // the connection is about to become a WebSocket's.
     lock.lock();
     const bool watch = state->phase < ExchangeState::Phase::complete && !state->request.websocket;
     lock.unlock();
@@ -982,13 +1017,16 @@ bool Connection::step_answering() {
 
 // Gives the piece asked for, if there is one. True: the callback ran.
 bool Connection::deliver_body() {
-    while (!body_refusal_ && !parser_->is_done() && buffered() > 0 && piece_.size() < body_read_bytes) {
+    while (!body_refusal_ && !parser_->is_done() && buffered() > 0 &&
+           piece_.size() < body_read_bytes) {
         std::size_t consumed = 0;
         const ErrorStatus failure = feed(consumed);
         if (failure) {
-            refuse_body(failure == http::error::bad_value ? parser_->refusal : ErrorCode::malformed_request);
+            refuse_body(failure == http::error::bad_value ? parser_->refusal
+                                                          : ErrorCode::malformed_request);
         } else if (consumed == 0) {
-            if (buffered() >= server().options.limits.header_bytes_max) refuse_body(ErrorCode::malformed_request);
+            if (buffered() >= server().options.limits.header_bytes_max)
+                refuse_body(ErrorCode::malformed_request);
             break;
         }
     }
@@ -1028,7 +1066,9 @@ bool Connection::make_room() {
     }
     if (end_ < buffer_.size()) return true;
     if (buffer_.size() >= most) return false;
-    const std::size_t wanted = buffer_.empty() ? read_bytes_start : in_body ? body_read_bytes : buffer_.size() * 2;
+    const std::size_t wanted = buffer_.empty() ? read_bytes_start
+                               : in_body       ? body_read_bytes
+                                               : buffer_.size() * 2;
     buffer_.resize(std::min(most, wanted));
     return true;
 }
@@ -1059,8 +1099,8 @@ void Connection::was_read(ErrorStatus failure, std::size_t bytes) {
     advance();
 }
 
-// End of input or a broken connection. A peer that only ended its sending side still gets a whole answer,
-// but counts as gone: most of them are.
+// End of input or a broken connection. A peer that only ended its sending side still gets a whole
+// answer, but counts as gone: most of them are.
 void Connection::peer_left(ErrorStatus failure) {
     if (phase_ != Phase::answering || failure != asio::error::eof || stream_.tls()) {
         close();
@@ -1116,8 +1156,9 @@ bool Connection::flush() {
 
 void Connection::write() {
     write_deadline_ = after(server().options.limits.write_max);
-    std::array<asio::const_buffer, 2> buffers{asio::const_buffer{writing_.data(), writing_.size()},
-                                              asio::const_buffer{writing_body_.data(), writing_body_.size()}};
+    std::array<asio::const_buffer, 2> buffers{
+        asio::const_buffer{writing_.data(), writing_.size()},
+        asio::const_buffer{writing_body_.data(), writing_body_.size()}};
     std::size_t skip = written_;
     for (asio::const_buffer& buffer : buffers) {
         const std::size_t here = std::min(skip, buffer.size());
@@ -1125,9 +1166,10 @@ void Connection::write() {
         skip -= here;
     }
     if (buffers[0].size() == 0) std::swap(buffers[0], buffers[1]);
-    stream_.async_write_some(buffers, [self = shared_from_this()](ErrorStatus failure, std::size_t bytes) {
-        self->was_written(failure, bytes);
-    });
+    stream_.async_write_some(buffers,
+                             [self = shared_from_this()](ErrorStatus failure, std::size_t bytes) {
+                                 self->was_written(failure, bytes);
+                             });
 }
 
 void Connection::was_written(ErrorStatus failure, std::size_t bytes) {
@@ -1141,7 +1183,8 @@ void Connection::was_written(ErrorStatus failure, std::size_t bytes) {
     {
         const std::lock_guard lock{exchange_->mutex};
         exchange_->pending_bytes -= bytes;
-        if (exchange_->pending_bytes < exchange_->pending_bytes_max) exchange_->drained.notify_all();
+        if (exchange_->pending_bytes < exchange_->pending_bytes_max)
+            exchange_->drained.notify_all();
     }
     if (written_ < writing_.size() + writing_body_.size()) {
         write();
@@ -1158,7 +1201,8 @@ void Connection::call_drained() {
     std::function<void()> call;
     {
         const std::lock_guard lock{exchange_->mutex};
-        if (exchange_->on_drained && exchange_->pending_bytes < (exchange_->pending_bytes_max + 1) / 2)
+        if (exchange_->on_drained &&
+            exchange_->pending_bytes < (exchange_->pending_bytes_max + 1) / 2)
             call = std::exchange(exchange_->on_drained, nullptr);
     }
     if (call) run_logged(call);
@@ -1192,11 +1236,13 @@ void Connection::tell_closed() {
     }
     exchange_->drained.notify_all();
     if (handed_out_) ++counters().hang_ups;
-    if (on_body) run_logged([&] { on_body(refuse(ErrorCode::stream_truncated, "the peer is gone")); });
+    if (on_body)
+        run_logged([&] { on_body(refuse(ErrorCode::stream_truncated, "the peer is gone")); });
     for (const auto& call : calls) run_logged(call);
 }
 
-// Parts with the exchange; its handles stay valid and do nothing. Untold when the loop itself is gone.
+// Parts with the exchange; its handles stay valid and do nothing. Untold when the loop itself is
+// gone.
 void Connection::end_exchange(bool hung_up, bool tell) {
     const auto state = std::move(exchange_);
     exchange_ = nullptr;
@@ -1222,13 +1268,14 @@ void Connection::end_exchange(bool hung_up, bool tell) {
     if (!hung_up) return;
     ++counters().hang_ups;
     if (!tell) return;
-    if (on_body) run_logged([&] { on_body(refuse(ErrorCode::stream_truncated, "the peer is gone")); });
+    if (on_body)
+        run_logged([&] { on_body(refuse(ErrorCode::stream_truncated, "the peer is gone")); });
     if (on_upgrade) run_logged([&] { on_upgrade(nullptr); });
     for (const auto& call : on_closed) run_logged(call);
 }
 
-// Ends our side and reads until the peer ends its own, so that our last answer is not lost to a reset
-// because of bytes we never read (RFC 9112 §9.6).
+// Ends our side and reads until the peer ends its own, so that our last answer is not lost to a
+// reset because of bytes we never read (RFC 9112 §9.6).
 void Connection::linger() {
     if (peer_ended_ || server().lingering >= lingering_connections_max) {
         close();
@@ -1316,15 +1363,16 @@ void Connection::upgrade() {
 
 }  // namespace
 
-// ---- The server ----------------------------------------------------------------------------------
+// ---- The server ---------------------------------------------------------------------------------
 
 namespace {
 
-int choose_http_11(SSL*, const unsigned char** chosen, unsigned char* size, const unsigned char* offered,
-                   unsigned int offered_size, void*) {
+int choose_http_11(SSL*, const unsigned char** chosen, unsigned char* size,
+                   const unsigned char* offered, unsigned int offered_size, void*) {
     static constexpr unsigned char ours[] = "\x08http/1.1";
     unsigned char* found = nullptr;
-    const int result = SSL_select_next_proto(&found, size, ours, sizeof ours - 1, offered, offered_size);
+    const int result =
+        SSL_select_next_proto(&found, size, ours, sizeof ours - 1, offered, offered_size);
     *chosen = found;
     return result == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
 }
@@ -1333,16 +1381,21 @@ asio::ssl::context make_tls(const HttpServerOptions& options) {
     asio::ssl::context context{asio::ssl::context::tls_server};
     SSL_CTX* native = context.native_handle();
     SSL_CTX_set_min_proto_version(native, TLS1_2_VERSION);
-    SSL_CTX_set_options(native, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE);
+    SSL_CTX_set_options(
+        native, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE);
     // TLS 1.2: forward secrecy and AEAD only. TLS 1.3 has nothing else.
     if (SSL_CTX_set_cipher_list(native, "ECDHE+AESGCM:ECDHE+CHACHA20") != 1)
         throw std::runtime_error{"the TLS ciphers are not available"};
     SSL_CTX_set_alpn_select_cb(native, &choose_http_11, nullptr);
     ErrorStatus failure;
     context.use_certificate_chain_file(options.certificate_file, failure);
-    if (failure) throw std::runtime_error{"cannot use certificate " + options.certificate_file + ": " + failure.message()};
+    if (failure)
+        throw std::runtime_error{"cannot use certificate " + options.certificate_file + ": " +
+                                 failure.message()};
     context.use_private_key_file(options.private_key_file, asio::ssl::context::pem, failure);
-    if (failure) throw std::runtime_error{"cannot use key " + options.private_key_file + ": " + failure.message()};
+    if (failure)
+        throw std::runtime_error{"cannot use key " + options.private_key_file + ": " +
+                                 failure.message()};
     if (SSL_CTX_check_private_key(native) != 1)
         throw std::runtime_error{"the private key does not belong to " + options.certificate_file};
     return context;
@@ -1353,8 +1406,8 @@ asio::ssl::context make_tls(const HttpServerOptions& options) {
 void HttpServerState::listen() {
     ErrorStatus failure;
     const auto fail = [&](const char* what) {
-        throw std::runtime_error{std::string{what} + " " + options.address + ":" + std::to_string(options.port) +
-                                 ": " + failure.message()};
+        throw std::runtime_error{std::string{what} + " " + options.address + ":" +
+                                 std::to_string(options.port) + ": " + failure.message()};
     };
     if (options.certificate_file.empty() != options.private_key_file.empty())
         throw std::runtime_error{"TLS needs both a certificate and a private key"};
@@ -1407,22 +1460,24 @@ void HttpServerState::accepted(Socket socket) {
         if (tls || connections.size() >= static_cast<std::size_t>(options.limits.connections_max) +
                                              lingering_connections_max)
             return;
-        std::make_shared<Connection>(shared_from_this(), Stream{std::move(socket)}, address.to_string(), nullptr)
+        std::make_shared<Connection>(shared_from_this(), Stream{std::move(socket)},
+                                     address.to_string(), nullptr)
             ->start_refused(ErrorCode::too_many_connections);
         return;
     }
     auto ticket = std::make_shared<Ticket>(counts, key);
     Stream stream = tls ? Stream{std::move(socket), *tls} : Stream{std::move(socket)};
-    std::make_shared<Connection>(shared_from_this(), std::move(stream), address.to_string(), std::move(ticket))
+    std::make_shared<Connection>(shared_from_this(), std::move(stream), address.to_string(),
+                                 std::move(ticket))
         ->start();
 }
 
-// One timer for all connections: a request then costs no timer operation at all. Deadlines are met up to
-// a quarter of the shortest limit late, at most half a second.
+// One timer for all connections: a request then costs no timer operation at all. Deadlines are met
+// up to a quarter of the shortest limit late, at most half a second.
 void HttpServerState::sweep() {
     const HttpLimits& limits = options.limits;
-    const Duration shortest = std::min({limits.header_read_max, limits.body_read_max, limits.idle_max,
-                                        limits.write_max, linger_max});
+    const Duration shortest = std::min({limits.header_read_max, limits.body_read_max,
+                                        limits.idle_max, limits.write_max, linger_max});
     const std::int64_t tick_us = std::clamp<std::int64_t>(shortest.us / 4, 5'000, 500'000);
     sweeper.expires_after(std::chrono::microseconds{tick_us});
     sweeper.async_wait([weak = weak_from_this()](ErrorStatus failure) {

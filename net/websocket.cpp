@@ -30,7 +30,9 @@ constexpr std::uint16_t abnormal = 1006;
 constexpr std::size_t close_reason_bytes_max = 123;  // RFC 6455 §5.5
 constexpr std::size_t masking_buffer_bytes = 64 << 10;
 
-std::chrono::microseconds chrono_of(Duration duration) { return std::chrono::microseconds{duration.us}; }
+std::chrono::microseconds chrono_of(Duration duration) {
+    return std::chrono::microseconds{duration.us};
+}
 
 void run_logged(const std::function<void()>& call) {
     try {
@@ -292,7 +294,8 @@ void Core::service() {
     }
     const bool has_output = !shared_->outbox.empty();
     std::function<void(std::string_view, bool)> on_message;
-    if (message_waits_ && (shared_->on_message || shared_->closing)) on_message = shared_->on_message;
+    if (message_waits_ && (shared_->on_message || shared_->closing))
+        on_message = shared_->on_message;
     const bool consume = message_waits_ && (on_message || shared_->closing);
     const bool deliver = consume && on_message && !shared_->closing;
     lock.unlock();
@@ -351,7 +354,8 @@ void Core::wrote(ErrorStatus failure) {
 }
 
 void Core::begin_close() {
-    if (std::exchange(close_sent_, true)) return;  // the last write and the wish to close may both ask
+    // the last write and the wish to close may both ask
+    if (std::exchange(close_sent_, true)) return;
     ws::close_reason reason;
     {
         const std::lock_guard lock{shared_->mutex};
@@ -421,7 +425,9 @@ struct Url {
 };
 
 Result<Url> parse_url(std::string_view text) {
-    const auto bad = [] { return refuse(ErrorCode::malformed_request, "not a ws:// or wss:// URL"); };
+    const auto bad = [] {
+        return refuse(ErrorCode::malformed_request, "not a ws:// or wss:// URL");
+    };
     Url url;
     if (text.starts_with("wss://")) url.secure = true;
     else if (!text.starts_with("ws://")) return bad();
@@ -447,7 +453,8 @@ Result<Url> parse_url(std::string_view text) {
         url.host = authority.substr(0, colon);
         if (colon != std::string_view::npos) port = authority.substr(colon + 1);
     }
-    if (port.size() > 5 || port.find_first_not_of("0123456789") != std::string_view::npos) return bad();
+    if (port.size() > 5 || port.find_first_not_of("0123456789") != std::string_view::npos)
+        return bad();
     url.port = port.empty() ? (url.secure ? "443" : "80") : std::string{port};
     if (url.host.empty()) return bad();
     return url;
@@ -459,8 +466,13 @@ public:
     using Done = std::function<void(Result<std::shared_ptr<WebSocket>>)>;
 
     Connector(EventLoop& loop, Url url, Headers headers, WebSocketConnectOptions options, Done done)
-        : loop_{loop}, url_{std::move(url)}, headers_{std::move(headers)}, options_{std::move(options)},
-          done_{std::move(done)}, resolver_{loop.context()}, socket_{loop.context().get_executor()},
+        : loop_{loop},
+          url_{std::move(url)},
+          headers_{std::move(headers)},
+          options_{std::move(options)},
+          done_{std::move(done)},
+          resolver_{loop.context()},
+          socket_{loop.context().get_executor()},
           patience_{loop.context()} {}
 
     void start() {
@@ -468,10 +480,11 @@ public:
         patience_.async_wait([weak = weak_from_this()](ErrorStatus failure) {
             if (const auto self = weak.lock(); self && !failure) self->give_up();
         });
-        resolver_.async_resolve(url_.host, url_.port,
-                                [self = shared_from_this()](ErrorStatus failure, Tcp::resolver::results_type found) {
-                                    self->resolved(failure, found);
-                                });
+        resolver_.async_resolve(
+            url_.host, url_.port,
+            [self = shared_from_this()](ErrorStatus failure, Tcp::resolver::results_type found) {
+                self->resolved(failure, found);
+            });
     }
 
 private:
@@ -517,9 +530,10 @@ void Connector::give_up() {
 void Connector::resolved(ErrorStatus failure, const Tcp::resolver::results_type& found) {
     if (!done_) return;
     if (failure) return finish(refuse(ErrorCode::node_unavailable, "the name cannot be resolved"));
-    asio::async_connect(socket_, found, [self = shared_from_this()](ErrorStatus status, const Tcp::endpoint&) {
-        self->connected(status);
-    });
+    asio::async_connect(socket_, found,
+                        [self = shared_from_this()](ErrorStatus status, const Tcp::endpoint&) {
+                            self->connected(status);
+                        });
 }
 
 void Connector::connected(ErrorStatus failure) {
@@ -541,9 +555,11 @@ void Connector::start_tls() {
     tls.set_verify_mode(asio::ssl::verify_peer, failure);
     tls.set_verify_callback(asio::ssl::host_name_verification{url_.host}, failure);
     SSL_set_tlsext_host_name(tls.native_handle(), url_.host.c_str());
-    tls.async_handshake(asio::ssl::stream_base::client, [self = shared_from_this()](ErrorStatus status) {
+    tls.async_handshake(asio::ssl::stream_base::client, [self = shared_from_this()](
+                                                            ErrorStatus status) {
         if (!self->done_) return;
-        if (status) return self->finish(refuse(ErrorCode::node_unavailable, "TLS: " + status.message()));
+        if (status)
+            return self->finish(refuse(ErrorCode::node_unavailable, "TLS: " + status.message()));
         Stream stream = std::move(*self->stream_);
         self->stream_.reset();
         self->start_handshake(std::move(stream));
@@ -552,9 +568,10 @@ void Connector::start_tls() {
 
 void Connector::start_handshake(Stream stream) {
     core_ = std::make_shared<Core>(loop_, std::move(stream), options_.socket, nullptr);
-    core_->socket().set_option(ws::stream_base::decorator([headers = headers_](ws::request_type& request) {
-        for (const Header& field : headers) request.insert(field.name, field.value);
-    }));
+    core_->socket().set_option(
+        ws::stream_base::decorator([headers = headers_](ws::request_type& request) {
+            for (const Header& field : headers) request.insert(field.name, field.value);
+        }));
     core_->socket().async_handshake(answer_, url_.authority, url_.target,
                                     [self = shared_from_this()](ErrorStatus failure) {
                                         self->shook_hands(failure);
@@ -566,8 +583,9 @@ void Connector::shook_hands(ErrorStatus failure) {
     const auto core = std::move(core_);
     core_ = nullptr;
     if (failure == ws::error::upgrade_declined)
-        return finish(refuse(code_of_status(answer_.result_int()),
-                             "the upgrade was refused with status " + std::to_string(answer_.result_int())));
+        return finish(
+            refuse(code_of_status(answer_.result_int()),
+                   "the upgrade was refused with status " + std::to_string(answer_.result_int())));
     if (failure == beast::error::timeout)
         return finish(refuse(ErrorCode::deadline_exceeded, "the peer did not answer in time"));
     if (failure) return finish(refuse(ErrorCode::upstream_failed, failure.message()));
@@ -578,8 +596,8 @@ void Connector::shook_hands(ErrorStatus failure) {
 
 }  // namespace
 
-void accept_websocket(EventLoop& loop, Stream stream, const Request& request, WebSocketOptions options,
-                      Headers headers, std::shared_ptr<void> ticket,
+void accept_websocket(EventLoop& loop, Stream stream, const Request& request,
+                      WebSocketOptions options, Headers headers, std::shared_ptr<void> ticket,
                       std::function<void(std::shared_ptr<WebSocket>)> done) {
     http::request<http::empty_body> upgrade;
     upgrade.method(http::verb::get);
@@ -588,10 +606,11 @@ void accept_websocket(EventLoop& loop, Stream stream, const Request& request, We
     for (const Header& field : request.headers) upgrade.insert(field.name, field.value);
     const auto core = std::make_shared<Core>(loop, std::move(stream), options, std::move(ticket));
     headers.set("X-Request-Id", request.id);
-    core->socket().set_option(ws::stream_base::decorator([headers = std::move(headers)](ws::response_type& answer) {
-        answer.erase(http::field::server);
-        for (const Header& field : headers) answer.insert(field.name, field.value);
-    }));
+    core->socket().set_option(
+        ws::stream_base::decorator([headers = std::move(headers)](ws::response_type& answer) {
+            answer.erase(http::field::server);
+            for (const Header& field : headers) answer.insert(field.name, field.value);
+        }));
     core->socket().async_accept(upgrade, [core, done = std::move(done)](ErrorStatus failure) {
         if (failure) {
             core->end(abnormal, {}, false);
@@ -613,14 +632,15 @@ void connect_websocket(EventLoop& loop, const std::string& url, Headers headers,
         return;
     }
     for (const Header& field : headers)
-        if ((field.name + field.value).find_first_of(std::string_view{"\r\n\0", 3}) != std::string::npos) {
+        if ((field.name + field.value).find_first_of(std::string_view{"\r\n\0", 3}) !=
+            std::string::npos) {
             loop.post([done = std::move(done)] {
                 done(refuse(ErrorCode::malformed_request, "a header cannot be sent"));
             });
             return;
         }
-    loop.post([&loop, url = std::move(*parsed), headers = std::move(headers), options = std::move(options),
-               done = std::move(done)] {
+    loop.post([&loop, url = std::move(*parsed), headers = std::move(headers),
+               options = std::move(options), done = std::move(done)] {
         std::make_shared<Connector>(loop, url, headers, options, done)->start();
     });
 }

@@ -19,8 +19,8 @@ std::string relay_url(const std::string& market_url) {
     return "ws" + market_url.substr(4) + "/v1/relay";  // http -> ws, https -> wss
 }
 
-// The marker of "we drained ourselves": survives a crash, so that the next start resumes, and keeps a
-// drain that the provider ordered in the dashboard untouched.
+// The marker of "we drained ourselves": survives a crash, so that the next start resumes, and keeps
+// a drain that the provider ordered in the dashboard untouched.
 std::string drained_marker(const Settings& settings) {
     return settings.state_directory + "/drained";
 }
@@ -193,7 +193,8 @@ Result<Agent::Attested> Agent::attest_now(std::shared_ptr<const KeysetKeys> keys
     if (!report_data) return report_data.error();
     const auto evidence = evidence_->collect(*report_data, now);
     if (!evidence) return evidence.error();
-    // The old keys keep opening from here on; the new ones must open before the market hands them out.
+    // The old keys keep opening from here on; the new ones must open before the market hands them
+    // out.
     keyring_.adopt(keys);
     const auto valid_until =
         market_.submit_evidence(identity_.node, keys->keyset, *nonce, *evidence);

@@ -1,6 +1,7 @@
-// The running node: wires keys, evidence, engine, relay and offers together and keeps them so. Built by
-// main's `run` and by tests; everything here runs on the loop's thread, blocking calls to market and
-// engine on one control thread. Decides when to attest, reconnect, drain and stop; the parts know how.
+// The running node: wires keys, evidence, engine, relay and offers together and keeps them so.
+// Built by main's `run` and by tests; everything here runs on the loop's thread, blocking calls to
+// market and engine on one control thread. Decides when to attest, reconnect, drain and stop; the
+// parts know how.
 #pragma once
 
 #include <functional>
@@ -32,8 +33,8 @@ struct AgentOptions {
 
 class Agent {
 public:
-    // Reads keys and stored receipts. Refuses when the state directory, a key, the credential or the
-    // engine's key file cannot be used.
+    // Reads keys and stored receipts. Refuses when the state directory, a key, the credential or
+    // the engine's key file cannot be used.
     static Result<std::unique_ptr<Agent>> open(net::EventLoop& loop, const Settings& settings,
                                                std::unique_ptr<EvidenceProvider> evidence,
                                                AgentOptions options);

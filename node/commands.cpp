@@ -92,7 +92,7 @@ std::string option(const Arguments& arguments, const std::string& name,
     return found == arguments.options.end() ? std::move(otherwise) : found->second;
 }
 
-// ---- enrol ---------------------------------------------------------------------------------------
+// ---- enrol --------------------------------------------------------------------------------------
 
 int enrol(const Settings& settings, const Arguments& arguments) {
     std::string token = option(arguments, "--token");
@@ -116,7 +116,7 @@ int enrol(const Settings& settings, const Arguments& arguments) {
     return 0;
 }
 
-// ---- run -----------------------------------------------------------------------------------------
+// ---- run ----------------------------------------------------------------------------------------
 
 int run(const Settings& settings) {
     log::set_level(settings.log_level);
@@ -139,7 +139,7 @@ int run(const Settings& settings) {
     return exit_code;
 }
 
-// ---- offers ----------------------------------------------------------------------------------------
+// ---- offers -------------------------------------------------------------------------------------
 
 std::string coins_per_million(std::int64_t nano) { return coins_text(Nano{nano}); }
 

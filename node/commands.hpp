@@ -1,5 +1,6 @@
-// The commands of `cocoon-node` as functions: arguments in, exit code out, text to stdout. Called by
-// main and tests. Exit codes: 0 done, 1 refused or unfit, 2 wrong usage, 3 stopped with work cut.
+// The commands of `cocoon-node` as functions: arguments in, exit code out, text to stdout. Called
+// by main and tests. Exit codes: 0 done, 1 refused or unfit, 2 wrong usage, 3 stopped with work
+// cut.
 #pragma once
 
 #include <string>

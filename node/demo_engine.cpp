@@ -693,7 +693,8 @@ Answer complete(const Options& options, const Json& body, std::string_view raw, 
 
 // ---- Embeddings --------------------------------------------------------------------------------
 
-// A bag of words thrown into `dimensions` buckets and scaled to length 1: texts that share words are near.
+// A bag of words thrown into `dimensions` buckets and scaled to length 1: texts that share words
+// are near.
 std::vector<float> embed(std::string_view text, std::size_t dimensions) {
     std::vector<double> sums(dimensions, 0.0);
     for (std::string_view token : tokens_of(text)) {

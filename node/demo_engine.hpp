@@ -1,7 +1,7 @@
-// The demo engine's answers: a small deterministic stand-in for an OpenAI-compatible inference engine.
-// It is no language model and says so in every answer; it exists so that a market can be shown and
-// tested on any machine. Called by demo_server and tests, any thread: a pure function of request and
-// options. Must not know sockets, the market or anything sealed.
+// The demo engine's answers: a small deterministic stand-in for an OpenAI-compatible inference
+// engine. It is no language model and says so in every answer; it exists so that a market can be
+// shown and tested on any machine. Called by demo_server and tests, any thread: a pure function of
+// request and options. Must not know sockets, the market or anything sealed.
 #pragma once
 
 #include <cstdint>
@@ -43,8 +43,9 @@ struct Answer {
 Answer answer(const Options& options, std::string_view method, std::string_view path,
               std::string_view body, Instant at);
 
-// Pieces of `text` whose concatenation is `text`: white space goes with what follows it, letters and
-// digits in runs of at most 8 bytes (never inside a UTF-8 character), every other character alone.
+// Pieces of `text` whose concatenation is `text`: white space goes with what follows it, letters
+// and digits in runs of at most 8 bytes (never inside a UTF-8 character), every other character
+// alone.
 std::vector<std::string_view> tokens_of(std::string_view text);
 
 }  // namespace cocoon::node::demo

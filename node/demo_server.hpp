@@ -1,6 +1,6 @@
-// The demo engine behind a socket: answers of demo_engine over net's HTTP server, with the configured
-// delay between tokens and the configured failure. Called by main_demo_engine and tests; runs on the
-// loop's thread. Must not know what the answers mean.
+// The demo engine behind a socket: answers of demo_engine over net's HTTP server, with the
+// configured delay between tokens and the configured failure. Called by main_demo_engine and tests;
+// runs on the loop's thread. Must not know what the answers mean.
 #pragma once
 
 #include <cstdint>

@@ -156,7 +156,7 @@ Check check_memory_lock(const std::string& root) {
     return warned("host.memory_lock", "the limit cannot be read", "mount /proc");
 }
 
-// ---- Configuration, files ------------------------------------------------------------------------
+// ---- Configuration, files -----------------------------------------------------------------------
 
 void check_files(const Settings& settings, std::vector<Check>& checks) {
     struct stat status {};
@@ -194,7 +194,7 @@ void check_files(const Settings& settings, std::vector<Check>& checks) {
     }
 }
 
-// ---- Market --------------------------------------------------------------------------------------
+// ---- Market -------------------------------------------------------------------------------------
 
 void check_market(const Settings& settings, const Clock& clock, std::vector<Check>& checks) {
     MarketApi market{settings, {}};
@@ -234,7 +234,7 @@ void check_market(const Settings& settings, const Clock& clock, std::vector<Chec
         checks.push_back(passed("market.clock", apart));
 }
 
-// ---- Engine --------------------------------------------------------------------------------------
+// ---- Engine -------------------------------------------------------------------------------------
 
 void check_generates(Engine& engine, const std::string& model, bool continuous,
                      std::vector<Check>& checks) {

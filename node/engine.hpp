@@ -1,7 +1,7 @@
-// The local inference engine over HTTP: models, and one call of the OpenAI shape. Called by exchange
-// (worker threads), the health probe and doctor; any number of threads, each call blocks its own.
-// The engine's API key is read from a private file and goes nowhere but into the request header.
-// Must not know jobs or prices.
+// The local inference engine over HTTP: models, and one call of the OpenAI shape. Called by
+// exchange (worker threads), the health probe and doctor; any number of threads, each call blocks
+// its own. The engine's API key is read from a private file and goes nowhere but into the request
+// header. Must not know jobs or prices.
 #pragma once
 
 #include <functional>

@@ -1,6 +1,7 @@
-// Where evidence comes from: one provider for each kind of machine. Called by attestor on its thread.
-// A provider turns 64 bytes of report data into the machine's own proof; it must not know keysets,
-// nonces or the market. TDX and SEV-SNP providers are further implementations of the same interface.
+// Where evidence comes from: one provider for each kind of machine. Called by attestor on its
+// thread. A provider turns 64 bytes of report data into the machine's own proof; it must not know
+// keysets, nonces or the market. TDX and SEV-SNP providers are further implementations of the same
+// interface.
 #pragma once
 
 #include <memory>
@@ -15,7 +16,8 @@ class EvidenceProvider {
 public:
     virtual ~EvidenceProvider() = default;
     virtual std::string tier() const = 0;
-    // May take a while (a quote is tens of milliseconds). `internal_error` when the machine refuses.
+    // May take a while (a quote is tens of milliseconds). `internal_error` when the machine
+    // refuses.
     virtual Result<attestation::Evidence> collect(const attestation::ReportData& report_data,
                                                   Instant at) = 0;
 };
@@ -34,7 +36,8 @@ private:
     const std::string measurement_;
 };
 
-// SHA-256 of this program's own file, padded with zeros to the length of an MRTD (96 hex characters).
+// SHA-256 of this program's own file, padded with zeros to the length of an MRTD (96 hex
+// characters).
 std::string program_measurement();
 
 // The provider that `settings` names.

@@ -17,8 +17,9 @@ namespace {
 namespace bhttp = sealing::bhttp;
 namespace ohttp = sealing::ohttp;
 
-// The answer going out: binary HTTP inside sealed chunks, hashed as they leave. The head is kept back
-// until there is content, so that an engine that dies before its first word costs nobody anything.
+// The answer going out: binary HTTP inside sealed chunks, hashed as they leave. The head is kept
+// back until there is content, so that an engine that dies before its first word costs nobody
+// anything.
 class SealedAnswer {
 public:
     SealedAnswer(ohttp::ChunkedResponseSealer sealer, Outlet& outlet)
@@ -124,8 +125,9 @@ private:
     Result<Opened> open_request(const Bytes& sealed) {
         const auto openers = parts_.keyring.openers(parts_.clock.now());
         std::vector<ohttp::GatewayKey> gateways;
-        // The key configuration's id is the first byte of a sealed request (RFC 9458 §4.3). The market
-        // has compared it with the job's keyset, so an unknown one was ours before a restart.
+        // The key configuration's id is the first byte of a sealed request (RFC 9458 §4.3). The
+        // market has compared it with the job's keyset, so an unknown one was ours before a
+        // restart.
         const bool known =
             !sealed.empty() && std::any_of(openers.begin(), openers.end(), [&](const auto& keys) {
                 return keys->gateway.config.key_id == sealed.front();
@@ -140,7 +142,8 @@ private:
         auto plain = opener.feed(sealed);
         if (!plain) return plain.error();
         auto last = opener.finish();
-        // The market has delivered all there was: cut or forged, it is the sender's message, not our fault.
+        // The market has delivered all there was: cut or forged, it is the sender's message, not
+        // our fault.
         if (!last)
             return refuse(ErrorCode::sealed_message_invalid, "the sealed request does not open");
         plain->insert(plain->end(), last->begin(), last->end());
@@ -227,7 +230,8 @@ private:
                                                     : sealing::ReceiptStatus::completed);
     }
 
-    // The client's fault goes to the client as the engine put it; the engine's or ours sends the job on.
+    // The client's fault goes to the client as the engine put it; the engine's or ours sends the
+    // job on.
     void engine_refused(int status, const std::string& body) {
         const bool clients_fault = status == 400 || status == 413 || status == 415 || status == 422;
         if (clients_fault)
@@ -237,7 +241,8 @@ private:
         give_up({}, refuse(code, "the engine answered " + std::to_string(status)));
     }
 
-    // No whole answer. What was delivered is billed by a partial receipt; nothing delivered is free.
+    // No whole answer. What was delivered is billed by a partial receipt; nothing delivered is
+    // free.
     void give_up(const Metered& metered, const Error& cause) {
         FailedFrame failed;
         failed.stream = open_.stream;

@@ -1,7 +1,8 @@
-// One sealed exchange from the node's side: checks the terms, opens the request, asks the engine, seals
-// the answer piece by piece, meters it and signs the receipt. Called by relay on a worker thread, one
-// call for each exchange; blocks until the answer is done or given up. Plaintext lives only here, in
-// memory, for as long as the call. Must not know WebSockets: sealed bytes go out through an Outlet.
+// One sealed exchange from the node's side: checks the terms, opens the request, asks the engine,
+// seals the answer piece by piece, meters it and signs the receipt. Called by relay on a worker
+// thread, one call for each exchange; blocks until the answer is done or given up. Plaintext lives
+// only here, in memory, for as long as the call. Must not know WebSockets: sealed bytes go out
+// through an Outlet.
 #pragma once
 
 #include <functional>

@@ -40,8 +40,8 @@ std::variant<std::int64_t, InferenceRefusal> answers_of(const Json& body, bool c
     return choices * static_cast<std::int64_t>(prompt->items().size());
 }
 
-// Holds the output of each answer to `bound` tokens: refuses a larger wish, sets the bound where there
-// is none. Every name that some engine lets win over max_tokens is looked at.
+// Holds the output of each answer to `bound` tokens: refuses a larger wish, sets the bound where
+// there is none. Every name that some engine lets win over max_tokens is looked at.
 std::optional<InferenceRefusal> bind_output(Json& body, std::int64_t bound, bool chat,
                                             const InferenceRules& rules) {
     static constexpr std::array<std::string_view, 4> names = {"max_tokens", "max_completion_tokens",

@@ -1,6 +1,6 @@
-// From the client's opened HTTP request to what the engine gets: which calls are allowed, the model's
-// name, the output bound of the job, and usage in streams. Everything else in the body passes
-// untouched. Called by exchange on worker threads; pure. Must not know prices or sockets.
+// From the client's opened HTTP request to what the engine gets: which calls are allowed, the
+// model's name, the output bound of the job, and usage in streams. Everything else in the body
+// passes untouched. Called by exchange on worker threads; pure. Must not know prices or sockets.
 #pragma once
 
 #include <string>

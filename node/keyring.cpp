@@ -6,8 +6,8 @@ namespace cocoon::node {
 
 Keyring::Keyring(sealing::SigningKey receipt_key, std::string subject)
     : receipt_key_{std::move(receipt_key)}, subject_{std::move(subject)} {
-    // A random start: a restarted node rarely answers to the key ids of its former life, so that old
-    // messages are refused as "not for this gateway" before any decryption is tried.
+    // A random start: a restarted node rarely answers to the key ids of its former life, so that
+    // old messages are refused as "not for this gateway" before any decryption is tried.
     sealing::fill_random({&next_key_id_, 1});
 }
 

@@ -1,8 +1,8 @@
 // The node's keys over time: one receipt key (its identity, in a file) and a sealing key for each
-// keyset. Sealing keys live in memory only and end with the process: nothing on disk can ever open a
-// recorded message, and a message recorded before a restart cannot be played again after it.
-// Called by attestor (new keysets) and exchange (which keys may open, what to sign with); any thread.
-// Must not know who attests a keyset.
+// keyset. Sealing keys live in memory only and end with the process: nothing on disk can ever open
+// a recorded message, and a message recorded before a restart cannot be played again after it.
+// Called by attestor (new keysets) and exchange (which keys may open, what to sign with); any
+// thread. Must not know who attests a keyset.
 #pragma once
 
 #include <cstdint>

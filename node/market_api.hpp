@@ -1,6 +1,6 @@
-// The node's calls to the market's HTTP API: enrolment, challenge, evidence, offers, drain. Blocking;
-// called on the control thread of the agent and by main's commands. Answers are a peer's data: only
-// what is needed is read, strictly. Must not know when to call what.
+// The node's calls to the market's HTTP API: enrolment, challenge, evidence, offers, drain.
+// Blocking; called on the control thread of the agent and by main's commands. Answers are a peer's
+// data: only what is needed is read, strictly. Must not know when to call what.
 #pragma once
 
 #include <optional>
@@ -69,9 +69,11 @@ private:
     net::CancelToken token_;
 };
 
-// Whether both would stand in the book the same way (what amend_offer can change and what it cannot).
+// Whether both would stand in the book the same way (what amend_offer can change and what it
+// cannot).
 bool same_terms(const OfferSettings& a, const OfferSettings& b);
-// Whether `standing` can become `wanted` by amending; otherwise it must be cancelled and placed anew.
+// Whether `standing` can become `wanted` by amending; otherwise it must be cancelled and placed
+// anew.
 bool amendable(const OfferSettings& standing, const OfferSettings& wanted);
 
 // RFC 9110 §5.6.7, IMF-fixdate only.

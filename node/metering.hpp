@@ -1,11 +1,12 @@
 // What an answer took and what that costs: reads the engine's `usage`, whole or out of a stream of
-// server-sent events, and takes the usage chunk out again if the client had not asked for it. Called by
-// exchange on worker threads; each object is one thread's. Knows no prices but those it is given, and
-// never keeps a word of the answer.
+// server-sent events, and takes the usage chunk out again if the client had not asked for it.
+// Called by exchange on worker threads; each object is one thread's. Knows no prices but those it
+// is given, and never keeps a word of the answer.
 //
 // The rule when an engine gives no usage: the node bills only what it can show. Output = number of
-// streamed events that carried output (an engine sends at least one token in each, so this is a lower
-// bound); the prompt is not billed; a whole (unstreamed) answer without usage bills the request only.
+// streamed events that carried output (an engine sends at least one token in each, so this is a
+// lower bound); the prompt is not billed; a whole (unstreamed) answer without usage bills the
+// request only.
 #pragma once
 
 #include <cstdint>
@@ -23,8 +24,8 @@ namespace cocoon::node {
 // a + b, each at most limits::tokens_max.
 sealing::ReceiptUsage sum_of(const sealing::ReceiptUsage& a, const sealing::ReceiptUsage& b);
 
-// An OpenAI `usage` object as disjoint counts; nothing if it is no such object. Absent details are 0;
-// a detail larger than its whole is cut to it; counts are cut to limits::tokens_max.
+// An OpenAI `usage` object as disjoint counts; nothing if it is no such object. Absent details are
+// 0; a detail larger than its whole is cut to it; counts are cut to limits::tokens_max.
 std::optional<sealing::ReceiptUsage> read_usage(const sealing::Json& usage);
 
 // What is known of an answer so far.
@@ -36,8 +37,8 @@ struct Metered {
     bool finished = false;                       // a finish_reason or [DONE] was seen
     bool failed = false;                         // the engine sent an error inside the stream
 
-    // What to bill under the rule above. `generates`: chat and text completions, where no output means
-    // no cost; embeddings have none to count.
+    // What to bill under the rule above. `generates`: chat and text completions, where no output
+    // means no cost; embeddings have none to count.
     sealing::ReceiptUsage billed(bool generates) const;
 };
 

@@ -1,7 +1,7 @@
-// Signs receipts and keeps those the market has not acknowledged: on disk before they are sent, so that
-// a killed process loses none; flushed to the medium right after, so that a power cut loses at most
-// what was signed within the last moment. Also keeps each session's counter and sums.
-// Called by exchange (worker threads) and relay (loop's thread); any thread. Must not know sockets.
+// Signs receipts and keeps those the market has not acknowledged: on disk before they are sent, so
+// that a killed process loses none; flushed to the medium right after, so that a power cut loses at
+// most what was signed within the last moment. Also keeps each session's counter and sums. Called
+// by exchange (worker threads) and relay (loop's thread); any thread. Must not know sockets.
 #pragma once
 
 #include <functional>

@@ -16,8 +16,8 @@ constexpr std::size_t payload_bytes_max = limits::relay_frame_bytes_max - frame_
 
 }  // namespace
 
-// One socket's life. Exchanges keep it, so that a late answer can never go out on a newer connection,
-// where its stream number would mean something else.
+// One socket's life. Exchanges keep it, so that a late answer can never go out on a newer
+// connection, where its stream number would mean something else.
 class Relay::Connection {
 public:
     explicit Connection(std::shared_ptr<net::WebSocket> socket) : socket_{std::move(socket)} {}
@@ -32,8 +32,8 @@ public:
             // The socket takes its argument even when it refuses it, so it gets a copy.
             if (binary ? socket_->send_binary(frame) : socket_->send_text(frame)) return true;
             if (socket_->closed()) return false;
-            // wake() needs the lock, so no notice is lost between the refusal and the wait; the bound
-            // is for a socket that closes without saying so.
+            // wake() needs the lock, so no notice is lost between the refusal and the wait; the
+            // bound is for a socket that closes without saying so.
             drained_.wait_for(lock, std::chrono::seconds{1});
         }
     }

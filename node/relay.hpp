@@ -1,7 +1,7 @@
-// The node's end of the relay: one outbound WebSocket to the market, kept alive by reconnecting with
-// jittered backoff, and the sealed exchanges multiplexed over it. Methods and callbacks run on the
-// loop's thread; each exchange is served on a thread of the job pool. Knows frames and credit, and
-// nothing of what is inside them.
+// The node's end of the relay: one outbound WebSocket to the market, kept alive by reconnecting
+// with jittered backoff, and the sealed exchanges multiplexed over it. Methods and callbacks run on
+// the loop's thread; each exchange is served on a thread of the job pool. Knows frames and credit,
+// and nothing of what is inside them.
 #pragma once
 
 #include <atomic>
@@ -44,8 +44,8 @@ class Relay {
 public:
     Relay(net::EventLoop& loop, RelayOptions options, const ExchangeParts& parts,
           RelayEvents events);
-    // REQUIRES: the loop's thread, or the loop is not running. Waits for running exchanges, which are
-    // cancelled first.
+    // REQUIRES: the loop's thread, or the loop is not running. Waits for running exchanges, which
+    // are cancelled first.
     ~Relay();
     Relay(const Relay&) = delete;
     Relay& operator=(const Relay&) = delete;

@@ -1,7 +1,7 @@
 // Which sealed requests and reservations this process has seen, so that nobody plays one twice.
-// Called by exchange, any thread. Encapsulated keys are remembered until the keyset they were sealed
-// to ends; when the memory is full of living ones, new requests are refused rather than old ones
-// forgotten. Must not know what a request says.
+// Called by exchange, any thread. Encapsulated keys are remembered until the keyset they were
+// sealed to ends; when the memory is full of living ones, new requests are refused rather than old
+// ones forgotten. Must not know what a request says.
 #pragma once
 
 #include <cstdint>
@@ -23,7 +23,8 @@ public:
     explicit ReplayMemory(std::size_t entries_max = limits::replay_cache_entries_max)
         : entries_max_{entries_max} {}
 
-    // Refuses `sealed_message_invalid` when `encapsulated_key` was seen before, `overloaded` when full.
+    // Refuses `sealed_message_invalid` when `encapsulated_key` was seen before, `overloaded` when
+    // full.
     Result<void> admit(const sealing::PublicKey& encapsulated_key,
                        const std::string& keyset_digest);
     // The other keysets have ended: their messages cannot be opened any more.

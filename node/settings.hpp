@@ -1,7 +1,7 @@
 // What a node's operator decides: the configuration file as plain data. Read once at start by main
-// and doctor; plain values, any thread. Strict: unknown and duplicate names are refused, every problem
-// is reported at once with its JSON pointer, paths are relative to the file. Must not know sockets or
-// keys, and holds no secret: secrets live in files of their own, named here.
+// and doctor; plain values, any thread. Strict: unknown and duplicate names are refused, every
+// problem is reported at once with its JSON pointer, paths are relative to the file. Must not know
+// sockets or keys, and holds no secret: secrets live in files of their own, named here.
 #pragma once
 
 #include <cstdint>
@@ -71,8 +71,8 @@ struct Settings {
     std::string identity_file() const { return state_directory + "/node.json"; }
 };
 
-// `invalid_body` with every problem, or `malformed_request` when `text` is no JSON object. `directory`
-// is what relative paths start from ("" leaves them).
+// `invalid_body` with every problem, or `malformed_request` when `text` is no JSON object.
+// `directory` is what relative paths start from ("" leaves them).
 Result<Settings> parse_settings(std::string_view text, const std::string& directory);
 // The same from a file; `not_found` when it cannot be read.
 Result<Settings> load_settings(const std::string& path);

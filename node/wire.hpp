@@ -1,6 +1,6 @@
-// The JSON that node and market exchange: prices, quantities, terms, relay control frames. Called by
-// relay, exchange and market_api; pure functions on plain values. Strict where the meaning is money;
-// unknown frame types are no error. Must not know sockets.
+// The JSON that node and market exchange: prices, quantities, terms, relay control frames. Called
+// by relay, exchange and market_api; pure functions on plain values. Strict where the meaning is
+// money; unknown frame types are no error. Must not know sockets.
 #pragma once
 
 #include <cstdint>
@@ -47,8 +47,8 @@ struct Terms {
     sealing::ReceiptUsage quantity;
     Instant expires_at;
 };
-// Reads open.terms and compares every part with the frame: canonical, complete, nothing unknown, same
-// job, market, fencing token and price, quantity within the job's, not expired at `at`.
+// Reads open.terms and compares every part with the frame: canonical, complete, nothing unknown,
+// same job, market, fencing token and price, quantity within the job's, not expired at `at`.
 // Errors: malformed_request, wrong_state (they differ), reservation_expired.
 Result<Terms> check_terms(const OpenFrame& open, Instant at);
 
@@ -97,7 +97,8 @@ struct BinaryFrame {
     std::string_view payload;
     std::uint32_t credit = 0;  // only for credit
 };
-// `malformed_request`: too short, an unknown type, a credit that is not 4 bytes, a cancel with payload.
+// `malformed_request`: too short, an unknown type, a credit that is not 4 bytes, a cancel with
+// payload.
 Result<BinaryFrame> parse_binary(std::string_view bytes);
 
 }  // namespace cocoon::node

@@ -212,7 +212,8 @@ private:
     const Config& config;
     std::atomic<bool> stopping{false}, stop_projector{false}, failed{false};
 
-    // The I/O thread's loop; before it what a request still in its mailbox uses when everything ends.
+    // The I/O thread's loop; before it what a request still in its mailbox uses when everything
+    // ends.
     const SystemClock clock;
     Metrics metrics;
     const AnswerPolicy answers{answers_of(config)};
@@ -391,13 +392,30 @@ Lane::Doors Market::lane_doors() {
 }
 
 DispatchDoors Market::dispatch_doors() {
-    return {loop, workers, *lane, pool, projector, admission, directory, context, clock, metrics, answers,
+    return {loop,
+            workers,
+            *lane,
+            pool,
+            projector,
+            admission,
+            directory,
+            context,
+            clock,
+            metrics,
+            answers,
             [this](api::Native what, std::shared_ptr<Incoming> in,
-                   const std::vector<std::string>& captures) { native(what, std::move(in), captures); }};
+                   const std::vector<std::string>& captures) {
+                native(what, std::move(in), captures);
+            }};
 }
 
 RelayDoors Market::relay_doors() {
-    return {loop, workers, directory, clock, metrics, {std::string{market_key_id}, key},
+    return {loop,
+            workers,
+            directory,
+            clock,
+            metrics,
+            {std::string{market_key_id}, key},
             context.market_public_key,
             [this](matching::Command command, Lane::Done done) {
                 return submit(std::move(command), std::move(done));
@@ -405,7 +423,9 @@ RelayDoors Market::relay_doors() {
             [this](const matching::RequestAnswer& answer, std::string_view id) {
                 return api::rematched_problem(answer, id, context);
             },
-            [this](AccountId account, std::uint64_t sequence) { dispatch->answered(account, sequence); }};
+            [this](AccountId account, std::uint64_t sequence) {
+                dispatch->answered(account, sequence);
+            }};
 }
 
 WebhookDoors Market::webhook_doors() {
@@ -413,8 +433,9 @@ WebhookDoors Market::webhook_doors() {
 }
 
 SettlementDoors Market::settlement_doors() {
-    return {*chain, settlement_store, metrics,
-            [this](matching::Command command) { return ask_lane(*lane, stopping, std::move(command)); }};
+    return {*chain, settlement_store, metrics, [this](matching::Command command) {
+                return ask_lane(*lane, stopping, std::move(command));
+            }};
 }
 
 Result<void> Market::submit(matching::Command command, Lane::Done done) {
@@ -428,7 +449,8 @@ Result<void> Market::submit(matching::Command command, Lane::Done done) {
 int serve(const Config& config) {
     // The schema must be this program's; only `migrate` changes it.
     if (const auto schema = db::check_schema(connection_to(config, "cocoon-market")); !schema) {
-        log::error("schema", {{"why", schema.error().detail}, {"what_to_do", "cocoon-market migrate"}});
+        log::error("schema",
+                   {{"why", schema.error().detail}, {"what_to_do", "cocoon-market migrate"}});
         return 1;
     }
     Market market{config};

@@ -69,8 +69,8 @@ void open_first_admin(matching::Writer& writer, const Config& config, Instant no
     open.first_key.name = "first admin key";
     open.first_key.shown = secret.substr(0, 10);
     open.first_key.secret_hash = sealing::sha256(as_bytes(secret));
-    open.first_key.scopes =
-        matching::scope_read | matching::scope_manage | matching::scope_admin | matching::scope_audit;
+    open.first_key.scopes = matching::scope_read | matching::scope_manage | matching::scope_admin |
+                            matching::scope_audit;
     std::array<matching::Envelope, 2> envelopes;
     envelopes[0].command = std::move(open);
     envelopes[1].command = matching::SetFee{static_cast<int>(config.fee_basis_points),

@@ -1,5 +1,5 @@
-// Every field of every body, spoiled in every way: the answer is invalid_body with exactly that path.
-// The bodies name every property that the contract has; the first test holds them to it.
+// Every field of every body, spoiled in every way: the answer is invalid_body with exactly that
+// path. The bodies name every property that the contract has; the first test holds them to it.
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -74,14 +74,15 @@ std::vector<Whole> wholes() {
          R"({"name":"a","cap_total_nano":"1","cap_day_nano":"1","expires_at":"2026-11-23T00:00:00Z"})"},
         {Method::post, "/v1/keys/key_5:rotate", "/v1/keys/{id}:rotate", "KeyRotate", scope_manage,
          R"({"overlap_seconds":60})"},
-        {Method::post, "/v1/nodes/enrolments", "/v1/nodes/enrolments", "EnrolmentCreate", scope_manage,
-         R"({"lifetime_seconds":60})"},
+        {Method::post, "/v1/nodes/enrolments", "/v1/nodes/enrolments", "EnrolmentCreate",
+         scope_manage, R"({"lifetime_seconds":60})"},
         {Method::post, "/v1/nodes:enrol", "/v1/nodes:enrol", "NodeEnrol", scope_read,
          R"({"token":"ce_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8","name":"a",)"
          R"("region":"eu-west","country":"NL",)"
          R"("gpu_model":"H100","gpu_count":8,"hardware":{}})"},
         {Method::post, "/v1/offers", "/v1/offers", "OfferCreate", scope_offer, offer},
-        {Method::patch, "/v1/offers/off_5", "/v1/offers/{id}", "OfferAmend", scope_offer, amend_offer},
+        {Method::patch, "/v1/offers/off_5", "/v1/offers/{id}", "OfferAmend", scope_offer,
+         amend_offer},
         {Method::post, "/v1/requests", "/v1/requests", "RequestCreate", scope_work,
          request(one_market, rests)},
         {Method::post, "/v1/requests", "/v1/requests", "RequestCreate", scope_work,
@@ -99,12 +100,12 @@ std::vector<Whole> wholes() {
          R"({"url":"https://example.org/x","events":["job.ended"]})"},
         {Method::post, "/v1/payouts", "/v1/payouts", "PayoutCreate", scope_manage,
          R"({"amount_nano":"1","source":"earned"})"},
-        {Method::post, "/v1/admin/accounts/acc_5:freeze", "/v1/admin/accounts/{id}:freeze", "AdminNote",
-         scope_admin, R"({"note":"n"})"},
-        {Method::post, "/v1/admin/nodes/node_5:suspend", "/v1/admin/nodes/{id}:suspend", "AdminNote",
-         scope_admin, R"({"note":"n"})"},
-        {Method::post, "/v1/admin/markets/inference:m:pause", "/v1/admin/markets/{name}:pause", "AdminNote",
-         scope_admin, R"({"note":"n"})"},
+        {Method::post, "/v1/admin/accounts/acc_5:freeze", "/v1/admin/accounts/{id}:freeze",
+         "AdminNote", scope_admin, R"({"note":"n"})"},
+        {Method::post, "/v1/admin/nodes/node_5:suspend", "/v1/admin/nodes/{id}:suspend",
+         "AdminNote", scope_admin, R"({"note":"n"})"},
+        {Method::post, "/v1/admin/markets/inference:m:pause", "/v1/admin/markets/{name}:pause",
+         "AdminNote", scope_admin, R"({"note":"n"})"},
         {Method::put, "/v1/admin/fee", "/v1/admin/fee", "FeeSet", scope_admin,
          R"({"basis_points":500,"note":"n"})"},
     };
@@ -121,7 +122,8 @@ void pointers(const json& value, const std::string& at, std::vector<std::string>
     if (value.is_object())
         for (const auto& [name, child] : value.items()) pointers(child, at + '/' + name, out);
     if (value.is_array())
-        for (std::size_t i = 0; i < value.size(); ++i) pointers(value[i], at + '/' + std::to_string(i), out);
+        for (std::size_t i = 0; i < value.size(); ++i)
+            pointers(value[i], at + '/' + std::to_string(i), out);
 }
 
 bool names(const std::string& refusal, const std::string& path) {
@@ -169,8 +171,8 @@ TEST_CASE("every field of every body is refused when it is spoiled") {
             CHECK(names(with(json::array({json::array()})), path + (leaf.is_array() ? "/0" : "")));
             CHECK(names(with(0.5), path));
             if (path != "/hardware")  // takes any flat object
-                CHECK(
-                    names(with(json::object({{"unknown", 1}})), path + (leaf.is_object() ? "/unknown" : "")));
+                CHECK(names(with(json::object({{"unknown", 1}})),
+                            path + (leaf.is_object() ? "/unknown" : "")));
             if (leaf.is_number()) {
                 CHECK(names(with("1"), path));
                 CHECK(names(with(-1), path));
@@ -259,7 +261,8 @@ TEST_CASE("rules between fields of a request") {
         INFO(body);
         CHECK(told(command(Method::post, "/v1/requests", body)) == expected);
     }
-    CHECK(told(command(Method::post, "/v1/requests:batch", batch + "]}")) == "invalid_body /requests");
+    CHECK(told(command(Method::post, "/v1/requests:batch", batch + "]}")) ==
+          "invalid_body /requests");
     CHECK(told(command(Method::post, "/v1/requests:batch", R"({"requests":[]})")) ==
           "invalid_body /requests");
 

@@ -76,9 +76,11 @@ TEST_CASE("paths find their route, the closest pattern first") {
         {Method::remove, "/v1/keys/key_1:rotate", "405 POST"},
         {Method::post, "/v1/nodes/enrolments", "/v1/nodes/enrolments"},
         {Method::get, "/v1/nodes/enrolments", "405 POST"},
-        {Method::get, "/v1/markets/inference:a%2Fb/book", "/v1/markets/{name}/book [inference:a/b]"},
+        {Method::get, "/v1/markets/inference:a%2Fb/book",
+         "/v1/markets/{name}/book [inference:a/b]"},
         {Method::get, "/v1/markets/inference:a/b/book", "404"},
-        {Method::post, "/v1/admin/markets/inference:a:pause", "/v1/admin/markets/{name}:pause [inference:a]"},
+        {Method::post, "/v1/admin/markets/inference:a:pause",
+         "/v1/admin/markets/{name}:pause [inference:a]"},
         {Method::get, "/v1/markets/%zz", "malformed"},
         {Method::get, "/v1/markets/%2", "malformed"},
         {Method::get, "/v1/markets/%00", "malformed"},
@@ -105,9 +107,9 @@ TEST_CASE("paths find their route, the closest pattern first") {
 
 TEST_CASE("who may call what") {
     // n nobody, r read, w work, m manage, o offer, d node, a admin, u audit
-    const std::pair<char, ScopeSet> roles[] = {{'r', scope_read},  {'w', scope_work}, {'m', scope_manage},
-                                               {'o', scope_offer}, {'d', scope_node}, {'a', scope_admin},
-                                               {'u', scope_audit}};
+    const std::pair<char, ScopeSet> roles[] = {
+        {'r', scope_read}, {'w', scope_work},  {'m', scope_manage}, {'o', scope_offer},
+        {'d', scope_node}, {'a', scope_admin}, {'u', scope_audit}};
     const std::pair<std::string, std::string> rows[] = {
         {"POST /v1/accounts", "nrwmodau"},
         {"GET /v1/account", "rmau"},
@@ -176,7 +178,8 @@ TEST_CASE("who may call what") {
         "/readyz",    "/metrics",          "/openapi.yaml",  "/openapi.json"};
     std::map<std::string, std::string> expected{std::begin(rows), std::end(rows)};
     for (const Route& route : routes()) {
-        const std::string name = std::string{method_name(route.method)} + ' ' + std::string{route.pattern};
+        const std::string name = std::string{method_name(route.method)} + ' ' +
+                                 std::string{route.pattern};
         INFO(name);
         std::string allowed = authorize(route, Principal{}) ? "n" : "";
         for (const auto& [letter, scope] : roles)
@@ -185,8 +188,8 @@ TEST_CASE("who may call what") {
             CHECK(allowed == row->second);
             expected.erase(row);
         } else {
-            CHECK((open_data.count(std::string{route.pattern}) || route.pattern.starts_with("/v1/markets") ||
-                   route.pattern.starts_with("/docs")));
+            CHECK((open_data.count(std::string{route.pattern}) ||
+                   route.pattern.starts_with("/v1/markets") || route.pattern.starts_with("/docs")));
             CHECK(allowed == "nrwmodau");
         }
         if (!authorize(route, Principal{}))
@@ -210,7 +213,8 @@ TEST_CASE("headers of a command are checked with its body") {
     CHECK(with("idempotency-key", "", "{}") ==
           "invalid_body Idempotency-Key: /market /quantity /time_in_force");
     CHECK(with("idempotency-key", std::string(255, 'k'), small_request) == "ok");
-    CHECK(with("idempotency-key", std::string(256, 'k'), small_request) == "invalid_body Idempotency-Key:");
+    CHECK(with("idempotency-key", std::string(256, 'k'), small_request) ==
+          "invalid_body Idempotency-Key:");
     CHECK(with("idempotency-key", "\xC3\xBC", small_request) == "invalid_body Idempotency-Key:");
     CHECK(with("content-type", "text/plain", small_request) == "unsupported_media_type");
     CHECK(with("content-type", "Application/JSON; charset=utf-8", small_request) == "ok");
@@ -253,7 +257,8 @@ TEST_CASE("changes need If-Match") {
         for (const auto& [header, expected, version] : rows) {
             INFO(target << ' ' << header);
             auto [route, call] =
-                call_of(method, target, body, principal_of(AccountKind::provider, scope_offer | scope_work));
+                call_of(method, target, body,
+                        principal_of(AccountKind::provider, scope_offer | scope_work));
             for (auto& [name, value] : call.headers)
                 if (name == "if-match") value = header;
             const auto pending = prepare_command(*route, call, context);
@@ -267,7 +272,8 @@ TEST_CASE("changes need If-Match") {
                 CHECK(amend->version == version);
         }
     // Ids of another kind name nothing.
-    for (const char* target : {"/v1/offers/req_1", "/v1/offers/off_0", "/v1/offers/off_01", "/v1/offers/1"})
+    for (const char* target :
+         {"/v1/offers/req_1", "/v1/offers/off_0", "/v1/offers/off_01", "/v1/offers/1"})
         CHECK(told(command(Method::remove, target)) == "not_found");
 }
 
@@ -320,9 +326,11 @@ TEST_CASE("secrets are in the first answer only, and nowhere in the command but 
         REQUIRE(pending);
         const std::string shown = finish_command(*pending, given, false, "rq").body;
         const std::string again = finish_command(*pending, given, true, "rq").body;
-        CHECK((shown.find("\"ck_") != std::string::npos || shown.find("\"ce_") != std::string::npos ||
+        CHECK((shown.find("\"ck_") != std::string::npos ||
+               shown.find("\"ce_") != std::string::npos ||
                shown.find("\"whsec_") != std::string::npos));
-        for (const char* prefix : {"ck_", "ce_", "whsec_"}) CHECK(again.find(prefix) == std::string::npos);
+        for (const char* prefix : {"ck_", "ce_", "whsec_"})
+            CHECK(again.find(prefix) == std::string::npos);
     }
     for (const char* bad : {"", "ck_", "ck_short", "cx_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8",
                             "ck_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh!",
@@ -470,19 +478,23 @@ TEST_CASE("a refusal of the lane becomes problem+json") {
     const auto pending = command(Method::post, "/v1/requests", small_request);
     REQUIRE(pending);
     for (const ErrorInfo& info : all_errors()) {
-        const Response response = finish_command(*pending, refuse(info.code, "why \"so\"\n"), false, "rq1");
+        const Response response =
+            finish_command(*pending, refuse(info.code, "why \"so\"\n"), false, "rq1");
         CHECK(response.status == info.status);
-        CHECK(response.body.find("\"code\":\"" + std::string{info.name} + '"') != std::string::npos);
+        CHECK(response.body.find("\"code\":\"" + std::string{info.name} + '"') !=
+              std::string::npos);
         CHECK(response.body.find("\"request_id\":\"rq1\"") != std::string::npos);
         CHECK(response.body.find(R"("detail":"why \"so\"\n")") != std::string::npos);
-        CHECK(header_of(response, "Retry-After").empty() == (info.status != 429 && info.status != 503));
+        CHECK(header_of(response, "Retry-After").empty() ==
+              (info.status != 429 && info.status != 503));
         CHECK(header_of(response, "WWW-Authenticate").empty() == (info.status != 401));
     }
 }
 
 TEST_CASE("public views answer from memory") {
     const Context context = test_context();
-    const auto view = [&](const std::string& target, Method method = Method::get, std::string body = {}) {
+    const auto view = [&](const std::string& target, Method method = Method::get,
+                          std::string body = {}) {
         const auto [route, call] = call_of(method, target, std::move(body), Principal{});
         REQUIRE(route);
         return answer_view(*route, call, context);
@@ -500,9 +512,10 @@ TEST_CASE("public views answer from memory") {
 TEST_CASE("Prefer: wait is a bounded wish") {
     const std::string body = R"({"market":"inference:m","quantity":{"requests":1},)"
                              R"("time_in_force":"rest","rest_until":"2026-11-22T18:00:00Z"})";
-    const std::pair<std::string, std::int64_t> rows[] = {{"wait=5", 5},     {"respond-async, wait=7", 7},
-                                                         {"wait=9999", 60}, {"wait=99999999999999", 60},
-                                                         {"wait=x", 0},     {"", 0}};
+    const std::pair<std::string, std::int64_t> rows[] = {
+        {"wait=5", 5},     {"respond-async, wait=7", 7},
+        {"wait=9999", 60}, {"wait=99999999999999", 60},
+        {"wait=x", 0},     {"", 0}};
     for (const auto& [prefer, expected] : rows) {
         auto [route, call] = call_of(Method::post, "/v1/requests", body);
         call.headers.emplace_back("Prefer", prefer);

@@ -27,7 +27,10 @@ std::string lower(std::string_view text) {
 }
 
 const json& operation(const Route& route) {
-    return contract().at("paths").at(std::string{route.pattern}).at(lower(method_name(route.method)));
+    return contract()
+        .at("paths")
+        .at(std::string{route.pattern})
+        .at(lower(method_name(route.method)));
 }
 
 const json& resolved(const json& value) {
@@ -75,7 +78,8 @@ TEST_CASE("the JSON contract is made from the YAML one and both are embedded") {
 TEST_CASE("every route is in the contract and every operation is a route") {
     std::set<std::string> served, written;
     for (const Route& route : routes())
-        CHECK(served.insert(lower(method_name(route.method)) + ' ' + std::string{route.pattern}).second);
+        CHECK(served.insert(lower(method_name(route.method)) + ' ' + std::string{route.pattern})
+                  .second);
     std::set<std::string> names;
     for (const auto& [path, item] : contract().at("paths").items())
         for (const auto& [method, described] : item.items()) {
@@ -113,7 +117,8 @@ TEST_CASE("the contract declares captures, idempotency keys and request bodies")
 TEST_CASE("error codes in the contract are the core's list") {
     std::set<std::string> core, spec;
     for (const ErrorInfo& info : all_errors()) core.emplace(info.name);
-    for (const json& code : contract()["components"]["schemas"]["Problem"]["properties"]["code"]["enum"])
+    for (const json& code :
+         contract()["components"]["schemas"]["Problem"]["properties"]["code"]["enum"])
         spec.insert(code.get<std::string>());
     CHECK(core == spec);
 }
@@ -135,9 +140,11 @@ TEST_CASE("enumerations in the contract are the program's") {
     CHECK(listed("Tier") == tiers);
     std::vector<std::string> jobs, requests, offers, payouts;
     for (int i = 0; i < 6; ++i) jobs.emplace_back(name_of(static_cast<matching::JobState>(i)));
-    for (int i = 0; i < 7; ++i) requests.emplace_back(name_of(static_cast<matching::RequestState>(i)));
+    for (int i = 0; i < 7; ++i)
+        requests.emplace_back(name_of(static_cast<matching::RequestState>(i)));
     for (int i = 0; i < 4; ++i) offers.emplace_back(name_of(static_cast<matching::OfferState>(i)));
-    for (int i = 0; i < 4; ++i) payouts.emplace_back(name_of(static_cast<matching::PayoutState>(i)));
+    for (int i = 0; i < 4; ++i)
+        payouts.emplace_back(name_of(static_cast<matching::PayoutState>(i)));
     CHECK(listed("JobState") == jobs);
     CHECK(listed("RequestState") == requests);
     CHECK(listed("OfferState") == offers);
@@ -148,7 +155,8 @@ TEST_CASE("every reference in the contract leads somewhere") {
     const std::function<void(const json&)> walk = [&](const json& value) {
         if (value.is_object() && value.contains("$ref")) {
             INFO(value.at("$ref"));
-            CHECK(contract().contains(json::json_pointer{value.at("$ref").get<std::string>().substr(1)}));
+            CHECK(contract().contains(
+                json::json_pointer{value.at("$ref").get<std::string>().substr(1)}));
         }
         if (value.is_structured())
             for (const json& child : value) walk(child);
@@ -163,19 +171,22 @@ TEST_CASE("every example of a request body is accepted by the real reader") {
         const json& media = operation(route)["requestBody"]["content"]["application/json"];
         for (const auto& [name, example] : media.at("examples").items()) {
             INFO(method_name(route.method) << ' ' << route.pattern << ' ' << name);
-            // A node's key may only speak for its own node; the examples are written for people's keys.
-            const matching::ScopeSet people = route.scopes & ~matching::ScopeSet{matching::scope_node};
+            // A node's key may only speak for its own node; the examples are written for people's
+            // keys.
+            const matching::ScopeSet people = route.scopes &
+                                              ~matching::ScopeSet{matching::scope_node};
             const Principal who = principal_of(matching::AccountKind::developer,
                                                people ? people : matching::ScopeSet{route.scopes});
             std::string path{route.pattern};
             if (const std::size_t at = path.find("{id}"); at != std::string::npos) {
-                const std::string schema =
-                    path.starts_with("/v1/nodes") || path.find("nodes") != std::string::npos ? "node_5"
-                    : path.find("offers") != std::string::npos                               ? "off_5"
-                    : path.find("keys") != std::string::npos                                 ? "key_5"
-                    : path.find("jobs") != std::string::npos                                 ? "job_5"
-                    : path.find("accounts") != std::string::npos                             ? "acc_5"
-                                                                                             : "req_5";
+                const std::string schema = path.starts_with("/v1/nodes") ||
+                                                   path.find("nodes") != std::string::npos
+                                               ? "node_5"
+                                           : path.find("offers") != std::string::npos   ? "off_5"
+                                           : path.find("keys") != std::string::npos     ? "key_5"
+                                           : path.find("jobs") != std::string::npos     ? "job_5"
+                                           : path.find("accounts") != std::string::npos ? "acc_5"
+                                                                                        : "req_5";
                 path.replace(at, 4, schema);
             }
             if (const std::size_t at = path.find("{name}"); at != std::string::npos)
@@ -184,7 +195,8 @@ TEST_CASE("every example of a request body is accepted by the real reader") {
             context.payout_address = [](const std::string& address) -> Result<std::string> {
                 return address;
             };
-            const auto result = command(route.method, path, example.at("value").dump(), who, context);
+            const auto result =
+                command(route.method, path, example.at("value").dump(), who, context);
             ++examples;
             // The evidence of the example is well-formed but proves nothing.
             if (route.pattern == "/v1/nodes/{id}/evidence")
@@ -211,6 +223,7 @@ TEST_CASE("the reference page is self-contained") {
     }
     bool strict = false;
     for (const auto& [name, value] : page.headers)
-        strict = strict || (name == "Content-Security-Policy" && value.find("unsafe") == std::string::npos);
+        strict = strict ||
+                 (name == "Content-Security-Policy" && value.find("unsafe") == std::string::npos);
     CHECK(strict);
 }

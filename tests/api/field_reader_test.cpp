@@ -133,7 +133,8 @@ TEST_CASE("a body is read strictly and every fault is told at once") {
 
 TEST_CASE("structure limits of a body hold at their edge") {
     std::string members = R"({"name":"a")";
-    for (std::size_t i = 1; i < json_members_max; ++i) members += ",\"f" + std::to_string(i) + "\":1";
+    for (std::size_t i = 1; i < json_members_max; ++i)
+        members += ",\"f" + std::to_string(i) + "\":1";
     CHECK(read(members + "}").starts_with("invalid_body /f1 "));
     CHECK(read(members + ",\"g\":1}") == "malformed_request");
 

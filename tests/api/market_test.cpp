@@ -1,5 +1,5 @@
-// The contract against a real market: Writer, PostgreSQL and Reader behind the table of routes, as the
-// server joins them. Every answer is held to its schema in openapi.yaml.
+// The contract against a real market: Writer, PostgreSQL and Reader behind the table of routes, as
+// the server joins them. Every answer is held to its schema in openapi.yaml.
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -33,7 +33,8 @@ public:
         }
         if (schema.contains("type") && !of_type(schema.at("type"), value))
             return at + ": not " + schema.at("type").dump();
-        if (schema.contains("const") && value != schema.at("const")) return at + ": not the constant";
+        if (schema.contains("const") && value != schema.at("const"))
+            return at + ": not the constant";
         if (schema.contains("enum") &&
             std::find(schema["enum"].begin(), schema["enum"].end(), value) == schema["enum"].end())
             return at + ": not in enum: " + value.dump();
@@ -49,13 +50,16 @@ public:
     const json* answer(const Route& route, int status, const std::string& type) const {
         std::string method{method_name(route.method)};
         for (char& c : method) c = static_cast<char>(std::tolower(c));
-        const json& all = contract_.at("paths").at(std::string{route.pattern}).at(method).at("responses");
+        const json& all =
+            contract_.at("paths").at(std::string{route.pattern}).at(method).at("responses");
         const std::string code = std::to_string(status);
         const json* described = all.contains(code)        ? &all.at(code)
                                 : all.contains("default") ? &all.at("default")
                                                           : nullptr;
-        if (described && described->contains("$ref")) described = &contract_.at(pointer(*described));
-        if (!described || !described->contains("content") || !described->at("content").contains(type))
+        if (described && described->contains("$ref"))
+            described = &contract_.at(pointer(*described));
+        if (!described || !described->contains("content") ||
+            !described->at("content").contains(type))
             return nullptr;
         return &described->at("content").at(type).at("schema");
     }
@@ -78,11 +82,13 @@ private:
     }
     std::string object(const json& schema, const json& value, const std::string& at) const {
         for (const json& name : schema.value("required", json::array()))
-            if (!value.contains(name.get<std::string>())) return at + ": lacks " + name.get<std::string>();
+            if (!value.contains(name.get<std::string>()))
+                return at + ": lacks " + name.get<std::string>();
         if (!schema.contains("properties")) return {};
         for (const auto& [name, member] : value.items())
             if (schema["properties"].contains(name))
-                if (auto fault = misfit(schema["properties"][name], member, at + '/' + name); !fault.empty())
+                if (auto fault = misfit(schema["properties"][name], member, at + '/' + name);
+                    !fault.empty())
                     return fault;
         return {};
     }
@@ -106,19 +112,22 @@ public:
         context.views = [this] { return views.rebuild(market.writer->state(), market.now); };
     }
 
-    Heard call(Method method, const std::string& target, const Principal& who, const json& body = {},
-               const std::string& key = {}, const std::string& if_match = {}) {
+    Heard call(Method method, const std::string& target, const Principal& who,
+               const json& body = {}, const std::string& key = {},
+               const std::string& if_match = {}) {
         auto [route, made] = call_of(method, target, body.is_null() ? "" : body.dump(), who);
         REQUIRE(route);
         made.at = market.now;
         ++calls;
-        made.entropy = sealing::digest_text(sealing::sha256(as_bytes("entropy" + std::to_string(calls))));
+        made.entropy =
+            sealing::digest_text(sealing::sha256(as_bytes("entropy" + std::to_string(calls))));
         for (auto& [name, value] : made.headers) {
-            if (name == "idempotency-key") value = key.empty() ? "call-" + std::to_string(calls) : key;
+            if (name == "idempotency-key")
+                value = key.empty() ? "call-" + std::to_string(calls) : key;
             if (name == "if-match") value = if_match;
         }
-        Response response =
-            authorize(*route, who) ? answer(*route, made) : problem(authorize(*route, who).error(), "rq");
+        Response response = authorize(*route, who) ? answer(*route, made)
+                                                   : problem(authorize(*route, who).error(), "rq");
         Heard heard{response.status, {}, response.body, {}, response.headers};
         for (const auto& [name, value] : response.headers)
             if (name == "ETag") heard.etag = value;
@@ -132,7 +141,9 @@ public:
         }
         return heard;
     }
-    Heard get(const std::string& target, const Principal& who) { return call(Method::get, target, who); }
+    Heard get(const std::string& target, const Principal& who) {
+        return call(Method::get, target, who);
+    }
     Heard post(const std::string& target, const Principal& who, const json& body = {}) {
         return call(Method::post, target, who, body);
     }
@@ -152,8 +163,9 @@ private:
         }
         auto pending = prepare_command(route, made, context);
         if (!pending) return problem(pending.error(), "rq");
-        Envelope envelope{made.principal.account,   made.principal.key,  made.principal.scopes,
-                          pending->idempotency_key, pending->input_hash, std::move(pending->command)};
+        Envelope envelope{made.principal.account, made.principal.key,
+                          made.principal.scopes,  pending->idempotency_key,
+                          pending->input_hash,    std::move(pending->command)};
         market.now = market.now + milliseconds(7);
         const auto done = market.writer->step(std::span{&envelope, 1}, market.now).front();
         return finish_command(*pending, done.reply, done.replayed, "rq");
@@ -164,7 +176,8 @@ private:
     int calls = 0;
 };
 
-Principal person(AccountId account, AccountKind kind, ScopeSet scopes, KeyId key = {}, NodeId node = {}) {
+Principal person(AccountId account, AccountKind kind, ScopeSet scopes, KeyId key = {},
+                 NodeId node = {}) {
     Principal who;
     who.account = account;
     who.kind = kind;
@@ -174,8 +187,10 @@ Principal person(AccountId account, AccountKind kind, ScopeSet scopes, KeyId key
     return who;
 }
 
-const json developer_form = {
-    {"models", {"m"}}, {"daily_requests", 10}, {"input_tokens_average", 9}, {"output_tokens_average", 9}};
+const json developer_form = {{"models", {"m"}},
+                             {"daily_requests", 10},
+                             {"input_tokens_average", 9},
+                             {"output_tokens_average", 9}};
 const json provider_form = {{"gpu_model", "H100"}, {"gpu_count", 8},      {"vram_gib", 80},
                             {"cpu_tee", "tdx"},    {"ram_gib", 1},        {"disk_gib", 1},
                             {"bandwidth_mbps", 1}, {"region", "eu-west"}, {"hours_available", 24}};
@@ -183,7 +198,9 @@ const json provider_form = {{"gpu_model", "H100"}, {"gpu_count", 8},      {"vram
 // Signs somebody up and gives back who they are with their work key and their management key.
 std::pair<Principal, Principal> sign_up(House& house, const std::string& kind) {
     const bool provider = kind == "provider";
-    json form{{"kind", kind}, {"name", "Ada \"q\""}, {"profile", provider ? provider_form : developer_form}};
+    json form{{"kind", kind},
+              {"name", "Ada \"q\""},
+              {"profile", provider ? provider_form : developer_form}};
     if (provider) form["payout_address"] = "dev:ada";
     const Heard opened = house.post("/v1/accounts", Principal{}, form);
     REQUIRE(opened.status == 201);
@@ -192,15 +209,16 @@ std::pair<Principal, Principal> sign_up(House& house, const std::string& kind) {
         return *KeyId::parse(opened.body[name]["id"].get<std::string>());
     };
     const AccountKind is = provider ? AccountKind::provider : AccountKind::developer;
-    return {person(account, is, scope_read | (provider ? scope_offer : scope_work), key("work_key")),
-            person(account, is, scope_read | scope_manage, key("management_key"))};
+    return {
+        person(account, is, scope_read | (provider ? scope_offer : scope_work), key("work_key")),
+        person(account, is, scope_read | scope_manage, key("management_key"))};
 }
 
 json evidence_body(House& house, const Principal& node, const std::string& nonce) {
     sealing::Keyset parts;
     parts.receipt_keys = {{"receipt-1", sealing::SigningKey::generate().public_key()}};
-    parts.sealing_keys = {
-        {"seal-1", sealing::ohttp::make_key_config(1, sealing::SealingKey::generate().public_key())}};
+    parts.sealing_keys = {{"seal-1", sealing::ohttp::make_key_config(
+                                         1, sealing::SealingKey::generate().public_key())}};
     parts.not_after = Instant{(house.market.now + hours(12)).unix_seconds() * 1'000'000};
     const auto keyset = sealing::build_keyset(parts);
     REQUIRE(keyset);
@@ -238,7 +256,8 @@ Principal enrol(House& house, const Principal& provider) {
     REQUIRE(challenge.status == 200);
     const json evidence = evidence_body(house, node, challenge.body["nonce"]);
     json spoiled = evidence;
-    spoiled["keyset_document"] = evidence_body(house, node, challenge.body["nonce"])["keyset_document"];
+    spoiled["keyset_document"] =
+        evidence_body(house, node, challenge.body["nonce"])["keyset_document"];
     const Heard refused = house.post(path + "/evidence", node, spoiled);
     CHECK(refused.status == 412);
     CHECK(refused.body["errors"][0]["path"] == "/evidence");
@@ -246,7 +265,9 @@ Principal enrol(House& house, const Principal& provider) {
     const Heard shown = house.get(path + "/evidence", Principal{});
     CHECK(shown.body["nonce"] == challenge.body["nonce"]);
     CHECK(shown.body["evidence"] == evidence["evidence"]);
-    CHECK(house.get(path + "/evidence?hash=" + shown.body["evidence_hash"].get<std::string>(), Principal{})
+    CHECK(house
+              .get(path + "/evidence?hash=" + shown.body["evidence_hash"].get<std::string>(),
+                   Principal{})
               .status == 200);
     house.market.must<Done>(SetNodePresence{id, true});
     return node;
@@ -274,12 +295,15 @@ TEST_CASE("a market lives through its HTTP contract, and strangers see nothing o
         "/v1/offers", node,
         {{"market", "inference:a/b"},
          {"slots", 8},
-         {"price", {{"prompt_nano_per_mtok", "1000000000"}, {"completion_nano_per_mtok", "2000000000"}}}});
+         {"price",
+          {{"prompt_nano_per_mtok", "1000000000"}, {"completion_nano_per_mtok", "2000000000"}}}});
     REQUIRE(offer.status == 201);
     const std::string offer_path = "/v1/offers/" + offer.body["id"].get<std::string>();
     CHECK(house.call(Method::patch, offer_path, provider, {{"slots", 9}}).status == 428);
-    CHECK(house.call(Method::patch, offer_path, provider, {{"slots", 9}}, {}, "\"77\"").status == 412);
-    const Heard amended = house.call(Method::patch, offer_path, provider, {{"slots", 9}}, {}, offer.etag);
+    CHECK(house.call(Method::patch, offer_path, provider, {{"slots", 9}}, {}, "\"77\"").status ==
+          412);
+    const Heard amended =
+        house.call(Method::patch, offer_path, provider, {{"slots", 9}}, {}, offer.etag);
     CHECK(amended.status == 200);
     CHECK(amended.etag != offer.etag);
     CHECK(house.get(offer_path, provider).body["slots"] == 9);
@@ -288,7 +312,8 @@ TEST_CASE("a market lives through its HTTP contract, and strangers see nothing o
     // money
     const Heard where = house.get("/v1/account/deposit", manager);
     REQUIRE(where.status == 200);
-    house.market.must<DepositAnswer>(CreditDeposit{where.body["memo"], Nano{1'000'000'000}, "chain:1"});
+    house.market.must<DepositAnswer>(
+        CreditDeposit{where.body["memo"], Nano{1'000'000'000}, "chain:1"});
     CHECK(house.get("/v1/account/balance", developer).body["available_nano"] == "1000000000");
 
     // demand
@@ -316,12 +341,16 @@ TEST_CASE("a market lives through its HTTP contract, and strangers see nothing o
     resting["rest_until"] = (house.market.now + hours(1)).text();
     const Heard rests = house.post("/v1/requests", developer, resting);
     REQUIRE(rests.status == 201);
-    const std::string request_path = "/v1/requests/" + rests.body["request"]["id"].get<std::string>();
+    const std::string request_path = "/v1/requests/" +
+                                     rests.body["request"]["id"].get<std::string>();
     CHECK(house.get(request_path + "/explain", developer).status == 200);
-    CHECK(house.call(Method::patch, request_path, developer, {{"cap_total_nano", "2"}}, {}, rests.etag)
-              .status == 200);
+    CHECK(
+        house
+            .call(Method::patch, request_path, developer, {{"cap_total_nano", "2"}}, {}, rests.etag)
+            .status == 200);
     CHECK(house.call(Method::remove, request_path, developer).status < 300);
-    const Heard batch = house.post("/v1/requests:batch", developer, {{"requests", {request_body, cheap}}});
+    const Heard batch =
+        house.post("/v1/requests:batch", developer, {{"requests", {request_body, cheap}}});
     REQUIRE(batch.status == 200);
     CHECK(batch.body["results"][0]["status"] == 201);
     CHECK(batch.body["results"][1]["status"] == 503);
@@ -330,20 +359,23 @@ TEST_CASE("a market lives through its HTTP contract, and strangers see nothing o
     const JobId job = *JobId::parse(first.body["job"]["id"].get<std::string>());
     const std::uint64_t token = house.market.writer->state().jobs.find(job)->job.fencing_token;
     house.market.must<JobAnswer>(StartJob{job, token});
-    const json envelope{{"receipt", {{"id", job.text()}}},
-                        {"cosignature", {{"key_id", "k"}, {"public_key", "p"}, {"signature", "s"}}}};
-    house.market.must<JobAnswer>(CompleteJob{.job = job,
-                                             .fencing_token = token,
-                                             .usage = {.prompt = 900, .completion = 100, .requests = 1},
-                                             .receipt_hash = std::string(64, 'd'),
-                                             .receipt = envelope.dump(),
-                                             .reason = {}});
+    const json envelope{
+        {"receipt", {{"id", job.text()}}},
+        {"cosignature", {{"key_id", "k"}, {"public_key", "p"}, {"signature", "s"}}}};
+    house.market.must<JobAnswer>(
+        CompleteJob{.job = job,
+                    .fencing_token = token,
+                    .usage = {.prompt = 900, .completion = 100, .requests = 1},
+                    .receipt_hash = std::string(64, 'd'),
+                    .receipt = envelope.dump(),
+                    .reason = {}});
     const std::string job_path = "/v1/jobs/" + job.text();
     CHECK(house.get(job_path, developer).body["state"] == "completed");
     CHECK(house.get(job_path, provider).body["captured_nano"] ==
           house.get(job_path, developer).body["captured_nano"]);
     const Heard cancelled = house.call(
-        Method::remove, "/v1/jobs/" + batch.body["results"][0]["job"]["id"].get<std::string>(), developer);
+        Method::remove, "/v1/jobs/" + batch.body["results"][0]["job"]["id"].get<std::string>(),
+        developer);
     CHECK(cancelled.status < 300);
     const Heard statement = house.get("/v1/account/statement?limit=1", manager);
     CHECK(statement.body["has_more"] == true);
@@ -351,16 +383,18 @@ TEST_CASE("a market lives through its HTTP contract, and strangers see nothing o
     CHECK(house.get("/v1/account/statement?limit=1" + next, manager).body["items"] !=
           statement.body["items"]);
     CHECK(house.get("/v1/account/statement?limit=1" + next, stranger_manager).status == 422);
-    CHECK(house.get("/v1/account/statement?from=2026-01-01T00:00:00Z" + next, manager).status == 422);
+    CHECK(house.get("/v1/account/statement?from=2026-01-01T00:00:00Z" + next, manager).status ==
+          422);
     const Heard sheet = house.get("/v1/account/statement?format=csv", manager);
     CHECK(sheet.text.starts_with("sequence,"));
     CHECK(std::count(sheet.text.begin(), sheet.text.end(), '\n') > 5);
     CHECK(
-        house.post("/v1/payouts", provider_manager, {{"amount_nano", "1000"}, {"source", "earned"}}).status ==
-        201);
-    CHECK(
-        house.post("/v1/payouts", provider_manager, {{"amount_nano", "9000000000000"}, {"source", "earned"}})
-            .status == 402);
+        house.post("/v1/payouts", provider_manager, {{"amount_nano", "1000"}, {"source", "earned"}})
+            .status == 201);
+    CHECK(house
+              .post("/v1/payouts", provider_manager,
+                    {{"amount_nano", "9000000000000"}, {"source", "earned"}})
+              .status == 402);
 
     // keys and webhooks
     const Heard key = house.post("/v1/keys", manager, {{"name", "k"}, {"scopes", {"read"}}});
@@ -372,8 +406,8 @@ TEST_CASE("a market lives through its HTTP contract, and strangers see nothing o
     CHECK(house.call(Method::remove, key_path, manager).status == 204);
     const Heard pages = house.get("/v1/keys?limit=1", manager);
     CHECK(pages.body["has_more"] == true);
-    const Heard hook =
-        house.post("/v1/webhooks", manager, {{"url", "https://example.org"}, {"events", {"job.ended"}}});
+    const Heard hook = house.post("/v1/webhooks", manager,
+                                  {{"url", "https://example.org"}, {"events", {"job.ended"}}});
     REQUIRE(hook.status == 201);
     const std::string hook_path = "/v1/webhooks/" + hook.body["id"].get<std::string>();
     CHECK(house.post(hook_path + ":redeliver", manager).status == 202);
@@ -387,8 +421,8 @@ TEST_CASE("a market lives through its HTTP contract, and strangers see nothing o
         CHECK(house.get(path, auditor).status == 200);
     }
     CHECK(house
-              .call(Method::remove, offer_path, person(stranger.account, AccountKind::provider, scope_offer),
-                    {}, {}, "*")
+              .call(Method::remove, offer_path,
+                    person(stranger.account, AccountKind::provider, scope_offer), {}, {}, "*")
               .status == 404);
     CHECK(house.call(Method::remove, request_path, stranger).status == 404);
     CHECK(house.call(Method::remove, job_path, stranger).status == 404);
@@ -408,16 +442,18 @@ TEST_CASE("a market lives through its HTTP contract, and strangers see nothing o
     for (const char* path : {"/v1/account", "/v1/keys", "/v1/deposits", "/v1/payouts", "/v1/nodes"})
         CHECK(house.get(path, provider_manager).status == 200);
     for (const char* path :
-         {"/v1/models", "/v1/markets", "/v1/markets/inference:a%2Fb", "/v1/markets/inference:a%2Fb/book",
-          "/v1/markets/inference:a%2Fb/ticker", "/v1/markets/inference:a%2Fb/trades?limit=1",
+         {"/v1/models", "/v1/markets", "/v1/markets/inference:a%2Fb",
+          "/v1/markets/inference:a%2Fb/book", "/v1/markets/inference:a%2Fb/ticker",
+          "/v1/markets/inference:a%2Fb/trades?limit=1",
           "/v1/markets/inference:a%2Fb/candles?interval=1m", "/v1/markets/inference:a%2Fb/prices",
           "/v1/markets/inference:a%2Fb/demand", "/version", "/v1/market-key"}) {
         INFO(path);
         CHECK(house.get(path, Principal{}).status == 200);
     }
-    CHECK(house.get("/v1/markets/inference:none/ticker", Principal{}).body["code"] == "unknown_market");
-    for (const char* path : {"/v1/admin/overview", "/v1/admin/accounts?limit=2", "/v1/admin/applications",
-                             "/v1/admin/audit", "/v1/admin/ledger"}) {
+    CHECK(house.get("/v1/markets/inference:none/ticker", Principal{}).body["code"] ==
+          "unknown_market");
+    for (const char* path : {"/v1/admin/overview", "/v1/admin/accounts?limit=2",
+                             "/v1/admin/applications", "/v1/admin/audit", "/v1/admin/ledger"}) {
         INFO(path);
         CHECK(house.get(path, auditor).status == 200);
         CHECK(house.get(path, manager).status == 403);

@@ -1,5 +1,5 @@
-// What the API's tests share: a context without a server, calls from literals, and short ways to see
-// what a refusal says.
+// What the API's tests share: a context without a server, calls from literals, and short ways to
+// see what a refusal says.
 #pragma once
 
 #include <string>
@@ -57,8 +57,8 @@ inline Principal developer() {
 }
 
 // A call through the table as the server makes it. `target` is raw: path and query.
-inline std::pair<const Route*, Call> call_of(Method method, std::string target, std::string body = {},
-                                             Principal who = developer()) {
+inline std::pair<const Route*, Call> call_of(Method method, std::string target,
+                                             std::string body = {}, Principal who = developer()) {
     Call call;
     call.method = method;
     const std::size_t mark = target.find('?');
@@ -77,8 +77,9 @@ inline std::pair<const Route*, Call> call_of(Method method, std::string target, 
     return {found.route, std::move(call)};
 }
 
-inline Result<PendingCommand> command(Method method, const std::string& target, std::string body = {},
-                                      Principal who = developer(), const Context& context = test_context()) {
+inline Result<PendingCommand> command(Method method, const std::string& target,
+                                      std::string body = {}, Principal who = developer(),
+                                      const Context& context = test_context()) {
     const auto [route, call] = call_of(method, target, std::move(body), who);
     REQUIRE(route);
     REQUIRE(kind_of(*route) == Kind::command);

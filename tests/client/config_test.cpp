@@ -26,11 +26,13 @@ struct Directory {
 };
 
 // "path message" of every problem, joined.
-std::string problems_of(const std::string& document, const std::string& directory = "/nonexistent") {
+std::string problems_of(const std::string& document,
+                        const std::string& directory = "/nonexistent") {
     const auto config = parse_config(document, directory);
     if (config) return "accepted";
     std::string text = config.error().fields.empty() ? config.error().detail : "";
-    for (const FieldError& field : config.error().fields) text += field.path + " " + field.message + "; ";
+    for (const FieldError& field : config.error().fields)
+        text += field.path + " " + field.message + "; ";
     return text;
 }
 
@@ -92,7 +94,8 @@ TEST_CASE("config: every problem is told at once") {
 }
 
 TEST_CASE("config: what is not one strict JSON object is refused") {
-    for (const char* document : {"", "{", "{}{}", "{\"coin\":\"A\",\"coin\":\"B\"}", "\xEF\xBB\xBF{}", "{'a':1}"})
+    for (const char* document :
+         {"", "{", "{}{}", "{\"coin\":\"A\",\"coin\":\"B\"}", "\xEF\xBB\xBF{}", "{'a':1}"})
         CHECK(problems_of(document).starts_with("not JSON: "));
 }
 
@@ -134,9 +137,10 @@ TEST_CASE("config: the environment overrides, and loopback is needed without a l
     CHECK(config->api_key == "ck_env");
     CHECK(check_servable(*config));
     struct Row { const char* address; const char* local_key; bool servable; };
-    const Row rows[] = {{"127.0.0.1", "", true},  {"127.9.9.9", "", true}, {"::1", "", true}, {"localhost", "", true},
-                        {"0.0.0.0", "", false},   {"::", "", false},       {"192.0.2.1", "", false},
-                        {"0.0.0.0", "key", true}, {"128.0.0.1", "", false}};
+    const Row rows[] = {
+        {"127.0.0.1", "", true},  {"127.9.9.9", "", true},  {"::1", "", true},
+        {"localhost", "", true},  {"0.0.0.0", "", false},   {"::", "", false},
+        {"192.0.2.1", "", false}, {"0.0.0.0", "key", true}, {"128.0.0.1", "", false}};
     for (const Row& row : rows) {
         INFO(row.address);
         config->listen_address = row.address;

@@ -35,15 +35,18 @@ Seen pass(const std::vector<std::string>& pieces, bool include_usage) {
     return seen;
 }
 
-const std::string delta = "data: {\"choices\":[{\"delta\":{\"content\":\"h\xC3\xA9 [DONE] \\\"usage\\\"\"}}]}\n\n";
+const std::string delta =
+    "data: {\"choices\":[{\"delta\":{\"content\":\"h\xC3\xA9 [DONE] \\\"usage\\\"\"}}]}\n\n";
 const std::string null_usage = "data: {\"choices\":[{\"delta\":{}}],\"usage\":null}\n\n";
 const std::string usage_event =
-    "data: {\"id\":\"x\",\"choices\":[],\"usage\":{\"prompt_tokens\":10,\"completion_tokens\":4}}\n\n";
+    "data: "
+    "{\"id\":\"x\",\"choices\":[],\"usage\":{\"prompt_tokens\":10,\"completion_tokens\":4}}\n\n";
 const std::string usage_priced =
     "data: {\"id\":\"x\",\"choices\":[],\"usage\":{\"cost_nano\":\"1440\",\"cost\":\"0.00000144\","
     "\"prompt_tokens\":10,\"completion_tokens\":4}}\n\n";
 const std::string done = "data: [DONE]\n\n";
-const std::string note = ": cocoon {\"receipt\":\"job_9\",\"cost_nano\":\"1440\",\"cost\":\"0.00000144\"}\n\n";
+const std::string note =
+    ": cocoon {\"receipt\":\"job_9\",\"cost_nano\":\"1440\",\"cost\":\"0.00000144\"}\n\n";
 
 }  // namespace
 
@@ -69,10 +72,10 @@ TEST_CASE("event stream: events are the same wherever the bytes are cut") {
 
 TEST_CASE("event stream: data lines") {
     struct Row { const char* event; std::optional<std::string> data; };
-    const Row rows[] = {{"data: x\n\n", "x"}, {"data:x\n\n", "x"}, {"data:  x\n\n", " x"},
-        {"data: a\ndata: b\n\n", "a\nb"},
-                        {": c\n\n", std::nullopt}, {"event: e\r\ndata: x\r\n\r\n", "x"}, {"data\n\n", ""},
-                        {"database: x\n\n", std::nullopt}};
+    const Row rows[] = {{"data: x\n\n", "x"},      {"data:x\n\n", "x"},
+                        {"data:  x\n\n", " x"},    {"data: a\ndata: b\n\n", "a\nb"},
+                        {": c\n\n", std::nullopt}, {"event: e\r\ndata: x\r\n\r\n", "x"},
+                        {"data\n\n", ""},          {"database: x\n\n", std::nullopt}};
     for (const Row& row : rows) {
         INFO(row.event);
         CHECK(data_of(row.event) == row.data);
@@ -101,8 +104,10 @@ TEST_CASE("event stream: [DONE] never goes out before the sealed end") {
 }
 
 TEST_CASE("event stream: an end without a blank line loses nothing") {
-    CHECK(pass({delta, "data: [DONE]"}, true).at_end == ": cocoon {\"receipt\":\"job_9\"}\n\n" + done);
-    CHECK(pass({delta, "data: [DONE]\n"}, true).at_end == ": cocoon {\"receipt\":\"job_9\"}\n\n" + done);
+    CHECK(pass({delta, "data: [DONE]"}, true).at_end ==
+          ": cocoon {\"receipt\":\"job_9\"}\n\n" + done);
+    CHECK(pass({delta, "data: [DONE]\n"}, true).at_end ==
+          ": cocoon {\"receipt\":\"job_9\"}\n\n" + done);
     CHECK(pass({"data: x"}, true).at_end == "data: x\n\n: cocoon {\"receipt\":\"job_9\"}\n\n");
 }
 
@@ -110,7 +115,8 @@ TEST_CASE("event stream: usage in an event with choices is kept and priced") {
     const std::string event = "data: {\"choices\":[{\"delta\":{}}],\"usage\":{\"prompt_tokens\":10,"
         "\"completion_tokens\":4}}\n\n";
     CHECK(pass({event}, false).before_end ==
-          "data: {\"choices\":[{\"delta\":{}}],\"usage\":{\"cost_nano\":\"1440\",\"cost\":\"0.00000144\","
+          "data: "
+          "{\"choices\":[{\"delta\":{}}],\"usage\":{\"cost_nano\":\"1440\",\"cost\":\"0.00000144\","
           "\"prompt_tokens\":10,\"completion_tokens\":4}}\n\n");
     const std::string odd = "data: {\"usage\":{broken\n\n";
     CHECK(pass({odd}, true).before_end == odd);

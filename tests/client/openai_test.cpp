@@ -86,8 +86,11 @@ TEST_CASE("openai: bodies pass byte for byte, but for a pinned build") {
     };
     for (const Row& row : rows) {
         INFO(row.model);
-        const auto pinned = inspect_request(chat, "{\"x\": 1,\"model\" : " + std::string{row.model} + " ,"
-            "\"y\":[ ]}", {});
+        const auto pinned = inspect_request(chat,
+                                            "{\"x\": 1,\"model\" : " + std::string{row.model} +
+                                                " ,"
+                                                "\"y\":[ ]}",
+                                            {});
         REQUIRE(pinned);
         CHECK(pinned->model == row.name);
         CHECK(pinned->build == row.build);
@@ -98,14 +101,25 @@ TEST_CASE("openai: bodies pass byte for byte, but for a pinned build") {
 TEST_CASE("openai: bodies that cannot be understood are refused by their member") {
     struct Row { Endpoint endpoint; std::string body; const char* param; };
     const Row rows[] = {
-        {chat, "", "-"}, {chat, "[]", "-"}, {chat, "{", "-"}, {chat, "{}x", "-"}, {chat, "\xff", "-"},
-        {chat, R"({"model":"m",})", "-"}, {chat, R"({"model":"m" "x":1})", "-"}, {chat, R"({"model":"m","a":01})", "-"},
-        {chat, R"({"model":"m","a":.5})", "-"}, {chat, R"({"model":"m","a":"\x"})", "-"},
-        {chat, "{\"model\":\"m\",\"a\":\"\n\"}", "-"}, {chat, R"({"model":"m","a":nul})", "-"},
+        {chat, "", "-"},
+        {chat, "[]", "-"},
+        {chat, "{", "-"},
+        {chat, "{}x", "-"},
+        {chat, "\xff", "-"},
+        {chat, R"({"model":"m",})", "-"},
+        {chat, R"({"model":"m" "x":1})", "-"},
+        {chat, R"({"model":"m","a":01})", "-"},
+        {chat, R"({"model":"m","a":.5})", "-"},
+        {chat, R"({"model":"m","a":"\x"})", "-"},
+        {chat, "{\"model\":\"m\",\"a\":\"\n\"}", "-"},
+        {chat, R"({"model":"m","a":nul})", "-"},
         {chat, "{\"a\":" + std::string(100'000, '['), "-"},
         {chat, R"({"model":"m","model":"n"})", "/model"},
-        {chat, R"({})", "/model"}, {chat, R"({"model":null})", "/model"}, {chat, R"({"model":7})", "/model"},
-        {chat, R"({"model":""})", "/model"}, {chat, R"({"model":"@b"})", "/model"},
+        {chat, R"({})", "/model"},
+        {chat, R"({"model":null})", "/model"},
+        {chat, R"({"model":7})", "/model"},
+        {chat, R"({"model":""})", "/model"},
+        {chat, R"({"model":"@b"})", "/model"},
         {chat, R"({"model":"a@"})", "/model"},
         {chat, "{\"model\":\"" + std::string(129, 'm') + "\"}", "/model"},
         {chat, R"({"model":"m","max_tokens":0})", "/max_tokens"},
@@ -114,12 +128,15 @@ TEST_CASE("openai: bodies that cannot be understood are refused by their member"
         {chat, R"({"model":"m","max_tokens":"5"})", "/max_tokens"},
         {chat, R"({"model":"m","max_tokens":99999999999999999999})", "/max_tokens"},
         {chat, R"({"model":"m","max_completion_tokens":0})", "/max_completion_tokens"},
-        {chat, R"({"model":"m","n":0})", "/n"}, {chat, R"({"model":"m","n":129})", "/n"},
+        {chat, R"({"model":"m","n":0})", "/n"},
+        {chat, R"({"model":"m","n":129})", "/n"},
         {chat, R"({"model":"m","max_tokens":1000000000000,"n":2})", "/max_tokens"},
         {chat, R"({"model":"m","stream":"yes"})", "/stream"},
         {chat, R"({"model":"m","stream":true,"stream_options":[]})", "/stream_options"},
-        {chat, R"({"model":"m","stream":true,"stream_options":{"include_usage":1}})", "/stream_options"},
-        {chat, R"({"model":"m","stream":null,"n":null,"max_tokens":null,"stream_options":null})", "accepted"},
+        {chat, R"({"model":"m","stream":true,"stream_options":{"include_usage":1}})",
+         "/stream_options"},
+        {chat, R"({"model":"m","stream":null,"n":null,"max_tokens":null,"stream_options":null})",
+         "accepted"},
     };
     for (const Row& row : rows) {
         INFO(row.body.substr(0, 100));
@@ -147,7 +164,8 @@ TEST_CASE("openai: headers tighten the settings and never loosen them") {
     const auto read = [&](const char* name, const char* value) {
         return read_call_options(net::Headers{{"Authorization", "x"}, {name, value}}, config);
     };
-    struct Row { const char* name; const char* value; const char* expected; };  // of the placing body
+    // of the placing body
+    struct Row { const char* name; const char* value; const char* expected; };
     const Row rows[] = {
         {"Accept", "x", R"({"cap":"1000","prompt":"50","constraints":{"data_policy":["gdpr"],"regions":["eu",)"
             R"("us"],"reputation_permille_min":900,"tiers":["tdx","snp"]},"tif":"immediate"})"},
@@ -179,19 +197,29 @@ TEST_CASE("openai: headers tighten the settings and never loosen them") {
         const auto options = read(row.name, row.value);
         REQUIRE(options);
         const sealing::Json body = placing_body(*request, *options, config);
-        sealing::Json seen = sealing::Json::object({{"cap", *body.find("cap_total_nano")},
-                                                    {"prompt", *body.find("cap_price")->find("prompt_nano_per_mtok")},
-                                                    {"constraints", *body.find("constraints")},
-                                                    {"tif", *body.find("time_in_force")}});
+        sealing::Json seen = sealing::Json::object(
+            {{"cap", *body.find("cap_total_nano")},
+             {"prompt", *body.find("cap_price")->find("prompt_nano_per_mtok")},
+             {"constraints", *body.find("constraints")},
+             {"tif", *body.find("time_in_force")}});
         CHECK(seen.canonical() == sealing::Json::parse(row.expected)->canonical());
         CHECK(options->as_configured == (row.name == std::string_view{"Accept"}));
     }
     for (const auto& [name, value] : std::initializer_list<std::pair<const char*, const char*>>{
-             {"X-Cocoon-Max-Cost", "5"}, {"X-Cocoon-Max-Cost-Nano", "-5"}, {"X-Cocoon-Max-Cost-Nano", "1e3"},
-             {"X-Cocoon-Max-Cost-Nano", ""}, {"X-Cocoon-Tiers", "simulated"}, {"X-Cocoon-Tiers", ""},
-             {"X-Cocoon-Regions", "mars"}, {"X-Cocoon-Regions", ","}, {"X-Cocoon-Wait-Seconds", "3601"},
-             {"X-Cocoon-Build", ""}, {"X-Cocoon-Nonsense", "1"}, {"X-Cocoon-", "1"},
-             {"X-Cocoon-Max-Price-Gpu-Second-Nano", "x"}, {"X-Cocoon-Reputation-Min-Permille", "1001"}}) {
+             {"X-Cocoon-Max-Cost", "5"},
+             {"X-Cocoon-Max-Cost-Nano", "-5"},
+             {"X-Cocoon-Max-Cost-Nano", "1e3"},
+             {"X-Cocoon-Max-Cost-Nano", ""},
+             {"X-Cocoon-Tiers", "simulated"},
+             {"X-Cocoon-Tiers", ""},
+             {"X-Cocoon-Regions", "mars"},
+             {"X-Cocoon-Regions", ","},
+             {"X-Cocoon-Wait-Seconds", "3601"},
+             {"X-Cocoon-Build", ""},
+             {"X-Cocoon-Nonsense", "1"},
+             {"X-Cocoon-", "1"},
+             {"X-Cocoon-Max-Price-Gpu-Second-Nano", "x"},
+             {"X-Cocoon-Reputation-Min-Permille", "1001"}}) {
         INFO(name << ": " << value);
         const auto options = read(name, value);
         REQUIRE(!options);
@@ -231,13 +259,22 @@ TEST_CASE("openai: usage as disjoint counts, and the exact cost") {
 }
 
 TEST_CASE("openai: every refusal has the status that picks the SDK's error class") {
-    struct Row { ErrorCode code; int status; const char* type; const char* name; const char* retry; const char* wait; };
+    struct Row {
+        ErrorCode code;
+        int status;
+        const char* type;
+        const char* name;
+        const char* retry;
+        const char* wait;
+    };
     const Row rows[] = {
         {ErrorCode::malformed_request, 400, "invalid_request_error", "malformed_request", "", ""},
         {ErrorCode::unauthenticated, 401, "authentication_error", "unauthenticated", "", ""},
         {ErrorCode::key_expired, 401, "authentication_error", "key_expired", "", ""},
-        {ErrorCode::insufficient_funds, 402, "insufficient_funds_error", "insufficient_funds", "", ""},
-        {ErrorCode::spend_cap_reached, 402, "insufficient_funds_error", "spend_cap_reached", "", ""},
+        {ErrorCode::insufficient_funds, 402, "insufficient_funds_error", "insufficient_funds", "",
+         ""},
+        {ErrorCode::spend_cap_reached, 402, "insufficient_funds_error", "spend_cap_reached", "",
+         ""},
         {ErrorCode::forbidden, 403, "permission_error", "forbidden", "", ""},
         {ErrorCode::unknown_market, 404, "invalid_request_error", "model_not_found", "", ""},
         {ErrorCode::not_found, 404, "invalid_request_error", "not_found", "", ""},
@@ -248,10 +285,14 @@ TEST_CASE("openai: every refusal has the status that picks the SDK's error class
         {ErrorCode::internal_error, 500, "server_error", "internal_error", "", ""},
         {ErrorCode::upstream_failed, 502, "server_error", "upstream_failed", "false", ""},
         {ErrorCode::stream_truncated, 502, "server_error", "stream_truncated", "false", ""},
-        {ErrorCode::sealed_message_invalid, 502, "server_error", "sealed_message_invalid", "false", ""},
-        {ErrorCode::no_eligible_offer, 503, "service_unavailable_error", "no_eligible_offer", "true", "2"},
-        {ErrorCode::price_cap_too_low, 503, "service_unavailable_error", "price_cap_too_low", "false", "30"},
-        {ErrorCode::verdict_refused, 503, "service_unavailable_error", "verdict_refused", "false", "30"},
+        {ErrorCode::sealed_message_invalid, 502, "server_error", "sealed_message_invalid", "false",
+         ""},
+        {ErrorCode::no_eligible_offer, 503, "service_unavailable_error", "no_eligible_offer",
+         "true", "2"},
+        {ErrorCode::price_cap_too_low, 503, "service_unavailable_error", "price_cap_too_low",
+         "false", "30"},
+        {ErrorCode::verdict_refused, 503, "service_unavailable_error", "verdict_refused", "false",
+         "30"},
         {ErrorCode::job_rematched, 503, "service_unavailable_error", "job_rematched", "true", "1"},
         {ErrorCode::overloaded, 503, "service_unavailable_error", "overloaded", "true", "1"},
         {ErrorCode::deadline_exceeded, 504, "server_error", "deadline_exceeded", "false", ""},
@@ -278,14 +319,18 @@ TEST_CASE("openai: every refusal has the status that picks the SDK's error class
         CHECK(response.status >= 400);
         CHECK((response.status != 409 || response.headers.get("x-should-retry") == "false"));
     }
-    CHECK(error_response({refuse(ErrorCode::rate_limited), 17, {}, {}}).headers.get("Retry-After") == "17");
+    CHECK(
+        error_response({refuse(ErrorCode::rate_limited), 17, {}, {}}).headers.get("Retry-After") ==
+        "17");
 }
 
 TEST_CASE("openai: a refusal names its parameter and survives any text") {
-    const Error error{ErrorCode::malformed_request, "bad \"quote\" \n \xff", {{"/max_tokens", "x"}}};
+    const Error error{
+        ErrorCode::malformed_request, "bad \"quote\" \n \xff", {{"/max_tokens", "x"}}};
     const auto body = sealing::Json::parse(error_json({error, 0, {}, "job_1"}));
     REQUIRE(body);
     CHECK(body->find("error")->text_at("param") == "max_tokens");
     const Error header{ErrorCode::malformed_request, "x", {{"X-Cocoon-Tiers:", "x"}}};
-    CHECK(sealing::Json::parse(error_json({header, 0, {}, {}}))->find("error")->text_at("param") == "X-Cocoon-Tiers");
+    CHECK(sealing::Json::parse(error_json({header, 0, {}, {}}))->find("error")->text_at("param") ==
+          "X-Cocoon-Tiers");
 }

@@ -26,9 +26,13 @@ EngineAnswer whole_answer() {
             {10, 0, 4, 0, 1, 0}};
 }
 EngineAnswer stream_answer() {
-    return {200, "text/event-stream", {"data: {\"choices\":[{\"delta\":{\"content\":\"h\"}}]}\n",
-        "\ndata: {\"choices\":[],\"usage\":{\"prompt_tokens\":10,\"completion_tokens\":4}}\n\n", "data: [DONE]\n\n"},
-            {10, 0, 4, 0, 1, 0}};
+    return {
+        200,
+        "text/event-stream",
+        {"data: {\"choices\":[{\"delta\":{\"content\":\"h\"}}]}\n",
+         "\ndata: {\"choices\":[],\"usage\":{\"prompt_tokens\":10,\"completion_tokens\":4}}\n\n",
+         "data: [DONE]\n\n"},
+        {10, 0, 4, 0, 1, 0}};
 }
 
 // The sidecar against a scripted market, and a plain HTTP client in the SDK's place.
@@ -64,7 +68,8 @@ public:
         thread_.join();
     }
 
-    net::ClientRequest request(std::string method, const std::string& path, std::string body = {}) const {
+    net::ClientRequest request(std::string method, const std::string& path,
+                               std::string body = {}) const {
         net::ClientRequest request;
         request.method = std::move(method);
         request.url = "http://127.0.0.1:" + std::to_string(proxy_->port()) + path;
@@ -131,7 +136,8 @@ TEST_CASE("proxy: a sealed call is answered, priced, and its receipt verified an
     sidecar.stop();
     const std::string bundle = file_text(sidecar.directory + "/job_1.json");
     CHECK(bundle.find("plum") == std::string::npos);
-    CHECK(run({"verify", sidecar.directory + "/job_1.json", "--tiers", "simulated"}).exit_code == 0);
+    CHECK(run({"verify", sidecar.directory + "/job_1.json", "--tiers", "simulated"}).exit_code ==
+          0);
 }
 
 TEST_CASE("proxy: the node's evidence is read once and remembered") {
@@ -156,16 +162,18 @@ TEST_CASE("proxy: a stream is forwarded and ends only after the sealed end") {
 
 TEST_CASE("proxy: a cut answer is an error, never a short answer") {
     struct Row { Act act; bool stream; };
-    for (const Row& row : {Row{Act::cut_after_head, false}, Row{Act::cut_connection, false}, Row{Act::tampered, false},
-                           Row{Act::cut_before_head, false}, Row{Act::cut_before_head, true},
-                           Row{Act::cut_after_head, true}, Row{Act::cut_connection, true}}) {
+    for (const Row& row : {Row{Act::cut_after_head, false}, Row{Act::cut_connection, false},
+                           Row{Act::tampered, false}, Row{Act::cut_before_head, false},
+                           Row{Act::cut_before_head, true}, Row{Act::cut_after_head, true},
+                           Row{Act::cut_connection, true}}) {
         INFO(static_cast<int>(row.act) << (row.stream ? " stream" : ""));
         Sidecar sidecar;
         sidecar.market.with([&] {
             sidecar.market.script.acts = {row.act};
             sidecar.market.script.engine = row.stream ? stream_answer() : whole_answer();
         });
-        net::ClientRequest call = sidecar.request("POST", "/v1/chat/completions", row.stream ? streamed : question);
+        net::ClientRequest call =
+            sidecar.request("POST", "/v1/chat/completions", row.stream ? streamed : question);
         std::string body;
         int status = 0;
         const auto response = sidecar.http.stream(
@@ -200,7 +208,13 @@ TEST_CASE("proxy: a rematched job is sealed anew for the new node") {
 }
 
 TEST_CASE("proxy: what is tried again, and how often") {
-    struct Row { std::deque<Act> acts; int status; const char* code; std::size_t orders; int exchanges; };
+    struct Row {
+        std::deque<Act> acts;
+        int status;
+        const char* code;
+        std::size_t orders;
+        int exchanges;
+    };
     const Row rows[] = {
         {{Act::expired}, 200, "", 2, 2},
         {{Act::problem_503}, 200, "", 2, 2},
@@ -290,11 +304,18 @@ TEST_CASE("proxy: nothing is sealed for a node whose evidence does not hold") {
 }
 
 TEST_CASE("proxy: a match above the caps, or of something else, is refused before sealing") {
-    struct Row { const char* what; std::function<void(ScriptedMarket::Script&)> change; net::Headers headers; };
+    struct Row {
+        const char* what;
+        std::function<void(ScriptedMarket::Script&)> change;
+        net::Headers headers;
+    };
     const Row rows[] = {
-        {"price", [](auto& script) { script.price.prompt = 90'000'000; }, {{"X-Cocoon-Max-Price-Prompt-Nano",
-            "30000000"}}},
-        {"total", [](auto& script) { script.price.request = 5'000'000; }, {{"X-Cocoon-Max-Cost-Nano", "4000000"}}},
+        {"price",
+         [](auto& script) { script.price.prompt = 90'000'000; },
+         {{"X-Cocoon-Max-Price-Prompt-Nano", "30000000"}}},
+        {"total",
+         [](auto& script) { script.price.request = 5'000'000; },
+         {{"X-Cocoon-Max-Cost-Nano", "4000000"}}},
         {"market", [](auto& script) { script.market = "inference:other"; }, {}},
         {"build", [](auto&) {}, {}},
     };
@@ -346,7 +367,8 @@ TEST_CASE("proxy: a session serves many calls with one order, and ends when its 
     sidecar.market.with([&] { sidecar.market.script.session = true; });
     CHECK(sidecar.ask(question).headers.get("X-Cocoon-Job") == "job_3");
     sidecar.market.with([&] { sidecar.market.script.session = false; });
-    CHECK(sidecar.ask(question, {{"X-Cocoon-Max-Cost-Nano", "100000000"}}).headers.get("X-Cocoon-Job") == "job_4");
+    CHECK(sidecar.ask(question, {{"X-Cocoon-Max-Cost-Nano", "100000000"}})
+              .headers.get("X-Cocoon-Job") == "job_4");
     sidecar.stop();
     sidecar.market.with([&] {
         CHECK(std::count(sidecar.market.seen.cancelled.begin(), sidecar.market.seen.cancelled.end(),
@@ -381,24 +403,29 @@ TEST_CASE("proxy: the door") {
         return request;
     };
     const auto keyed = [&](std::string method, const std::string& path, std::string body = {}) {
-        return with(sidecar.request(std::move(method), path, std::move(body)), "Authorization", "Bearer local");
+        return with(sidecar.request(std::move(method), path, std::move(body)), "Authorization",
+                    "Bearer local");
     };
     struct Row { Sidecar& sidecar; net::ClientRequest request; int status; const char* code; };
     const Row rows[] = {
         {sidecar, keyed("POST", "/v1/chat/completions", question), 200, ""},
-        {sidecar, sidecar.request("POST", "/v1/chat/completions", question), 401, "unauthenticated"},
-        {sidecar, with(sidecar.request("GET", "/v1/models"), "Authorization", "Bearer locaL"), 401, "unauthenticated"},
-        {sidecar, with(sidecar.request("GET", "/v1/models"), "Authorization", "Bearer"), 401, "unauthenticated"},
+        {sidecar, sidecar.request("POST", "/v1/chat/completions", question), 401,
+         "unauthenticated"},
+        {sidecar, with(sidecar.request("GET", "/v1/models"), "Authorization", "Bearer locaL"), 401,
+         "unauthenticated"},
+        {sidecar, with(sidecar.request("GET", "/v1/models"), "Authorization", "Bearer"), 401,
+         "unauthenticated"},
         {sidecar, sidecar.request("GET", "/livez"), 200, ""},
         {sidecar, keyed("GET", "/v1/chat/completions"), 405, "method_not_allowed"},
         {sidecar, keyed("POST", "/v1/audio/speech", "{}"), 413, "body_too_large"},
         {sidecar, keyed("GET", "/v1/nothing"), 404, "not_found"},
         {sidecar, keyed("GET", "/v1/models/%zz"), 404, "not_found"},
         {sidecar, with(keyed("POST", "/v1/embeddings", "{}"), "Content-Type", "text/plain"), 415,
-            "unsupported_media_type"},
+         "unsupported_media_type"},
         {sidecar, keyed("POST", "/v1/embeddings", std::string(2'001, ' ')), 413, "body_too_large"},
         {sidecar, keyed("POST", "/v1/embeddings", "{}"), 400, "malformed_request"},
-        {sidecar, with(keyed("POST", "/v1/embeddings", question), "X-Cocoon-Tiers", "tdx"), 400, "malformed_request"},
+        {sidecar, with(keyed("POST", "/v1/embeddings", question), "X-Cocoon-Tiers", "tdx"), 400,
+         "malformed_request"},
         {open, with(open.request("GET", "/v1/models"), "Host", "evil.example"), 403, "forbidden"},
         {open, with(open.request("GET", "/v1/models"), "Host", "localhost:1"), 200, ""},
     };
@@ -415,7 +442,9 @@ TEST_CASE("proxy: an engine's refusal passes through as it is") {
     Sidecar sidecar;
     const std::string refusal = R"({"error":{"message":"too long","type":"invalid_request_error",)"
         R"("param":"messages","code":"context_length_exceeded"}})";
-    sidecar.market.with([&] { sidecar.market.script.engine = {400, "application/json", {refusal}, {}}; });
+    sidecar.market.with([&] {
+        sidecar.market.script.engine = {400, "application/json", {refusal}, {}};
+    });
     const auto response = sidecar.ask(question);
     CHECK(response.status == 400);
     CHECK(response.body == refusal);
@@ -427,31 +456,54 @@ TEST_CASE("verify: exit codes of whole and tampered receipts") {
     sidecar.stop();
     const std::string path = sidecar.directory + "/job_1.json";
     const Json kept = Json::parse(file_text(path)).value();
-    const auto verify_changed = [&](const std::function<void(Json&)>& change, std::vector<std::string> options = {}) {
+    const auto verify_changed = [&](const std::function<void(Json&)>& change,
+                                    std::vector<std::string> options = {}) {
         Json document = kept;
         change(document);
         std::ofstream{sidecar.directory + "/changed.json"} << document.serialize();
-        std::vector<std::string> arguments{"verify", sidecar.directory + "/changed.json", "--tiers", "simulated"};
+        std::vector<std::string> arguments{"verify", sidecar.directory + "/changed.json", "--tiers",
+                                           "simulated"};
         arguments.insert(arguments.end(), options.begin(), options.end());
         return run(arguments);
     };
-    const auto receipt = [](Json& document) -> Json& { return *document.find("envelope")->find("receipt"); };
+    const auto receipt = [](Json& document) -> Json& {
+        return *document.find("envelope")->find("receipt");
+    };
     const std::string other(64, '0');
-    struct Row { const char* what; std::function<void(Json&)> change; int exit_code; const char* failing; };
+    struct Row {
+        const char* what;
+        std::function<void(Json&)> change;
+        int exit_code;
+        const char* failing;
+    };
     const Row rows[] = {
         {"nothing", [](Json&) {}, 0, ""},
-        {"white space and order", [](Json& d) { Json e =
-            *d.find("envelope"); d.erase("envelope"); d.set("envelope", e); }, 0, ""},
-        {"receipt id", [&](Json& d) { receipt(d).set("receipt_id", "job_2"); }, 1, "node_signature"},
+        {"white space and order",
+         [](Json& d) {
+             Json e = *d.find("envelope");
+             d.erase("envelope");
+             d.set("envelope", e);
+         },
+         0, ""},
+        {"receipt id", [&](Json& d) { receipt(d).set("receipt_id", "job_2"); }, 1,
+         "node_signature"},
         {"one member more", [&](Json& d) { receipt(d).set("x", 1); }, 1, "node_signature"},
-        {"cosignature", [](Json& d) { d.find("envelope")->find("cosignature")->set("signature",
-            std::string(128, '0')); }, 1, "market_cosignature"},
+        {"cosignature",
+         [](Json& d) {
+             d.find("envelope")->find("cosignature")->set("signature", std::string(128, '0'));
+         },
+         1, "market_cosignature"},
         {"market key", [&](Json& d) { d.set("market_key", other); }, 1, "market_cosignature"},
-        {"agreed price", [](Json& d) { d.find("price")->set("prompt_nano_per_mtok", "1"); }, 1, "agreed_price"},
-        {"usage", [](Json& d) { d.find("usage")->set("completion_tokens", 3); }, 1, "reported_usage"},
-        {"sealed request", [&](Json& d) { d.set("sealed_request_sha256", "sha256:" + other); }, 1, "sealed_request"},
-        {"sealed response", [&](Json& d) { d.set("sealed_response_sha256", "sha256:" + other); }, 1, "sealed_response"},
-        {"evidence", [](Json& d) { d.find("evidence")->set("nonce", std::string(64, '1')); }, 1, "evidence"},
+        {"agreed price", [](Json& d) { d.find("price")->set("prompt_nano_per_mtok", "1"); }, 1,
+         "agreed_price"},
+        {"usage", [](Json& d) { d.find("usage")->set("completion_tokens", 3); }, 1,
+         "reported_usage"},
+        {"sealed request", [&](Json& d) { d.set("sealed_request_sha256", "sha256:" + other); }, 1,
+         "sealed_request"},
+        {"sealed response", [&](Json& d) { d.set("sealed_response_sha256", "sha256:" + other); }, 1,
+         "sealed_response"},
+        {"evidence", [](Json& d) { d.find("evidence")->set("nonce", std::string(64, '1')); }, 1,
+         "evidence"},
         {"keyset", [](Json& d) { d.set("keyset_document", "{}"); }, 1, "node_signature"},
         {"no keyset", [](Json& d) { d.erase("keyset_document"); }, 1, "node_signature"},
         {"not a digest", [](Json& d) { d.set("sealed_request_sha256", "sha256:x"); }, 1, ""},
@@ -471,9 +523,11 @@ TEST_CASE("verify: exit codes of whole and tampered receipts") {
         CHECK(failing == row.failing);
     }
     CHECK(verify_changed([](Json&) {}, {"--market-key", other}).exit_code == 1);
-    CHECK(verify_changed([](Json&) {}, {"--market-key", to_hex(sidecar.market.key.public_key())}).exit_code == 0);
+    CHECK(verify_changed([](Json&) {}, {"--market-key", to_hex(sidecar.market.key.public_key())})
+              .exit_code == 0);
     CHECK(verify_changed([](Json&) {}, {"--market-key", "zz"}).exit_code == 2);
-    CHECK(run({"verify", path}).exit_code == 1);  // without naming it, the simulated tier is refused
+    // without naming it, the simulated tier is refused
+    CHECK(run({"verify", path}).exit_code == 1);
     CHECK(run({"verify", "/nonexistent"}).exit_code == 2);
     CHECK(run({"verify", "job_1"}).exit_code == 2);
     CHECK(run({"verify"}).exit_code == 2);

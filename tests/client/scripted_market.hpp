@@ -1,6 +1,6 @@
-// A market and two nodes in one process, for tests of the client: real HTTP, real keys, real seals and
-// receipts; only the decisions are scripted. The script is set before a call and read on the loop's
-// thread under the mutex.
+// A market and two nodes in one process, for tests of the client: real HTTP, real keys, real seals
+// and receipts; only the decisions are scripted. The script is set before a call and read on the
+// loop's thread under the mutex.
 #pragma once
 
 #include <condition_variable>
@@ -76,7 +76,7 @@ public:
     ScriptedNode node_1{"node_1"}, node_2{"node_2"};
     sealing::SigningKey key = sealing::SigningKey::generate();
 
-    // ---- The script; change it through with() -------------------------------------------------------
+    // ---- The script; change it through with() ---------------------------------------------------
     struct Script {
         std::deque<Act> acts;                  // for the next exchanges; empty: answer
         std::deque<std::pair<int, std::string>> placings;  // status and problem for the next orders
@@ -87,7 +87,7 @@ public:
         int loss_of_receipts = 0;
     };
     Script script;
-    // ---- What was seen ---------------------------------------------------------------------------------
+    // ---- What was seen --------------------------------------------------------------------------
     struct Seen {
         std::vector<Json> orders;
         std::vector<std::string> idempotency_keys;
@@ -102,10 +102,15 @@ public:
         net::HttpServerOptions options;
         options.limits.connections_per_address_max = 4'096;
         net::HttpHandler handler;
-        handler.on_head =
-            [](const net::RequestHead&) { return net::Decision::accept(limits::http_sealed_body_bytes_max); };
-        handler.on_request = [this](std::shared_ptr<net::Exchange> exchange) { serve(std::move(exchange)); };
-        handler.error_response = [](ErrorCode code, std::string_view) { return problem(refuse(code)); };
+        handler.on_head = [](const net::RequestHead&) {
+            return net::Decision::accept(limits::http_sealed_body_bytes_max);
+        };
+        handler.on_request = [this](std::shared_ptr<net::Exchange> exchange) {
+            serve(std::move(exchange));
+        };
+        handler.error_response = [](ErrorCode code, std::string_view) {
+            return problem(refuse(code));
+        };
         server_ = std::make_unique<net::HttpServer>(loop_, options, std::move(handler));
         thread_ = std::thread{[this] { loop_.run(); }};
     }
@@ -145,8 +150,10 @@ private:
     ScriptedNode& node(std::string_view id) { return id == node_2.id ? node_2 : node_1; }
 
     Json job_json(const std::string& id, const ScriptedNode& on, const Json& order) {
-        Json job = Json::object({{"id", id}, {"request", "req_" + id.substr(4)}, {"node", on.id}, {"offer", "off_1"}});
-        job.set("market", script.market.empty() ? std::string{order.text_at("market").value_or("")} : script.market);
+        Json job = Json::object(
+            {{"id", id}, {"request", "req_" + id.substr(4)}, {"node", on.id}, {"offer", "off_1"}});
+        job.set("market", script.market.empty() ? std::string{order.text_at("market").value_or("")}
+                                                : script.market);
         job.set("build", order.find("build") ? *order.find("build") : Json{});
         job.set("session", script.session);
         job.set("price", prices_json(script.price));
@@ -161,7 +168,9 @@ private:
         return job;
     }
     static Json node_json(const ScriptedNode& node) {
-        return Json::object({{"id", node.id}, {"tier", "simulated"}, {"keyset_digest", node.keyset.digest},
+        return Json::object({{"id", node.id},
+                             {"tier", "simulated"},
+                             {"keyset_digest", node.keyset.digest},
                              {"evidence_hash", to_hex(sealing::sha256(node.evidence))},
                              {"evidence_url", "/v1/nodes/" + node.id + "/evidence"}});
     }
@@ -178,7 +187,8 @@ private:
             seen.cancelled.push_back(request.path);
             exchange->respond({204, {}, {}});
         } else if (request.path == "/v1/market-key") {
-            exchange->respond(json(200, Json::object({{"key_id", "m"}, {"public_key", to_hex(key.public_key())}})));
+            exchange->respond(json(
+                200, Json::object({{"key_id", "m"}, {"public_key", to_hex(key.public_key())}})));
         } else if (request.path == "/v1/models") {
             exchange->respond({200, {}, R"({"object":"list","data":[{"id":"org/m","market":"inference:org/m",)"
                 R"("tiers":["simulated"],"offers":2}]})"});
@@ -200,8 +210,10 @@ private:
         }
         const std::string id = "job_" + std::to_string(++jobs_);
         jobs_open_[id] = job_json(id, node_1, order);
-        exchange.respond(json(201, Json::object({{"request", Json::object({{"id", "req_" + id.substr(4)}})},
-                                                 {"job", jobs_open_[id]}, {"node", node_json(node_1)}})));
+        exchange.respond(
+            json(201, Json::object({{"request", Json::object({{"id", "req_" + id.substr(4)}})},
+                                    {"job", jobs_open_[id]},
+                                    {"node", node_json(node_1)}})));
     }
 
     void renew(net::Exchange& exchange) {
@@ -215,7 +227,9 @@ private:
     void show_evidence(net::Exchange& exchange) {
         const ScriptedNode& from = node(exchange.request().path.substr(10, 6));
         ++seen.evidence_reads;
-        exchange.respond(json(200, Json::object({{"node", from.id}, {"tier", "simulated"}, {"nonce", from.nonce},
+        exchange.respond(json(200, Json::object({{"node", from.id},
+                                                 {"tier", "simulated"},
+                                                 {"nonce", from.nonce},
                                                  {"keyset_document", from.keyset.document},
                                                  {"keyset_digest", from.keyset.digest},
                                                  {"evidence", to_base64(from.evidence)}})));
@@ -228,7 +242,7 @@ private:
         exchange.respond({200, {}, receipts_[id]});
     }
 
-    // ---- The node's side --------------------------------------------------------------------------------
+    // ---- The node's side ------------------------------------------------------------------------
 
     void run(const Open& exchange) {
         ++seen.exchanges;
@@ -241,8 +255,10 @@ private:
             script.acts.pop_front();
         }
         Json& job = jobs_open_[id];
-        if (act == Act::expired) return exchange->respond(problem(refuse(ErrorCode::reservation_expired)));
-        if (act == Act::problem_503) return exchange->respond(problem(refuse(ErrorCode::node_unavailable)));
+        if (act == Act::expired)
+            return exchange->respond(problem(refuse(ErrorCode::reservation_expired)));
+        if (act == Act::problem_503)
+            return exchange->respond(problem(refuse(ErrorCode::node_unavailable)));
         if (act == Act::rematch) {
             const std::string next = "job_" + std::to_string(++jobs_);
             jobs_open_[next] = job;
@@ -252,8 +268,9 @@ private:
             moved.set("keyset_digest", node_2.keyset.digest);
             moved.set("evidence_hash", to_hex(sealing::sha256(node_2.evidence)));
             moved.set("fencing_token", "78");
-            return exchange->respond(problem(refuse(ErrorCode::job_rematched),
-                                             Json::object({{"job", moved}, {"node", node_json(node_2)}})));
+            return exchange->respond(
+                problem(refuse(ErrorCode::job_rematched),
+                        Json::object({{"job", moved}, {"node", node_json(node_2)}})));
         }
         answer(exchange, id, job, act);
     }
@@ -264,7 +281,8 @@ private:
         const auto terms = from_base64url(request.headers.get("Cocoon-Terms"));
         const bool terms_right = terms && Json::parse(as_text(*terms))->text_at("job") == id &&
                                  Json::parse(as_text(*terms))->canonical() == as_text(*terms) &&
-                                 request.headers.get("Cocoon-Fencing-Token") == job.text_at("fencing_token");
+                                 request.headers.get("Cocoon-Fencing-Token") ==
+                                     job.text_at("fencing_token");
         ohttp::ChunkedRequestOpener opener{{{on.config, on.sealing_key}}, terms.value_or(Bytes{})};
         auto first = opener.feed(as_bytes(request.body));
         auto last = first ? opener.finish() : first;
@@ -291,8 +309,9 @@ private:
             return exchange->finish();
         }
         sealing::Sha256 hash;
-        const std::size_t pieces = act == Act::hold ? 2 : sealed.size() - (act == Act::answer || act ==
-            Act::tampered ? 0 : 1);
+        const std::size_t pieces =
+            act == Act::hold ? 2
+                             : sealed.size() - (act == Act::answer || act == Act::tampered ? 0 : 1);
         for (std::size_t i = 0; i < pieces; ++i) {
             hash.update(sealed[i]);
             exchange->write(std::string{as_text(sealed[i])});
@@ -312,8 +331,9 @@ private:
         });
     }
 
-    void make_receipt(const ScriptedNode& on, const std::string& id, const Json& job, const std::string& sealed_request,
-                      const sealing::Digest& sealed_response, const Quantities& usage) {
+    void make_receipt(const ScriptedNode& on, const std::string& id, const Json& job,
+                      const std::string& sealed_request, const sealing::Digest& sealed_response,
+                      const Quantities& usage) {
         sealing::JobReceipt receipt;
         receipt.receipt_id = receipt.job = id;
         receipt.request = job.text_at("request").value();
@@ -328,7 +348,8 @@ private:
         receipt.endpoint = "/v1/chat/completions";
         receipt.method = "POST";
         receipt.served_at = Instant{SystemClock{}.now().unix_seconds() * 1'000'000};
-        const auto document = sealing::sign_receipt(receipt, on.keyset, "receipt-1", on.receipt_key).value();
+        const auto document =
+            sealing::sign_receipt(receipt, on.keyset, "receipt-1", on.receipt_key).value();
         receipts_[id] = sealing::cosign_receipt(document, "m", key).value();
     }
 

@@ -20,12 +20,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     }();
     {
         FieldReader in{text};
-        const matching::PlaceRequest place =
-            read_place_request(in.root(), context, AccountId{1}, KeyId{1}, Instant{1'800'000'000'000'000});
+        const matching::PlaceRequest place = read_place_request(
+            in.root(), context, AccountId{1}, KeyId{1}, Instant{1'800'000'000'000'000});
         if (in.finish()) {
-            ENSURE(place.alternatives.size() >= 1 && place.alternatives.size() <= limits::alternatives_max);
+            ENSURE(place.alternatives.size() >= 1 &&
+                   place.alternatives.size() <= limits::alternatives_max);
             ENSURE(place.request.slots >= 1 && place.request.slots <= limits::slots_per_offer_max);
-            ENSURE(place.request.quantity.prompt <= limits::tokens_max && place.request.cap_total.value >= 0);
+            ENSURE(place.request.quantity.prompt <= limits::tokens_max &&
+                   place.request.cap_total.value >= 0);
         }
     }
     {
@@ -37,6 +39,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     query.maybe_integer("limit", {1, 100});
     static_cast<void>(query.finish());
     const Lookup found = find_route(Method::get, text);
-    for (const std::string& capture : found.captures) ENSURE(!capture.empty() && is_printable(capture));
+    for (const std::string& capture : found.captures)
+        ENSURE(!capture.empty() && is_printable(capture));
     return 0;
 }

@@ -1,4 +1,5 @@
-// A fresh self-signed certificate for "localhost" and 127.0.0.1, as PEM files that vanish with the test.
+// A fresh self-signed certificate for "localhost" and 127.0.0.1, as PEM files that vanish with the
+// test.
 #pragma once
 
 #include <openssl/evp.h>
@@ -35,7 +36,9 @@ public:
         add(certificate, NID_basic_constraints, "critical,CA:TRUE");
         X509_sign(certificate, key, EVP_sha256());
         write(certificate_file, [&](FILE* file) { PEM_write_X509(file, certificate); });
-        write(key_file, [&](FILE* file) { PEM_write_PrivateKey(file, key, nullptr, nullptr, 0, nullptr, nullptr); });
+        write(key_file, [&](FILE* file) {
+            PEM_write_PrivateKey(file, key, nullptr, nullptr, 0, nullptr, nullptr);
+        });
         X509_free(certificate);
         EVP_PKEY_free(key);
     }

@@ -32,13 +32,17 @@ TEST_CASE("timers fire in order of time; cancelled, destroyed or replaced ones n
         timers.push_back(thread.loop.call_after(milliseconds(10), [&] { fired.push_back(1); }));
         timers.push_back(thread.loop.call_after(milliseconds(5), [&] { fired.push_back(-1); }));
         timers.back().cancel();
-        { const Timer dropped = thread.loop.call_after(milliseconds(5), [&] { fired.push_back(-2); }); }
+        {
+            const Timer dropped =
+                thread.loop.call_after(milliseconds(5), [&] { fired.push_back(-2); });
+        }
         Timer replaced = thread.loop.call_after(milliseconds(5), [&] { fired.push_back(-3); });
         replaced = thread.loop.call_after(milliseconds(15), [&] { fired.push_back(15); });
         timers.push_back(std::move(replaced));
         timers.push_back(thread.loop.call_after(milliseconds(40), [&] { last.set(true); }));
     });
-    Timer outside = thread.loop.call_after(milliseconds(30), [&] { fired.push_back(3); });  // another thread
+    // another thread
+    Timer outside = thread.loop.call_after(milliseconds(30), [&] { fired.push_back(3); });
     Timer never = thread.loop.call_after(seconds(1000), [&] { fired.push_back(-4); });
     never.cancel();
     last.get();

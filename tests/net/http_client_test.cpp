@@ -11,7 +11,8 @@ using namespace net_test;
 namespace {
 
 std::string code_of(const Result<ClientResponse>& result) {
-    return result ? std::to_string(result->status) : std::string{describe(result.error().code).name};
+    return result ? std::to_string(result->status)
+                  : std::string{describe(result.error().code).name};
 }
 
 // A server for clients: what it does is in the path.
@@ -19,7 +20,9 @@ class Peer {
 public:
     explicit Peer(HttpServerOptions options = {}) {
         HttpHandler handler;
-        handler.on_request = [this](std::shared_ptr<Exchange> exchange) { serve(std::move(exchange)); };
+        handler.on_request = [this](std::shared_ptr<Exchange> exchange) {
+            serve(std::move(exchange));
+        };
         server.emplace(handler, std::move(options));
     }
     ~Peer() { held.set(nullptr); }
@@ -35,10 +38,14 @@ private:
     void serve(std::shared_ptr<Exchange> exchange) {
         const Request& request = exchange->request();
         if (request.path == "/echo")
-            return exchange->respond({201, {{"X-Type", std::string{request.headers.get("Content-Type")}}},
-                                      request.method + " " + std::string{request.headers.get("X-A")} + request.body});
-        if (request.path == "/large") return exchange->respond({200, {}, std::string(100'000, 'x')});
-        if (request.path == "/moved") return exchange->respond({302, {{"Location", url("/echo")}}, {}});
+            return exchange->respond(
+                {201,
+                 {{"X-Type", std::string{request.headers.get("Content-Type")}}},
+                 request.method + " " + std::string{request.headers.get("X-A")} + request.body});
+        if (request.path == "/large")
+            return exchange->respond({200, {}, std::string(100'000, 'x')});
+        if (request.path == "/moved")
+            return exchange->respond({302, {{"Location", url("/echo")}}, {}});
         exchange->on_closed([this] { hung_up.set(true); });
         if (request.path == "/stall") {
             exchange->start(200, {});
@@ -64,7 +71,8 @@ TEST_CASE("the client sends what it is given and returns what came") {
     CHECK(echoed->body == "POST abody");
     CHECK(echoed->headers.get("x-type").empty());  // no content type of libcurl's own
     for (const char* method : {"GET", "DELETE", "PUT", "PATCH", "POST"}) {
-        const auto answer = client.send({method, peer.url("/echo"), {{"Content-Type", "a/b"}}, "", {}, 0});
+        const auto answer =
+            client.send({method, peer.url("/echo"), {{"Content-Type", "a/b"}}, "", {}, 0});
         REQUIRE(answer);
         CHECK(answer->body == std::string{method} + " ");
         CHECK(answer->headers.get("X-Type") == "a/b");
@@ -88,17 +96,21 @@ TEST_CASE("what can go wrong with a call has its code") {
     options.response_bytes_max = 50'000;
     HttpClient client{options};
     CHECK(code_of(client.send({"GET", "ftp://localhost/", {}, "", {}, 0})) == "malformed_request");
-    CHECK(code_of(client.send({"GET", "file:///etc/passwd", {}, "", {}, 0})) == "malformed_request");
+    CHECK(code_of(client.send({"GET", "file:///etc/passwd", {}, "", {}, 0})) ==
+          "malformed_request");
     CHECK(code_of(client.send({"GET", "nonsense", {}, "", {}, 0})) == "malformed_request");
     CHECK(code_of(client.send({"G ET", peer.url("/echo"), {}, "", {}, 0})) == "malformed_request");
-    CHECK(code_of(client.send({"GET", peer.url("/echo"), {{"X", "a\r\nY: b"}}, "", {}, 0})) == "malformed_request");
-    CHECK(code_of(client.send({"GET", "http://does-not-exist.invalid/", {}, "", {}, 0})) == "node_unavailable");
+    CHECK(code_of(client.send({"GET", peer.url("/echo"), {{"X", "a\r\nY: b"}}, "", {}, 0})) ==
+          "malformed_request");
+    CHECK(code_of(client.send({"GET", "http://does-not-exist.invalid/", {}, "", {}, 0})) ==
+          "node_unavailable");
     CHECK(code_of(client.send({"GET", peer.url("/large"), {}, "", {}, 0})) == "body_too_large");
     CHECK(code_of(client.send({"GET", peer.url("/large"), {}, "", {}, 200'000})) == "200");
     CHECK(code_of(client.send({"GET", peer.url("/cut"), {}, "", {}, 0})) == "stream_truncated");
     CHECK(code_of(client.send({"GET", peer.url("/stall"), {}, "", {}, 0})) == "deadline_exceeded");
     CHECK(peer.hung_up.get());
-    CHECK(code_of(client.send({"GET", peer.url("/hold"), {}, "", milliseconds(50), 0})) == "deadline_exceeded");
+    CHECK(code_of(client.send({"GET", peer.url("/hold"), {}, "", milliseconds(50), 0})) ==
+          "deadline_exceeded");
     const std::string gone = peer.url("/echo");
     peer.held.set(nullptr);
     peer.server.reset();
@@ -118,13 +130,17 @@ TEST_CASE("streaming hands pieces over as they come, and stops where the caller 
             exchange->write("second");
             exchange->finish();
         }};
-        const auto result = client.stream({"GET", peer.url("/stall"), {}, "", {}, 0},
-                                          [&](const ClientResponse& head) { status = head.status; return true; },
-                                          [&](std::string_view piece) {
-                                              got += piece;
-                                              first.set(true);
-                                              return true;
-                                          });
+        const auto result = client.stream(
+            {"GET", peer.url("/stall"), {}, "", {}, 0},
+            [&](const ClientResponse& head) {
+                status = head.status;
+                return true;
+            },
+            [&](std::string_view piece) {
+                got += piece;
+                first.set(true);
+                return true;
+            });
         writer.join();
         CHECK(code_of(result) == "200");
         CHECK(status == 200);
@@ -141,9 +157,10 @@ TEST_CASE("streaming hands pieces over as they come, and stops where the caller 
         }
     }
     SECTION("an exception of the caller comes out") {
-        CHECK_THROWS_AS(client.stream({"GET", peer.url("/stall"), {}, "", {}, 0},
-                                      [](const ClientResponse&) { return true; },
-                                      [](std::string_view) -> bool { throw std::runtime_error{"caller"}; }),
+        CHECK_THROWS_AS(client.stream(
+                            {"GET", peer.url("/stall"), {}, "", {}, 0},
+                            [](const ClientResponse&) { return true; },
+                            [](std::string_view) -> bool { throw std::runtime_error{"caller"}; }),
                         std::runtime_error);
     }
 }
@@ -203,7 +220,8 @@ TEST_CASE("https: the server's certificate is verified, and large answers cross 
     CHECK(peer.server->server->counters().connections == 1);
     CHECK(code_of(client.send({"GET", peer.url("/cut", "https"), {}, "", {}, 0})) != "200");
     HttpClient strict;
-    CHECK(code_of(strict.send({"GET", peer.url("/echo", "https"), {}, "", {}, 0})) == "upstream_failed");
+    CHECK(code_of(strict.send({"GET", peer.url("/echo", "https"), {}, "", {}, 0})) ==
+          "upstream_failed");
     // Plain HTTP on a TLS port ends at once, and harms nobody.
     RawClient plain{peer.server->port()};
     plain.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");

@@ -17,7 +17,10 @@ HttpHandler echo() {
     HttpHandler handler;
     handler.on_request = [](std::shared_ptr<Exchange> exchange) {
         const Request& request = exchange->request();
-        exchange->respond({200, {}, request.method + " " + request.path + " [" + request.query + "] " + request.body});
+        exchange->respond(
+            {200,
+             {},
+             request.method + " " + request.path + " [" + request.query + "] " + request.body});
     };
     return handler;
 }
@@ -44,18 +47,32 @@ TEST_CASE("requests that must be understood") {
         std::string answer;
     };
     const std::vector<Row> rows{
-        {"plain", "GET /a?x=1&y HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", "GET /a [x=1&y] "},
-        {"absolute form", "GET http://h/a?b HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", "GET /a [b] "},
-        {"absolute form, no path", "GET http://h?b HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", "GET / [b] "},
-        {"options of the server", "OPTIONS * HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", "OPTIONS * [] "},
-        {"unknown method", "BREW /pot HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", "BREW /pot [] "},
-        {"empty lines first", "\r\n\r\nGET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", "GET / [] "},
-        {"length", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello", "POST / [] hello"},
-        {"zero length", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", "POST / [] "},
-        {"chunked", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
-                    "3\r\nhel\r\n2;note=x\r\nlo\r\n0\r\n\r\n", "POST / [] hello"},
-        {"chunked with trailer", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
-                    "5\r\nhello\r\n0\r\nX-Sum: 1\r\n\r\n", "POST / [] hello"},
+        {"plain", "GET /a?x=1&y HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n",
+         "GET /a [x=1&y] "},
+        {"absolute form", "GET http://h/a?b HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n",
+         "GET /a [b] "},
+        {"absolute form, no path",
+         "GET http://h?b HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", "GET / [b] "},
+        {"options of the server", "OPTIONS * HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n",
+         "OPTIONS * [] "},
+        {"unknown method", "BREW /pot HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n",
+         "BREW /pot [] "},
+        {"empty lines first", "\r\n\r\nGET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n",
+         "GET / [] "},
+        {"length",
+         "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello",
+         "POST / [] hello"},
+        {"zero length",
+         "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+         "POST / [] "},
+        {"chunked",
+         "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+         "3\r\nhel\r\n2;note=x\r\nlo\r\n0\r\n\r\n",
+         "POST / [] hello"},
+        {"chunked with trailer",
+         "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+         "5\r\nhello\r\n0\r\nX-Sum: 1\r\n\r\n",
+         "POST / [] hello"},
         {"HTTP/1.0 closes", "GET / HTTP/1.0\r\n\r\n", "GET / [] "},
     };
     for (const Row& row : rows) {
@@ -92,7 +109,8 @@ TEST_CASE("requests that must be refused, each with its answer and an end of the
     };
     const std::vector<Row> rows{
         {"not HTTP", "hello there\r\n\r\n", 400},
-        {"TLS hello on a plain port", std::string{"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 15}, 400},
+        {"TLS hello on a plain port",
+         std::string{"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 15}, 400},
         {"HTTP/2 preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400},
         {"unknown version", "GET / HTTP/3.1\r\n" + host + "\r\n", 400},
         {"no version", "GET /\r\n\r\n", 400},
@@ -108,28 +126,44 @@ TEST_CASE("requests that must be refused, each with its answer and an end of the
         {"folded line", "GET / HTTP/1.1\r\n" + host + "X: a\r\n b\r\n\r\n", 400},
         {"NUL in a value", "GET / HTTP/1.1\r\n" + host + std::string{"X: a\0b\r\n\r\n", 10}, 400},
         {"bare line feeds", "GET / HTTP/1.1\nHost: h\n\n\r\n\r\n", 400},
-        {"length and chunked", "POST / HTTP/1.1\r\n" + host + "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400},
-        {"chunked and length", "POST / HTTP/1.1\r\n" + host + "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n", 400},
-        {"two lengths", "POST / HTTP/1.1\r\n" + host + "Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello", 400},
-        {"the same length twice", "POST / HTTP/1.1\r\n" + host + "Content-Length: 5\r\nContent-Length: 5\r\n\r\nhello", 400},
-        {"a list of lengths", "POST / HTTP/1.1\r\n" + host + "Content-Length: 5, 6\r\n\r\nhello", 400},
+        {"length and chunked",
+         "POST / HTTP/1.1\r\n" + host +
+             "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+         400},
+        {"chunked and length",
+         "POST / HTTP/1.1\r\n" + host +
+             "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
+         400},
+        {"two lengths",
+         "POST / HTTP/1.1\r\n" + host + "Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello", 400},
+        {"the same length twice",
+         "POST / HTTP/1.1\r\n" + host + "Content-Length: 5\r\nContent-Length: 5\r\n\r\nhello", 400},
+        {"a list of lengths", "POST / HTTP/1.1\r\n" + host + "Content-Length: 5, 6\r\n\r\nhello",
+         400},
         {"negative length", "POST / HTTP/1.1\r\n" + host + "Content-Length: -1\r\n\r\n", 400},
         {"signed length", "POST / HTTP/1.1\r\n" + host + "Content-Length: +5\r\n\r\nhello", 400},
-        {"length beyond 64 bits", "POST / HTTP/1.1\r\n" + host + "Content-Length: 99999999999999999999\r\n\r\n", 400},
+        {"length beyond 64 bits",
+         "POST / HTTP/1.1\r\n" + host + "Content-Length: 99999999999999999999\r\n\r\n", 400},
         {"unknown coding", "POST / HTTP/1.1\r\n" + host + "Transfer-Encoding: gzip\r\n\r\n", 400},
-        {"stacked codings", "POST / HTTP/1.1\r\n" + host + "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 400},
-        {"hidden coding", "POST / HTTP/1.1\r\n" + host + "Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n", 400},
-        {"chunked in HTTP/1.0", "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400},
+        {"stacked codings",
+         "POST / HTTP/1.1\r\n" + host + "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 400},
+        {"hidden coding",
+         "POST / HTTP/1.1\r\n" + host + "Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
+         400},
+        {"chunked in HTTP/1.0", "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+         400},
         {"chunk size is no number", chunked + "zz\r\n", 400},
         {"chunk size too large", chunked + "fffffffffffffffff\r\n", 400},
         {"negative chunk size", chunked + "-5\r\n", 400},
         {"chunk without its end", chunked + "5\r\nhelloXX0\r\n\r\n", 400},
         {"endless chunk extension", chunked + "5;" + std::string(4096, 'x'), 400},
-        {"body too large by length", "POST / HTTP/1.1\r\n" + host + "Content-Length: 1048577\r\n\r\n", 413},
+        {"body too large by length",
+         "POST / HTTP/1.1\r\n" + host + "Content-Length: 1048577\r\n\r\n", 413},
         {"body too large by chunk", chunked + "100001\r\n" + std::string(0x100001, 'x'), 413},
         {"target too long", "GET /" + std::string(300, 'a') + " HTTP/1.1\r\n" + host + "\r\n", 414},
         {"endless target", "GET /" + std::string(4096, 'a'), 414},
-        {"header too large", "GET / HTTP/1.1\r\n" + host + "X: " + std::string(4096, 'a') + "\r\n\r\n", 431},
+        {"header too large",
+         "GET / HTTP/1.1\r\n" + host + "X: " + std::string(4096, 'a') + "\r\n\r\n", 431},
         {"endless header", "GET / HTTP/1.1\r\n" + host + repeated("X: y\r\n", 700), 431},
         {"too many fields", "GET / HTTP/1.1\r\n" + host + repeated("X: y\r\n", 140) + "\r\n", 431},
     };
@@ -141,7 +175,8 @@ TEST_CASE("requests that must be refused, each with its answer and an end of the
         CHECK(status_of(answer) == row.status);
         CHECK_FALSE(client.was_reset);
         CHECK(answer.find("\r\nConnection: close\r\n") != std::string::npos);
-        CHECK(answer.find("HTTP/1.1", 1) == std::string::npos);  // nothing of the rest was taken as a request
+        // nothing of the rest was taken as a request
+        CHECK(answer.find("HTTP/1.1", 1) == std::string::npos);
     }
     CHECK(server.server->counters().protocol_errors == rows.size());
     // The server lives on.
@@ -155,13 +190,14 @@ TEST_CASE("keep-alive, pipelining and request ids") {
     RawClient client{server.port()};
     std::string all;
     for (int i = 0; i < 50; ++i)
-        all += "POST /" + std::to_string(i) + " HTTP/1.1\r\nHost: h\r\nX-Request-Id: id-" + std::to_string(i) +
-               "\r\nContent-Length: 3\r\n\r\nabc";
+        all += "POST /" + std::to_string(i) + " HTTP/1.1\r\nHost: h\r\nX-Request-Id: id-" +
+               std::to_string(i) + "\r\nContent-Length: 3\r\n\r\nabc";
     REQUIRE(client.send(all));
     for (int i = 0; i < 50; ++i) {
         const std::string answer = client.read_answer();
         CHECK(body_of(answer) == "POST /" + std::to_string(i) + " [] abc");
-        CHECK(answer.find("\r\nX-Request-Id: id-" + std::to_string(i) + "\r\n") != std::string::npos);
+        CHECK(answer.find("\r\nX-Request-Id: id-" + std::to_string(i) + "\r\n") !=
+              std::string::npos);
     }
     REQUIRE(client.send("GET / HTTP/1.1\r\nHost: h\r\nX-Request-Id: bad id!\r\n\r\n"));
     CHECK(client.read_answer().find("bad id!") == std::string::npos);
@@ -191,12 +227,17 @@ TEST_CASE("HEAD has the length but no body, 204 neither") {
             exchange->write("abc");
             return exchange->finish();
         }
-        exchange->respond({200, {{"Content-Length", "99"}, {"X-Bad", "a\r\nX-Split: 1"}, {"X-Good", "1"}}, "hello"});
+        exchange->respond(
+            {200,
+             {{"Content-Length", "99"}, {"X-Bad", "a\r\nX-Split: 1"}, {"X-Good", "1"}},
+             "hello"});
     };
     TestServer server{handler};
     RawClient client{server.port()};
-    REQUIRE(client.send("HEAD / HTTP/1.1\r\nHost: h\r\n\r\nHEAD /stream HTTP/1.1\r\nHost: h\r\n\r\n"
-                        "GET /none HTTP/1.1\r\nHost: h\r\n\r\nGET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"));
+    REQUIRE(
+        client.send("HEAD / HTTP/1.1\r\nHost: h\r\n\r\nHEAD /stream HTTP/1.1\r\nHost: h\r\n\r\n"
+                    "GET /none HTTP/1.1\r\nHost: h\r\n\r\nGET / HTTP/1.1\r\nHost: h\r\nConnection: "
+                    "close\r\n\r\n"));
     const std::string head = client.read_until("\r\n\r\n");
     CHECK(head.find("Content-Length: 5\r\n") != std::string::npos);
     CHECK(head.find("99") == std::string::npos);
@@ -217,7 +258,8 @@ TEST_CASE("Expect: 100-continue is answered before the body, or by the refusal a
     };
     TestServer server{handler};
     const auto ask = [](const std::string& path) {
-        return "POST " + path + " HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n";
+        return "POST " + path +
+               " HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n";
     };
     RawClient client{server.port()};
     REQUIRE(client.send(ask("/yes")));
@@ -233,18 +275,21 @@ TEST_CASE("Expect: 100-continue is answered before the body, or by the refusal a
 
 TEST_CASE("slow senders meet their deadline") {
     TestServer server{echo(), with([](HttpLimits& limits) {
-                          limits.header_read_max = limits.body_read_max = limits.idle_max = milliseconds(100);
+                          limits.header_read_max = limits.body_read_max = limits.idle_max =
+                              milliseconds(100);
                       })};
     struct Row {
         const char* name;
         std::string sent;
         int status;  // 0: closed without a word
     };
-    for (const Row& row : {Row{"nothing", "", 0}, Row{"part of a head", "GET / HT", 408},
-                           Row{"head without end", "GET / HTTP/1.1\r\nHost: h\r\n", 408},
-                           Row{"part of a body", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nabc", 408},
-                           Row{"part of a chunk", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nab", 408},
-                           Row{"idle after a request", "GET / HTTP/1.1\r\nHost: h\r\n\r\n", 200}}) {
+    for (const Row& row :
+         {Row{"nothing", "", 0}, Row{"part of a head", "GET / HT", 408},
+          Row{"head without end", "GET / HTTP/1.1\r\nHost: h\r\n", 408},
+          Row{"part of a body", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nabc", 408},
+          Row{"part of a chunk",
+              "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nab", 408},
+          Row{"idle after a request", "GET / HTTP/1.1\r\nHost: h\r\n\r\n", 200}}) {
         INFO(row.name);
         RawClient client{server.port()};
         REQUIRE(client.send(row.sent));
@@ -255,9 +300,10 @@ TEST_CASE("slow senders meet their deadline") {
 
 TEST_CASE("connections are limited in all and per address") {
     const bool per_address = GENERATE(false, true);
-    TestServer server{echo(), with([&](HttpLimits& limits) {
-                          (per_address ? limits.connections_per_address_max : limits.connections_max) = 2;
-                      })};
+    TestServer server{
+        echo(), with([&](HttpLimits& limits) {
+            (per_address ? limits.connections_per_address_max : limits.connections_max) = 2;
+        })};
     RawClient first{server.port()};
     std::optional<RawClient> second;
     second.emplace(server.port());
@@ -331,7 +377,8 @@ TEST_CASE("streamed answers: framing, end, and visible truncation") {
     TestServer server{handler};
     RawClient client{server.port()};
     REQUIRE(client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n"));
-    CHECK(client.read_until("0\r\n\r\n").ends_with("\r\n\r\n6\r\nhello \r\n5\r\nworld\r\n0\r\n\r\n"));
+    CHECK(
+        client.read_until("0\r\n\r\n").ends_with("\r\n\r\n6\r\nhello \r\n5\r\nworld\r\n0\r\n\r\n"));
     for (const char* path : {"/abort", "/drop"}) {
         RawClient cut{server.port()};
         REQUIRE(cut.send("GET " + std::string{path} + " HTTP/1.1\r\nHost: h\r\n\r\n"));
@@ -419,17 +466,20 @@ TEST_CASE("a slow reader bounds what is pending, blocking and not") {
         exchange->start(200, {});
         if (exchange->request().path == "/async") return pump(std::move(exchange), total);
         const bool taken = pool.submit([&, exchange] {
-            for (std::size_t left = total; left > 0 && exchange->write_blocking(piece); left -= piece.size())
+            for (std::size_t left = total; left > 0 && exchange->write_blocking(piece);
+                 left -= piece.size())
                 most = std::max<std::size_t>(most, exchange->pending_bytes());
             exchange->finish();
         });
         if (!taken) exchange->abort();
     };
-    TestServer server{handler, with([](HttpLimits& limits) { limits.response_pending_bytes_max = bound; })};
+    TestServer server{handler,
+                      with([](HttpLimits& limits) { limits.response_pending_bytes_max = bound; })};
     for (const char* path : {"/async", "/blocking"}) {
         INFO(path);
         RawClient client{server.port(), 4096};
-        REQUIRE(client.send("GET " + std::string{path} + " HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"));
+        REQUIRE(client.send("GET " + std::string{path} +
+                            " HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"));
         client.read_until("\r\n\r\n");
         const std::string body = client.read_all();
         CHECK(static_cast<std::size_t>(std::count(body.begin(), body.end(), 'x')) == total);
@@ -447,7 +497,8 @@ TEST_CASE("a reader that takes nothing is cut") {
         exchange->on_closed([&] { closed.set(true); });
         exchange->respond({200, {}, std::string(32 << 20, 'x')});
     };
-    TestServer server{handler, with([](HttpLimits& limits) { limits.write_max = milliseconds(100); })};
+    TestServer server{handler,
+                      with([](HttpLimits& limits) { limits.write_max = milliseconds(100); })};
     RawClient client{server.port(), 4096};
     REQUIRE(client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n"));
     CHECK(closed.get());
@@ -482,9 +533,11 @@ TEST_CASE("streamed request bodies arrive piece by piece, with backpressure and 
         if (exchange->request().path == "/hold") return held.set(std::move(exchange));
         pull(std::move(exchange), std::make_shared<Seen>());
     };
-    TestServer server{handler, with([](HttpLimits& limits) { limits.body_read_max = milliseconds(300); })};
+    TestServer server{handler,
+                      with([](HttpLimits& limits) { limits.body_read_max = milliseconds(300); })};
     const auto head = [](const std::string& path, std::size_t length) {
-        return "POST " + path + " HTTP/1.1\r\nHost: h\r\nContent-Length: " + std::to_string(length) + "\r\n\r\n";
+        return "POST " + path +
+               " HTTP/1.1\r\nHost: h\r\nContent-Length: " + std::to_string(length) + "\r\n\r\n";
     };
     SECTION("whole, then another on the same connection") {
         RawClient client{server.port()};
@@ -492,7 +545,8 @@ TEST_CASE("streamed request bodies arrive piece by piece, with backpressure and 
         CHECK(body_of(client.read_answer()) == std::to_string(body_bytes));
         REQUIRE(client.send(head("/", 0)));
         CHECK(body_of(client.read_answer()) == "0");
-        REQUIRE(client.send("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"));
+        REQUIRE(client.send(
+            "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"));
         REQUIRE(client.send("2\r\nde\r\n0\r\n\r\n"));
         CHECK(body_of(client.read_answer()) == "5");
     }
@@ -519,10 +573,11 @@ TEST_CASE("streamed request bodies arrive piece by piece, with backpressure and 
     }
     SECTION("what is not asked for stays with the sender") {
         RawClient client{server.port()};
-        std::thread sender{[&] { client.send(head("/hold", body_bytes) + std::string(body_bytes, 'x')); }};
+        std::thread sender{
+            [&] { client.send(head("/hold", body_bytes) + std::string(body_bytes, 'x')); }};
         const auto exchange = held.get();
-        // The kernel's buffers and ours are far smaller than the body: the sender must be blocked by now or
-        // soon. Reading on releases it.
+        // The kernel's buffers and ours are far smaller than the body: the sender must be blocked
+        // by now or soon. Reading on releases it.
         const auto before = server.server->counters().bytes_in.load();
         CHECK(before < body_bytes);
         server.thread.ask([&] { pull(exchange, std::make_shared<Seen>()); });

@@ -1,5 +1,5 @@
-// What the tests of net/ share: a loop on its own thread, a server in front of it, and a raw socket that
-// says exactly what the test says. Blocking reads with a generous limit instead of sleeps.
+// What the tests of net/ share: a loop on its own thread, a server in front of it, and a raw socket
+// that says exactly what the test says. Blocking reads with a generous limit instead of sleeps.
 #pragma once
 
 #include <arpa/inet.h>
@@ -68,7 +68,8 @@ public:
     }
     T get() {
         std::unique_lock lock{mutex_};
-        if (!ready_.wait_for(lock, std::chrono::milliseconds{patience_ms}, [&] { return value_.has_value(); }))
+        if (!ready_.wait_for(lock, std::chrono::milliseconds{patience_ms},
+                             [&] { return value_.has_value(); }))
             throw std::runtime_error{"waited in vain"};
         return *value_;
     }
@@ -80,7 +81,8 @@ private:
 };
 
 inline Response plain_error(ErrorCode code, std::string_view) {
-    return {describe(code).status, {{"Content-Type", "text/plain"}}, std::string{describe(code).name}};
+    return {
+        describe(code).status, {{"Content-Type", "text/plain"}}, std::string{describe(code).name}};
 }
 
 // A server on its own loop; gone on the loop's thread.
@@ -104,7 +106,8 @@ public:
     explicit RawClient(std::uint16_t port, int receive_buffer_bytes = 0) {
         socket_ = ::socket(AF_INET, SOCK_STREAM, 0);
         if (receive_buffer_bytes > 0)
-            setsockopt(socket_, SOL_SOCKET, SO_RCVBUF, &receive_buffer_bytes, sizeof receive_buffer_bytes);
+            setsockopt(socket_, SOL_SOCKET, SO_RCVBUF, &receive_buffer_bytes,
+                       sizeof receive_buffer_bytes);
         sockaddr_in address{};
         address.sin_family = AF_INET;
         address.sin_port = htons(port);
@@ -186,7 +189,9 @@ private:
 
 // "HTTP/1.1 413 …" → 413; 0 when there is no answer.
 inline int status_of(std::string_view answer) {
-    return answer.size() >= 12 && answer.starts_with("HTTP/1.") ? std::stoi(std::string{answer.substr(9, 3)}) : 0;
+    return answer.size() >= 12 && answer.starts_with("HTTP/1.")
+               ? std::stoi(std::string{answer.substr(9, 3)})
+               : 0;
 }
 
 inline std::string body_of(std::string_view answer) {

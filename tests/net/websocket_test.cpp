@@ -25,7 +25,8 @@ public:
     }
     std::string next() {
         std::unique_lock lock{mutex_};
-        if (!ready_.wait_for(lock, std::chrono::milliseconds{patience_ms}, [&] { return !events_.empty(); }))
+        if (!ready_.wait_for(lock, std::chrono::milliseconds{patience_ms},
+                             [&] { return !events_.empty(); }))
             throw std::runtime_error{"waited in vain"};
         std::string event = std::move(events_.front());
         events_.pop_front();
@@ -55,10 +56,11 @@ public:
             if (exchange->request().path == "/forbidden") return exchange->respond({403, {}, {}});
             if (exchange->request().path == "/silent") return held.set(std::move(exchange));
             authorization = exchange->request().headers.get("Authorization");
-            exchange->upgrade(server_side, {{"X-Extra", "1"}}, [this](std::shared_ptr<WebSocket> socket) {
-                if (socket) at_server.watch(*socket);
-                server_socket.set(std::move(socket));
-            });
+            exchange->upgrade(server_side, {{"X-Extra", "1"}},
+                              [this](std::shared_ptr<WebSocket> socket) {
+                                  if (socket) at_server.watch(*socket);
+                                  server_socket.set(std::move(socket));
+                              });
         };
         HttpServerOptions options;
         if (certificate) {
@@ -74,15 +76,17 @@ public:
     }
 
     Result<std::shared_ptr<WebSocket>> connect(const std::string& path = "/relay",
-                                               WebSocketConnectOptions options = {}, const char* scheme = "ws",
+                                               WebSocketConnectOptions options = {},
+                                               const char* scheme = "ws",
                                                const char* host = "127.0.0.1") {
         Eventually<Connected> done;
-        connect_websocket(client_thread.loop,
-                          std::string{scheme} + "://" + host + ":" + std::to_string(server->port()) + path,
-                          {{"Authorization", "Bearer x"}}, options, [&](auto result) {
-                              if (result) at_client.watch(**result);
-                              done.set(std::make_shared<Result<std::shared_ptr<WebSocket>>>(std::move(result)));
-                          });
+        connect_websocket(
+            client_thread.loop,
+            std::string{scheme} + "://" + host + ":" + std::to_string(server->port()) + path,
+            {{"Authorization", "Bearer x"}}, options, [&](auto result) {
+                if (result) at_client.watch(**result);
+                done.set(std::make_shared<Result<std::shared_ptr<WebSocket>>>(std::move(result)));
+            });
         return *done.get();
     }
 
@@ -180,7 +184,8 @@ TEST_CASE("a message over the limit closes with 1009") {
     CHECK(pair.at_client.next().starts_with("closed:1009"));
 }
 
-TEST_CASE("a peer that takes nothing: sends are refused at the bound, drained tells when to go on") {
+TEST_CASE(
+    "a peer that takes nothing: sends are refused at the bound, drained tells when to go on") {
     WebSocketOptions options;
     options.pending_bytes_max = 1 << 20;
     options.message_bytes_max = 1 << 20;
@@ -284,7 +289,8 @@ TEST_CASE("connecting: what can go wrong has its code") {
     CHECK(code_of(pair.connect("/rel ay")) == "malformed_request");
     CHECK(code_of(pair.connect("/relay", {}, "ws", "user@127.0.0.1")) == "malformed_request");
     CHECK(code_of(pair.connect("/relay", {}, "wss")) == "node_unavailable");
-    CHECK(code_of(pair.connect("/relay", {}, "ws", "does-not-exist.invalid")) == "node_unavailable");
+    CHECK(code_of(pair.connect("/relay", {}, "ws", "does-not-exist.invalid")) ==
+          "node_unavailable");
     WebSocketConnectOptions hasty;
     hasty.socket.handshake_timeout = milliseconds(100);
     CHECK(code_of(pair.connect("/silent", hasty)) == "deadline_exceeded");

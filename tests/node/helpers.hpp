@@ -1,5 +1,5 @@
-// What the node's tests share: a scratch directory, a loop on its own thread, settings, and a client
-// that seals to a keyset as cocoon-client does.
+// What the node's tests share: a scratch directory, a loop on its own thread, settings, and a
+// client that seals to a keyset as cocoon-client does.
 #pragma once
 
 #include <stdlib.h>
@@ -87,8 +87,8 @@ private:
     std::unique_ptr<demo::Server> server_;
 };
 
-// True as soon as `holds()`; false when it has not for `patience`. Waits by yielding, for states that
-// another thread reaches without telling us.
+// True as soon as `holds()`; false when it has not for `patience`. Waits by yielding, for states
+// that another thread reaches without telling us.
 template <class Holds>
 bool eventually(Holds holds, std::chrono::seconds patience = std::chrono::seconds{20}) {
     const auto end = std::chrono::steady_clock::now() + patience;

@@ -23,7 +23,8 @@ std::string example() {
     return text.str();
 }
 
-// The example with `value` (JSON; "" removes it) at a path like "offers/0/price/prompt_nano_per_mtok".
+// The example with `value` (JSON; "" removes it) at a path like
+// "offers/0/price/prompt_nano_per_mtok".
 std::string with(const std::string& path, const std::string& value) {
     Json document = *Json::parse(example());
     std::vector<std::string> names;
