@@ -18,9 +18,8 @@ void Engine::find_starved(Instant at) {
     Task{state_, nobody, at, unused}.find_starved();
 }
 
-void Engine::Task::emit(Event event) {
-    const Event& kept = happened_.events.emplace_back(std::move(event));
-    const Postings postings = state_.apply(kept, at_);
+void Engine::Task::emit_draft() {
+    const Postings postings = state_.apply(happened_.events.back(), at_);
     for (const Posting& posting : postings) {
         happened_.postings.push_back(posting);
         if (posting.to_bucket != Bucket::available) continue;

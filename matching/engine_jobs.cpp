@@ -138,8 +138,8 @@ Reply Engine::Task::operator()(const FailJob& command) {
     JobAnswer answer;
     if (again) {
         rest_again(request, node, command.reason);
-        RequestAnswer other = answer_for(*state_.requests.find(request));
-        if (other.job) answer.rematched = std::move(other);
+        fill(answer.rematched.emplace(), *state_.requests.find(request));
+        if (!answer.rematched->job) answer.rematched.reset();
     } else {
         end_request(request, RequestState::failed, command.reason);
     }

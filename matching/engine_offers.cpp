@@ -45,18 +45,25 @@ std::optional<MarketKind> kind_of(const std::string& name) {
     return std::nullopt;
 }
 
+// Made in the caller's place: an answer is too large to be moved for nothing.
+Reply reply_offer(const Offer& offer) {
+    Reply reply{Answer{}};
+    reply->emplace<OfferAnswer>().offer = offer;
+    return reply;
+}
+
 }  // namespace
 
 Reply Engine::Task::operator()(const PlaceOffer& command) {
-    Offer offer = command.offer;
-    const NodeRecord* node = state_.nodes.find(offer.node);
-    if (node == nullptr || node->node.provider != offer.provider) return refuse(ErrorCode::not_found);
-    if (const KeyRecord* key = state_.keys.find(actor_.key); key && key->key.node && key->key.node != offer.node)
+    const Offer& wanted = command.offer;
+    const NodeRecord* node = state_.nodes.find(wanted.node);
+    if (node == nullptr || node->node.provider != wanted.provider) return refuse(ErrorCode::not_found);
+    if (const KeyRecord* key = state_.keys.find(actor_.key); key && key->key.node && key->key.node != wanted.node)
         return refuse(ErrorCode::not_found);
     if (node->provider->account.frozen) return refuse(ErrorCode::account_frozen);
     const auto kind = kind_of(command.market);
     if (!kind) return invalid("/market", "\"inference:<model>\" or \"compute:<gpu class>\".");
-    if (auto error = bad_terms(offer, *kind, at_)) return *error;
+    if (auto error = bad_terms(wanted, *kind, at_)) return *error;
     if (node->offers.size() >= limits::offers_per_node_max)
         return refuse(ErrorCode::limit_reached, "The node has as many offers as it may have.");
     const MarketRecord* market = state_.market_by_name(command.market);
@@ -66,6 +73,8 @@ Reply Engine::Task::operator()(const PlaceOffer& command) {
         emit(MarketOpened{{MarketId{state_.counters.market}, *kind, command.market, false}});
         market = state_.market_by_name(command.market);
     }
+    Offer& offer = draft<OfferPlaced>().offer;
+    offer = wanted;
     offer.id = OfferId{state_.counters.offer};
     offer.market = market->market.id;
     offer.slots_used = 0;
@@ -74,10 +83,10 @@ Reply Engine::Task::operator()(const PlaceOffer& command) {
     offer.priority = state_.counters.priority;
     offer.version = 1;
     const OfferId id = offer.id;
-    emit(OfferPlaced{std::move(offer)});
+    emit_draft();
     freed_.push_back(id);
     match_resting();  // so that the answer shows what is left
-    return Answer{OfferAnswer{state_.offers.find(id)->offer}};
+    return reply_offer(state_.offers.find(id)->offer);
 }
 
 Reply Engine::Task::operator()(const AmendOffer& command) {
@@ -104,7 +113,7 @@ Reply Engine::Task::operator()(const AmendOffer& command) {
     emit(OfferAmended{std::move(offer)});
     freed_.push_back(command.offer);
     match_resting();
-    return Answer{OfferAnswer{record->offer}};
+    return reply_offer(record->offer);
 }
 
 Reply Engine::Task::operator()(const CancelOffer& command) {
@@ -116,7 +125,7 @@ Reply Engine::Task::operator()(const CancelOffer& command) {
     if (command.version != 0 && command.version != record->offer.version)
         return refuse(ErrorCode::precondition_failed);
     emit(OfferEnded{command.offer, OfferState::cancelled});
-    return Answer{OfferAnswer{record->offer}};
+    return reply_offer(record->offer);
 }
 
 Reply Engine::Task::operator()(const PauseMarket& command) {

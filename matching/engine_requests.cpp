@@ -42,12 +42,13 @@ std::optional<Error> bad_terms(const Request& request, Instant at) {
 
 // ---- Placing ----------------------------------------------------------------------------------
 
-Result<Request> Engine::Task::prepared(const PlaceRequest& command) const {
+// `request`: as new. Filled even when it is refused.
+std::optional<Error> Engine::Task::prepare(const PlaceRequest& command, Request& request) const {
     const std::vector<NamedAlternative>& named = command.alternatives;
     if (named.empty() || named.size() > limits::alternatives_max) return invalid("/any_of", "Between 1 and 4 markets.");
-    Request request = command.request;
+    request = command.request;
     if (request.job_duration.us == 0) request.job_duration = seconds(limits::reservation_seconds_default);
-    if (auto error = bad_terms(request, at_)) return *error;
+    if (auto error = bad_terms(request, at_)) return error;
     request.alternatives.clear();
     request.alternatives.reserve(named.size());
     for (const NamedAlternative& alternative : named) {
@@ -63,10 +64,10 @@ Result<Request> Engine::Task::prepared(const PlaceRequest& command) const {
     request.attempts = 0;
     request.nodes_lost.clear();
     request.version = 1;
-    return request;
+    return std::nullopt;
 }
 
-Result<RequestAnswer> Engine::Task::place(const PlaceRequest& command) {
+std::optional<Error> Engine::Task::place(const PlaceRequest& command, RequestAnswer& answer) {
     const AccountRecord* account = state_.accounts.find(command.request.account);
     const KeyRecord* key = state_.keys.find(command.request.key);
     if (account == nullptr || key == nullptr || key->key.account != command.request.account)
@@ -77,25 +78,26 @@ Result<RequestAnswer> Engine::Task::place(const PlaceRequest& command) {
     if (account->account.frozen) return refuse(ErrorCode::account_frozen);
     if (account->account.open_requests >= limits::open_requests_per_account_max)
         return refuse(ErrorCode::limit_reached, "The account has as many open requests as it may have.");
-    Result<Request> made = prepared(command);
-    if (!made) return std::move(made).error();
-    Request& request = *made;
+    Request& request = draft<RequestPlaced>().request;
+    if (auto error = prepare(command, request)) return drop(), error;
     const Nano budget = budget_of(account->account, key->key, at_);
     const Choice choice = choose(state_, request, at_, budget);
-    if (choice.offer == nullptr && choice.beyond_budget && choose(state_, request, at_).offer != nullptr)
-        return unaffordable(request);
+    if (choice.offer == nullptr && choice.beyond_budget && choose(state_, request, at_).offer != nullptr) {
+        Error error = unaffordable(request);
+        return drop(), error;
+    }
     request.id = RequestId{state_.counters.request};
     request.priority = state_.counters.priority;
     if (choice.offer != nullptr) request.state = RequestState::matched;  // never enters the book
     const RequestId id = request.id;
     const bool rests = request.time_in_force == TimeInForce::rest;
-    emit(RequestPlaced{std::move(request)});
+    emit_draft();
     RequestRecord& record = *state_.requests.find(id);
     if (choice.offer != nullptr) reserve(record.request, choice);
     else if (!rests) end_request(id, RequestState::unmatched, "no_match");
-    RequestAnswer answer = answer_for(record);
+    fill(answer, record);
     if (choice.offer == nullptr && !rests) answer.why = explain(state_, record.request, at_);
-    return answer;
+    return std::nullopt;
 }
 
 // There is an offer, but not the money: says which of the two purses is too small.
@@ -113,7 +115,9 @@ Error Engine::Task::unaffordable(const Request& request) const {
 void Engine::Task::reserve(const Request& request, const Choice& choice) {
     const Offer& offer = choice.offer->offer;
     const Node& node = choice.offer->node->node;
-    Job job;
+    JobReserved& reserved = draft<JobReserved>();
+    reserved.offer_priority = state_.counters.priority;
+    Job& job = reserved.job;
     job.id = JobId{state_.counters.job};
     job.request = request.id;
     job.account = request.account;
@@ -135,25 +139,31 @@ void Engine::Task::reserve(const Request& request, const Choice& choice) {
     job.reserved_at = at_;
     job.expires_at = at_ + request.job_duration;
     job.hold = *cost_max(offer.price, request.quantity);
-    emit(JobReserved{std::move(job), state_.counters.priority});
+    emit_draft();
 }
 
-RequestAnswer Engine::Task::answer_for(const RequestRecord& record) const {
-    RequestAnswer answer;
+// `answer`: as new.
+void Engine::Task::fill(RequestAnswer& answer, const RequestRecord& record) const {
     answer.request = record.request;
-    if (record.request.state != RequestState::matched) return answer;
+    if (record.request.state != RequestState::matched) return;
     const JobRecord* job = state_.jobs.find(record.request.job);
-    if (job == nullptr || job->node == nullptr) return answer;
+    if (job == nullptr || job->node == nullptr) return;
     answer.job = job->job;
     answer.keyset_document = job->node->keyset_document;
     answer.tier = job->node->node.tier;
-    return answer;
+}
+
+// Made in the caller's place: an answer is too large to be moved for nothing.
+Reply Engine::Task::reply_with(const RequestRecord& record) const {
+    Reply reply{Answer{}};
+    fill(reply->emplace<RequestAnswer>(), record);
+    return reply;
 }
 
 Reply Engine::Task::operator()(const PlaceRequest& command) {
-    Result<RequestAnswer> placed = place(command);
-    if (!placed) return std::move(placed).error();
-    return Answer{std::move(*placed)};
+    Reply reply{Answer{}};
+    if (auto error = place(command, reply->emplace<RequestAnswer>())) reply = Reply{std::move(*error)};
+    return reply;
 }
 
 Reply Engine::Task::operator()(const PlaceRequests& command) {
@@ -161,7 +171,10 @@ Reply Engine::Task::operator()(const PlaceRequests& command) {
         return invalid("/requests", "Between 1 and 256.");
     RequestsAnswer answer;
     answer.answers.reserve(command.requests.size());
-    for (const PlaceRequest& one : command.requests) answer.answers.push_back(place(one));
+    for (const PlaceRequest& one : command.requests) {
+        Result<RequestAnswer>& placed = answer.answers.emplace_back(RequestAnswer{});
+        if (auto error = place(one, *placed)) placed = Result<RequestAnswer>{std::move(*error)};
+    }
     return Answer{std::move(answer)};
 }
 
@@ -183,7 +196,7 @@ Reply Engine::Task::operator()(const AmendRequest& command) {
     ++request.version;
     emit(RequestAmended{std::move(request)});
     try_match(*record);
-    return Answer{answer_for(*record)};
+    return reply_with(*record);
 }
 
 Reply Engine::Task::operator()(const CancelRequest& command) {
@@ -194,7 +207,7 @@ Reply Engine::Task::operator()(const CancelRequest& command) {
         end_request(command.request, RequestState::cancelled, "cancelled");
     else
         cancel_job(*state_.jobs.find(record->request.job));
-    return Answer{answer_for(*record)};
+    return reply_with(*record);
 }
 
 Reply Engine::Task::operator()(const Explain& command) {
@@ -204,11 +217,11 @@ Reply Engine::Task::operator()(const Explain& command) {
 }
 
 Reply Engine::Task::operator()(const WhatIf& command) {
-    const Result<Request> request = prepared(command.request);
-    if (!request) return request.error();
-    const bool matches = choose(state_, *request, at_).offer != nullptr;
+    Request request;
+    if (auto error = prepare(command.request, request)) return std::move(*error);
+    const bool matches = choose(state_, request, at_).offer != nullptr;
     return Answer{ExplainAnswer{matches ? RequestState::matched : RequestState::unmatched,
-                                explain(state_, *request, at_)}};
+                                explain(state_, request, at_)}};
 }
 
 void Engine::Task::end_request(RequestId id, RequestState state, std::string reason) {

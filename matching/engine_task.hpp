@@ -64,12 +64,22 @@ public:
 
 private:
     // ---- recording
-    void emit(Event event);
+    // Events are large: they are built where they stay, in `happened_`. The draft of a command that is then
+    // refused is taken back by drop(); only the newest may be a draft.
+    template <class T>
+    T& draft() { return std::get<T>(happened_.events.emplace_back(std::in_place_type<T>)); }
+    void drop() { happened_.events.pop_back(); }
+    void emit_draft();
+    template <class T>
+    void emit(T&& event) {
+        happened_.events.emplace_back(std::in_place_type<std::remove_cvref_t<T>>, std::forward<T>(event));
+        emit_draft();
+    }
     void audit(std::string action, std::string target, std::string before, std::string after, std::string note);
 
     // ---- matching (engine_requests.cpp)
-    Result<RequestAnswer> place(const PlaceRequest& command);
-    Result<Request> prepared(const PlaceRequest& command) const;
+    std::optional<Error> place(const PlaceRequest& command, RequestAnswer& answer);
+    std::optional<Error> prepare(const PlaceRequest& command, Request& request) const;
     Error unaffordable(const Request& request) const;
     void reserve(const Request& request, const Choice& choice);
     // Matches a resting request if it can be; marks it when only money is missing.
@@ -77,7 +87,8 @@ private:
     void serve_resting(OfferRecord& offer);
     void retry_starved(AccountRecord& account);
     bool consider(RequestRecord& record, const BidLink& bid, const OfferRecord& offer);
-    RequestAnswer answer_for(const RequestRecord& record) const;
+    void fill(RequestAnswer& answer, const RequestRecord& record) const;
+    Reply reply_with(const RequestRecord& record) const;
 
     // ---- jobs (engine_jobs.cpp)
     Result<JobRecord*> open_job(JobId id, std::uint64_t fencing_token, const std::string& receipt_hash = {}) const;

@@ -38,12 +38,15 @@ void search_level(const State& state, const Request& request, const Level& level
 
 void search_book(const State& state, const Book& book, const Request& request, std::size_t alternative, Instant at,
                  Nano budget, Choice& best) {
-    const std::int64_t share = book.least_share(request.quantity);
+    std::optional<std::int64_t> share;  // costs divisions: only once there is something to beat
     const std::int64_t unit = share_unit(book.kind);
     const std::int64_t bound = bid_bound(book.kind, request);
     for (const auto& [key, level] : book.levels) {
         if (key.blended > bound) return;
-        if (best.offer != nullptr && least_effective(key.blended, share, unit) > best.rank.effective) return;
+        if (best.offer != nullptr) {
+            if (!share) share = book.least_share(request.quantity);
+            if (least_effective(key.blended, *share, unit) > best.rank.effective) return;
+        }
         const Result<Nano> cost_here = cost(key.price, request.quantity);
         if (!cost_here) continue;
         if (best.offer != nullptr && Wide{cost_here->value} * key.penalty_permille > best.rank.effective) continue;
