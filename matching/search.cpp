@@ -12,9 +12,13 @@ Look look_at(const State& state, const OfferRecord& record, const Request& reque
     return {record.offer, record.node->node, request, alternative.build, state.open_for_trade(record), at};
 }
 
-// Least cost * 1000 that any price of this blended value or more can come to.
+// Least cost * 1000 that any price of this blended value or more can come to. A cost is whole nano, rounded
+// up, and so is this: cheap prices share few costs, and rounding down would look at twice the levels.
 Wide least_effective(std::int64_t blended, std::int64_t share, std::int64_t unit) {
-    return Wide{blended} * share / unit * 1000;
+    const Wide exact = Wide{blended} * share;
+    if (exact <= INT64_MAX - unit)  // nearly always; a 128-bit division costs twenty times as much
+        return Wide{(static_cast<std::int64_t>(exact) + unit - 1) / unit} * 1000;
+    return (exact + unit - 1) / unit * 1000;
 }
 
 // Takes the best of one level; offers of a level differ only in what the request prefers.
@@ -38,6 +42,8 @@ void search_level(const State& state, const Request& request, const Level& level
 
 void search_book(const State& state, const Book& book, const Request& request, std::size_t alternative, Instant at,
                  Nano budget, Choice& best) {
+    const Constraints& wants = request.constraints;
+    const bool prefers = wants.first_output_ms_preferred != 0 || wants.tokens_per_second_preferred != 0;
     std::optional<std::int64_t> share;  // costs divisions: only once there is something to beat
     const std::int64_t unit = share_unit(book.kind);
     const std::int64_t bound = bid_bound(book.kind, request);
@@ -49,7 +55,10 @@ void search_book(const State& state, const Book& book, const Request& request, s
         }
         const Result<Nano> cost_here = cost(key.price, request.quantity);
         if (!cost_here) continue;
-        if (best.offer != nullptr && Wide{cost_here->value} * key.penalty_permille > best.rank.effective) continue;
+        if (best.offer != nullptr) {  // within a level the first stands longest; preferences only add
+            const Rank first{Wide{cost_here->value} * key.penalty_permille, level.head->offer.priority};
+            if (first.effective > best.rank.effective || (!prefers && !(first < best.rank))) continue;
+        }
         if (price_failed(key.price, request)) continue;
         if (budget != unlimited && *cost_max(key.price, request.quantity) > budget) {
             best.beyond_budget = true;
