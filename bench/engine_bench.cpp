@@ -103,22 +103,22 @@ public:
         happened_.clear();
         if (operation.offer) {
             fill(std::get<PlaceOffer>(offer_).offer, operation, nodes_);
-            last_ = engine_.apply(offer_, nobody_, now(), happened_);
+            const Reply reply = engine_.apply(offer_, nobody_, now(), happened_);
         } else {
             Request& request = std::get<PlaceRequest>(request_).request;
             fill(request, operation);
             request.rest_until = at_ + days(1);
-            last_ = engine_.apply(request_, nobody_, now(), happened_);
+            const Reply reply = engine_.apply(request_, nobody_, now(), happened_);
         }
     }
     void cancel(std::pair<bool, std::uint64_t> order) {
         happened_.clear();
         if (order.first) {
             const OfferRecord& record = *state_.offers.find({order.second});
-            last_ = engine_.apply(CancelOffer{record.offer.provider, {order.second}, 0}, nobody_, now(), happened_);
+            const Reply reply = engine_.apply(CancelOffer{record.offer.provider, {order.second}, 0}, nobody_, now(), happened_);
         } else {
             const RequestRecord& record = *state_.requests.find({order.second});
-            last_ = engine_.apply(CancelRequest{record.request.account, {order.second}}, nobody_, now(), happened_);
+            const Reply reply = engine_.apply(CancelRequest{record.request.account, {order.second}}, nobody_, now(), happened_);
         }
     }
     bool rests(std::pair<bool, std::uint64_t> order) const {
