@@ -479,20 +479,24 @@ def exchange(world):
         tail = Figure("… p99", unit, "added", "lower", None, "engine itself")
         for _ in range(world.rounds):
             direct = load(world.demo.engine_url + "/v1/chat/completions", world.seconds / 2, connections, body)
-            sealed = load(world.demo.client_url + "/v1/chat/completions", world.seconds, connections, body)
+            # The two nodes have 16 slots in all; 16 callers at once would find none in the moment before one is free.
+            sealed = load(world.demo.client_url + "/v1/chat/completions", world.seconds, connections, body,
+                          must_succeed=connections == 1)
+            if sealed["good"] < sealed["answers"]:
+                note(f"{name}: {sealed['statuses']}")
             middle.add(sealed[key.format(50)] / 1000, direct[key.format(50)] / 1000)
             tail.add(sealed[key.format(99)] / 1000, direct[key.format(99)] / 1000)
-            if connections == 16 and key == "p{}_us":
+            if connections == 12 and key == "p{}_us":
                 rate.add(sealed["per_second"])
         note(f"{name}: {statistics.median(middle.values):.2f} ms, direct {statistics.median(middle.anchors):.2f} ms")
         figures.extend([middle, tail])
 
-    rate = Figure("sealed exchanges, 16 at once", "per s")
+    rate = Figure("sealed exchanges, 12 at once", "per s")
     alternate("sealed exchange, one after another", 1, say, "p{}_us", aim=3)
-    alternate("sealed exchange, 16 at once", 16, say, "p{}_us")
+    alternate("sealed exchange, 12 at once", 12, say, "p{}_us")
     streamed = {**say, "stream": True}
     alternate("first byte of a sealed stream, one after another", 1, streamed, "first_p{}_us")
-    alternate("first byte of a sealed stream, 16 at once", 16, streamed, "first_p{}_us")
+    alternate("first byte of a sealed stream, 12 at once", 12, streamed, "first_p{}_us")
     return [*figures, rate]
 
 
