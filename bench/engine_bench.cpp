@@ -115,10 +115,12 @@ public:
         happened_.clear();
         if (order.first) {
             const OfferRecord& record = *state_.offers.find({order.second});
-            const Reply reply = engine_.apply(CancelOffer{record.offer.provider, {order.second}, 0}, nobody_, now(), happened_);
+            const Reply reply = engine_.apply(CancelOffer{record.offer.provider, {order.second}, 0},
+                                              nobody_, now(), happened_);
         } else {
             const RequestRecord& record = *state_.requests.find({order.second});
-            const Reply reply = engine_.apply(CancelRequest{record.request.account, {order.second}}, nobody_, now(), happened_);
+            const Reply reply = engine_.apply(CancelRequest{record.request.account, {order.second}},
+                                              nobody_, now(), happened_);
         }
     }
     bool rests(std::pair<bool, std::uint64_t> order) const {
@@ -166,7 +168,13 @@ private:
         last_ = engine_.apply(command, nobody_, now(), happened_);
         if (!last_) std::fprintf(stderr, "set-up refused: %s\n", last_.error().detail.c_str()), std::exit(1);
     }
-    Digest digest() { Digest made{}; ++digests_; for (int i = 0; i < 8; ++i) made[static_cast<std::size_t>(i)] = static_cast<std::uint8_t>(digests_ >> (8 * i)); return made; }
+    Digest digest() {
+        Digest made{};
+        ++digests_;
+        for (int i = 0; i < 8; ++i)
+            made[static_cast<std::size_t>(i)] = static_cast<std::uint8_t>(digests_ >> (8 * i));
+        return made;
+    }
     void people() {
         for (std::uint64_t i = 0; i < developers + providers; ++i) {
             OpenAccount command;
@@ -179,7 +187,9 @@ private:
             command.second_key->secret_hash = digest();
             command.second_key->scopes = i < developers ? scope_work : scope_offer;
             send(command);
-            if (i < developers) send(CreditDeposit{command.deposit_memo, Nano{1'000'000'000'000'000}, "tx" + std::to_string(i)});
+            if (i < developers)
+                send(CreditDeposit{command.deposit_memo, Nano{1'000'000'000'000'000},
+                                   "tx" + std::to_string(i)});
         }
         for (std::uint64_t i = 0; i < nodes_; ++i) {
             // Straight into the state: the bench has more nodes than a provider may enrol.
@@ -218,7 +228,8 @@ public:
             node.tier = Tier::tdx_gpu_cc;
             node.evidence_valid_until = start + days(30);
         }
-        for (std::uint64_t i = 0; i < developers; ++i) accounts[AccountId{2 + i}].balances[0] = Nano{1'000'000'000'000'000};
+        for (std::uint64_t i = 0; i < developers; ++i)
+            accounts[AccountId{2 + i}].balances[0] = Nano{1'000'000'000'000'000};
     }
     void place(const Operation& operation) {
         events.clear();
@@ -270,7 +281,9 @@ public:
         open_jobs.clear();
     }
     std::size_t resting() const { return offer_at.size() + request_at.size(); }
-    std::pair<bool, std::uint64_t> newest(bool offer) const { return {offer, offer ? next_offer - 1 : next_request - 1}; }
+    std::pair<bool, std::uint64_t> newest(bool offer) const {
+        return {offer, offer ? next_offer - 1 : next_request - 1};
+    }
 
 private:
     template <class Side, class IdType>
@@ -282,7 +295,8 @@ private:
     }
     bool fits(const Offer& offer, const Request& request) {
         static const std::string any;
-        return !first_failed({offer, nodes.at(offer.node), request, any, true, at_}) && !price_failed(offer.price, request);
+        return !first_failed({offer, nodes.at(offer.node), request, any, true, at_}) &&
+               !price_failed(offer.price, request);
     }
     void reserve(Offer& offer, Request& request) {
         Job job;
@@ -412,7 +426,9 @@ double ticks_per_ns() {
     const auto begin = std::chrono::steady_clock::now();
     const std::uint64_t from = __rdtsc();
     while (std::chrono::steady_clock::now() - begin < std::chrono::milliseconds{100}) {}
-    const auto ns = std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - begin).count();
+    const auto ns = std::chrono::duration_cast<std::chrono::nanoseconds>(
+                        std::chrono::steady_clock::now() - begin)
+                        .count();
     return static_cast<double>(__rdtsc() - from) / static_cast<double>(ns);
 }
 
@@ -477,7 +493,8 @@ struct Contestant {
                 const std::uint64_t ticks = __rdtsc() - from;
                 total += ticks;
                 ++operations;
-                took[static_cast<std::size_t>(operation.kind)].push_back(static_cast<std::uint32_t>(static_cast<double>(ticks) / per_ns));
+                took[static_cast<std::size_t>(operation.kind)].push_back(
+                    static_cast<std::uint32_t>(static_cast<double>(ticks) / per_ns));
                 engine.note();
                 if (operation.kind == Kind::rest) live.orders.push_back(engine.newest(operation.offer));
             }
@@ -497,8 +514,9 @@ struct Contestant {
         }
     }
     void report() {
-        std::printf("| %zu | %s | %.2f | %.0f/%.0f | %.0f/%.0f | %.0f/%.0f | %zu | %llu |\n", size, name, median(millions_per_second),
-                    median(p50[0]), median(p99[0]), median(p50[1]), median(p99[1]), median(p50[2]), median(p99[2]),
+        std::printf("| %zu | %s | %.2f | %.0f/%.0f | %.0f/%.0f | %.0f/%.0f | %zu | %llu |\n", size,
+                    name, median(millions_per_second), median(p50[0]), median(p99[0]),
+                    median(p50[1]), median(p99[1]), median(p50[2]), median(p99[2]),
                     (after - before) / size, static_cast<unsigned long long>(engine.matched()));
         std::fflush(stdout);
     }
@@ -517,7 +535,9 @@ void contest(std::size_t size, double per_ns) {
         plain.round(per_ns);
         bare.round(per_ns);
         if (round == 0) {  // warm-up
-            for (auto* values : {&ours.millions_per_second, &plain.millions_per_second, &bare.millions_per_second}) values->clear();
+            for (auto* values :
+                 {&ours.millions_per_second, &plain.millions_per_second, &bare.millions_per_second})
+                values->clear();
             continue;
         }
         ratio.push_back(ours.millions_per_second.back() / plain.millions_per_second.back());
@@ -526,7 +546,8 @@ void contest(std::size_t size, double per_ns) {
     ours.report();
     plain.report();
     bare.report();
-    std::printf("ratio at %zu resting: %.2f of the plain engine, %.2f of the bare book\n", size, median(ratio), median(bare_ratio));
+    std::printf("ratio at %zu resting: %.2f of the plain engine, %.2f of the bare book\n", size,
+                median(ratio), median(bare_ratio));
 }
 
 }  // namespace
@@ -536,7 +557,9 @@ int main(int argc, char** argv) {
     mallopt(M_MMAP_THRESHOLD, 1 << 30);  // memory is recycled, not given back: first touches are not measured
     mallopt(M_TRIM_THRESHOLD, -1);
     const double per_ns = cocoon::matching::ticks_per_ns();
-    std::printf("| resting | what | M op/s | rest ns p50/p99 | match | cancel | bytes per resting order | matches |\n|---|---|---|---|---|---|---|---|\n");
+    std::printf(
+        "| resting | what | M op/s | rest ns p50/p99 | match | cancel | bytes per resting order | "
+        "matches |\n|---|---|---|---|---|---|---|---|\n");
     if (argc > 1)
         for (int i = 1; i < argc; ++i) cocoon::matching::contest(std::strtoull(argv[i], nullptr, 10), per_ns);
     else

@@ -30,7 +30,8 @@ namespace cocoon::bench {
 }
 
 inline std::int64_t now_ns() {
-    return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
+    return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
+        .count();
 }
 
 struct Endpoint {
@@ -112,8 +113,10 @@ private:
             field(rest.substr(0, end));
             rest.remove_prefix(end + 2);
         }
-        if (chunked_) state_ = State::line;
-        else state_ = left_ == 0 ? State::done : State::body;
+        if (chunked_)
+            state_ = State::line;
+        else
+            state_ = left_ == 0 ? State::done : State::body;
     }
 
     void field(std::string_view line) {
@@ -148,10 +151,14 @@ private:
     }
 
     void after_piece() {
-        if (state_ == State::last_gap) state_ = State::done;
-        else if (state_ == State::gap) state_ = State::line;
-        else if (chunked_) state_ = State::gap, left_ = 2;
-        else state_ = State::done;
+        if (state_ == State::last_gap)
+            state_ = State::done;
+        else if (state_ == State::gap)
+            state_ = State::line;
+        else if (chunked_)
+            state_ = State::gap, left_ = 2;
+        else
+            state_ = State::done;
     }
 
     State state_ = State::head;
@@ -178,8 +185,10 @@ public:
     void send(std::string_view bytes) {
         while (!bytes.empty()) {
             const ssize_t sent = ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-            if (sent > 0) bytes.remove_prefix(static_cast<std::size_t>(sent));
-            else if (sent < 0 && errno != EAGAIN && errno != EINTR) return;  // the read side will see it
+            if (sent > 0)
+                bytes.remove_prefix(static_cast<std::size_t>(sent));
+            else if (sent < 0 && errno != EAGAIN && errno != EINTR)
+                return;  // the read side will see it
         }
     }
 
@@ -211,7 +220,9 @@ private:
 // Microseconds, kept whole: a run has at most some millions of samples.
 class Samples {
 public:
-    void add(std::int64_t ns) { values_.push_back(static_cast<std::uint32_t>(std::min<std::int64_t>(ns / 100, UINT32_MAX))); }
+    void add(std::int64_t ns) {
+        values_.push_back(static_cast<std::uint32_t>(std::min<std::int64_t>(ns / 100, UINT32_MAX)));
+    }
     std::size_t count() const { return values_.size(); }
     // 0..1000; microseconds.
     double permille(std::size_t which) {

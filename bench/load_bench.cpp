@@ -33,8 +33,10 @@ std::string read_whole(const std::string& path) {
 
 Options read_options(int count, char** values) {
     Options options;
-    if (count < 2) give_up("usage: load_bench URL [--method M] [--body FILE] [--header 'N: V'] [--keys FILE] [--idempotent] "
-                           "[--connections N] [--seconds S] [--warm-up S]");
+    if (count < 2)
+        give_up(
+            "usage: load_bench URL [--method M] [--body FILE] [--header 'N: V'] [--keys FILE] [--idempotent] "
+            "[--connections N] [--seconds S] [--warm-up S]");
     const std::string url = values[1];
     options.endpoint = Endpoint::parse(url);
     const std::size_t slash = url.find('/', 7);
@@ -47,12 +49,18 @@ Options read_options(int count, char** values) {
         }
         if (++i == count) give_up(name + " needs a value");
         const std::string value = values[i];
-        if (name == "--method") options.method = value;
-        else if (name == "--body") options.body = read_whole(value);
-        else if (name == "--header") options.headers.push_back(value);
-        else if (name == "--connections") options.connections = static_cast<std::size_t>(std::stoul(value));
-        else if (name == "--seconds") options.seconds = std::stod(value);
-        else if (name == "--warm-up") options.warm_up_seconds = std::stod(value);
+        if (name == "--method")
+            options.method = value;
+        else if (name == "--body")
+            options.body = read_whole(value);
+        else if (name == "--header")
+            options.headers.push_back(value);
+        else if (name == "--connections")
+            options.connections = static_cast<std::size_t>(std::stoul(value));
+        else if (name == "--seconds")
+            options.seconds = std::stod(value);
+        else if (name == "--warm-up")
+            options.warm_up_seconds = std::stod(value);
         else if (name == "--keys") {
             const std::string all = read_whole(value);
             for (std::size_t from = 0; from < all.size();) {
@@ -60,7 +68,8 @@ Options read_options(int count, char** values) {
                 if (end > from) options.keys.push_back(all.substr(from, end - from));
                 from = end + 1;
             }
-        } else give_up("unknown option " + name);
+        } else
+            give_up("unknown option " + name);
     }
     return options;
 }
@@ -82,13 +91,16 @@ public:
         epoll_ = ::epoll_create1(0);
         for (std::size_t i = 0; i < options_.connections; ++i) {
             auto connection = std::make_unique<Connection>(options_.endpoint);
-            connection->head = options_.method + " " + options_.path + " HTTP/1.1\r\nHost: " + options_.endpoint.host + ":" +
+            connection->head = options_.method + " " + options_.path +
+                               " HTTP/1.1\r\nHost: " + options_.endpoint.host + ":" +
                                std::to_string(options_.endpoint.port) + "\r\n";
             for (const std::string& header : options_.headers) connection->head += header + "\r\n";
             if (!options_.keys.empty())
                 connection->head += "Authorization: Bearer " + options_.keys[i % options_.keys.size()] + "\r\n";
             if (!options_.body.empty())
-                connection->head += "Content-Type: application/json\r\nContent-Length: " + std::to_string(options_.body.size()) + "\r\n";
+                connection->head +=
+                    "Content-Type: application/json\r\nContent-Length: " + std::to_string(options_.body.size()) +
+                    "\r\n";
             connections_.push_back(std::move(connection));
             watch(*connections_.back());
         }
@@ -103,7 +115,8 @@ public:
         std::int64_t now = begin;
         while (now < end) {
             const int ready = ::epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), 100);
-            for (int i = 0; i < ready; ++i) take(*static_cast<Connection*>(events[static_cast<std::size_t>(i)].data.ptr));
+            for (int i = 0; i < ready; ++i)
+                take(*static_cast<Connection*>(events[static_cast<std::size_t>(i)].data.ptr));
             now = now_ns();
         }
         report(static_cast<double>(now - counted_from_) / 1e9);
@@ -138,7 +151,8 @@ private:
             return send(connection);
         }
         if (bytes.empty()) return;
-        connection.answer.feed(bytes, [](std::string_view) {}, done);
+        connection.answer.feed(
+            bytes, [](std::string_view) {}, done);
         const std::int64_t now = now_ns();
         const bool counted = connection.sent_at >= counted_from_;
         if (connection.answer.body_begun() && !connection.first_seen) {
@@ -162,14 +176,18 @@ private:
         for (const auto& [status, count] : statuses_) {
             all += count;
             if (status >= 200 && status < 300) good += count;
-            statuses += (statuses.empty() ? "" : ", ") + ("\"" + std::to_string(status) + "\": " + std::to_string(count));
+            statuses +=
+                (statuses.empty() ? "" : ", ") + ("\"" + std::to_string(status) + "\": " + std::to_string(count));
         }
-        std::printf("{\"seconds\": %.3f, \"answers\": %llu, \"good\": %llu, \"per_second\": %.1f, \"p50_us\": %.1f, "
-                    "\"p90_us\": %.1f, \"p99_us\": %.1f, \"first_p50_us\": %.1f, \"first_p99_us\": %.1f, \"reconnects\": %llu, "
-                    "\"statuses\": {%s}}\n",
-                    seconds, static_cast<unsigned long long>(all), static_cast<unsigned long long>(good),
-                    static_cast<double>(good) / seconds, whole_.permille(500), whole_.permille(900), whole_.permille(990),
-                    first_.permille(500), first_.permille(990), static_cast<unsigned long long>(reconnects_), statuses.c_str());
+        std::printf(
+            "{\"seconds\": %.3f, \"answers\": %llu, \"good\": %llu, \"per_second\": %.1f, \"p50_us\": %.1f, "
+            "\"p90_us\": %.1f, \"p99_us\": %.1f, \"first_p50_us\": %.1f, \"first_p99_us\": %.1f, \"reconnects\": "
+            "%llu, "
+            "\"statuses\": {%s}}\n",
+            seconds, static_cast<unsigned long long>(all), static_cast<unsigned long long>(good),
+            static_cast<double>(good) / seconds, whole_.permille(500), whole_.permille(900), whole_.permille(990),
+            first_.permille(500), first_.permille(990), static_cast<unsigned long long>(reconnects_),
+            statuses.c_str());
     }
 
     const Options options_;

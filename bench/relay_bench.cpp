@@ -26,9 +26,9 @@ namespace {
 using namespace cocoon;
 using namespace cocoon::bench;
 
-constexpr std::size_t nonce_bytes = 16;     // response nonce of AES-128-GCM (RFC 9458 §4.4)
-constexpr std::size_t final_bytes = 17;     // a zero length and a tag
-constexpr std::int64_t price = 1'000'000;   // one nanoTON a token
+constexpr std::size_t nonce_bytes = 16;    // response nonce of AES-128-GCM (RFC 9458 §4.4)
+constexpr std::size_t final_bytes = 17;    // a zero length and a tag
+constexpr std::int64_t price = 1'000'000;  // one nanoTON a token
 
 struct Options {
     std::string mode, url, token_file, key_file, market = "inference:bench";
@@ -52,9 +52,11 @@ std::vector<std::string> lines_of(const std::string& path) {
 }
 
 Options read_options(int count, char** values) {
-    if (count < 2) give_up("usage: relay_bench relay|direct|supply [--market-url U] [--tokens FILE] [--keys FILE] [--market NAME] "
-                           "[--consumers N] [--chunk-bytes N] [--chunks N] [--pace-us N] [--seconds S] [--cpu N] "
-                           "[--offers N] [--slots N]");
+    if (count < 2)
+        give_up(
+            "usage: relay_bench relay|direct|supply [--market-url U] [--tokens FILE] [--keys FILE] [--market NAME] "
+            "[--consumers N] [--chunk-bytes N] [--chunks N] [--pace-us N] [--seconds S] [--cpu N] "
+            "[--offers N] [--slots N]");
     Options options;
     options.mode = values[1];
     std::map<std::string, std::function<void(const std::string&)>> known{
@@ -206,17 +208,21 @@ private:
         if (found == streams_.end()) return;
         Stream& stream = *found->second;
         switch (frame.type) {
-            case node::FrameType::request_data: return stream.request.update(as_bytes(frame.payload));
-            case node::FrameType::request_end: return begin(found->second);
+            case node::FrameType::request_data:
+                return stream.request.update(as_bytes(frame.payload));
+            case node::FrameType::request_end:
+                return begin(found->second);
             case node::FrameType::credit:
                 if (!stream.production) return;
                 stream.production->credit += frame.credit;
                 return producer_.wake(stream.production);
             case node::FrameType::cancel:
-                node_.socket().send_text(node::failed_frame({frame.stream, "upstream_failed", "cancelled", false, ""}));
+                node_.socket().send_text(
+                    node::failed_frame({frame.stream, "upstream_failed", "cancelled", false, ""}));
                 streams_.erase(found);
                 return;
-            default: give_up("a frame that no market sends");
+            default:
+                give_up("a frame that no market sends");
         }
     }
     void take_control(std::string_view text) {
@@ -244,7 +250,9 @@ private:
         production->put = [this, weak](std::string bytes) {
             const auto alive = weak.lock();
             if (!alive) return true;
-            if (!node_.socket().send_binary(node::binary_frame(node::FrameType::response_data, alive->open.stream, bytes))) return false;
+            if (!node_.socket().send_binary(
+                    node::binary_frame(node::FrameType::response_data, alive->open.stream, bytes)))
+                return false;
             alive->response.update(as_bytes(bytes));
             return true;
         };
@@ -273,7 +281,8 @@ private:
         receipt.method = "POST";
         receipt.served_at = Instant{SystemClock{}.now().unix_seconds() * 1'000'000};
         const auto keys = node_.keys();
-        const std::string document = must(sealing::sign_receipt(receipt, keys->keyset, keys->receipt_key_id, keys->receipt_key), "receipt");
+        const std::string document =
+            must(sealing::sign_receipt(receipt, keys->keyset, keys->receipt_key_id, keys->receipt_key), "receipt");
         const std::uint64_t number = stream.open.stream;
         receipts_.push_back(node::binary_frame(node::FrameType::response_end, number, document));
         send_receipts();
@@ -329,14 +338,16 @@ public:
         std::vector<epoll_event> events(consumers_.size());
         while (now_ns() < end) {
             const int ready = ::epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), 100);
-            for (int i = 0; i < ready; ++i) take(*static_cast<Consumer*>(events[static_cast<std::size_t>(i)].data.ptr));
+            for (int i = 0; i < ready; ++i)
+                take(*static_cast<Consumer*>(events[static_cast<std::size_t>(i)].data.ptr));
         }
         const double seconds = static_cast<double>(now_ns() - counted_from_) / 1e9;
-        std::printf("{\"seconds\": %.3f, \"chunks_per_second\": %.1f, \"streams\": %llu, \"p50_us\": %.1f, \"p90_us\": %.1f, "
-                    "\"p99_us\": %.1f, \"refused\": %llu, \"cut\": %llu}\n",
-                    seconds, static_cast<double>(chunks_) / seconds, static_cast<unsigned long long>(streams_), latency_.permille(500),
-                    latency_.permille(900), latency_.permille(990), static_cast<unsigned long long>(refused_),
-                    static_cast<unsigned long long>(cut_));
+        std::printf(
+            "{\"seconds\": %.3f, \"chunks_per_second\": %.1f, \"streams\": %llu, \"p50_us\": %.1f, \"p90_us\": %.1f, "
+            "\"p99_us\": %.1f, \"refused\": %llu, \"cut\": %llu}\n",
+            seconds, static_cast<double>(chunks_) / seconds, static_cast<unsigned long long>(streams_),
+            latency_.permille(500), latency_.permille(900), latency_.permille(990),
+            static_cast<unsigned long long>(refused_), static_cast<unsigned long long>(cut_));
     }
 
 private:
@@ -348,12 +359,14 @@ private:
             return consumer.peer.send("GET /stream HTTP/1.1\r\nHost: bench\r\n\r\n");
         }
         consumer.placing = true;
-        const std::string body = R"({"market":")" + options_.market + R"(","quantity":{"prompt_tokens":1,"completion_tokens":)" +
-                                 std::to_string(options_.chunks) + R"(,"requests":1},"constraints":{"tiers":["simulated"]},)" +
-                                 R"("time_in_force":"immediate","job_seconds":600})";
+        const std::string body =
+            R"({"market":")" + options_.market + R"(","quantity":{"prompt_tokens":1,"completion_tokens":)" +
+            std::to_string(options_.chunks) + R"(,"requests":1},"constraints":{"tiers":["simulated"]},)" +
+            R"("time_in_force":"immediate","job_seconds":600})";
         consumer.peer.send("POST /v1/requests HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer " + consumer.key +
                            "\r\nIdempotency-Key: " + run_ + std::to_string(next_++) +
-                           "\r\nContent-Type: application/json\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
+                           "\r\nContent-Type: application/json\r\nContent-Length: " + std::to_string(body.size()) +
+                           "\r\n\r\n" + body);
     }
     static void begin_reading(Consumer& consumer) {
         consumer.placing = false;
@@ -368,9 +381,10 @@ private:
         const std::string terms = client::terms_document(job, job.quantity);
         consumer.answer.reset();
         begin_reading(consumer);
-        consumer.peer.send("POST /v1/jobs/" + job.id.text() + "/exchange HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer " +
-                           consumer.key + "\r\nContent-Type: message/ohttp-chunked-req\r\nCocoon-Fencing-Token: " + job.fencing_token +
-                           "\r\nCocoon-Terms: " + to_base64url(as_bytes(terms)) +
+        consumer.peer.send("POST /v1/jobs/" + job.id.text() +
+                           "/exchange HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer " + consumer.key +
+                           "\r\nContent-Type: message/ohttp-chunked-req\r\nCocoon-Fencing-Token: " +
+                           job.fencing_token + "\r\nCocoon-Terms: " + to_base64url(as_bytes(terms)) +
                            "\r\nContent-Length: " + std::to_string(sealed_.size()) + "\r\n\r\n" + sealed_);
     }
 
@@ -380,10 +394,15 @@ private:
         if (gone) give_up("a stream was cut: " + consumer.body);
         if (bytes.empty()) return;
         const std::int64_t now = now_ns();
-        consumer.answer.feed(bytes, [&](std::string_view piece) {
-            if (consumer.placing || consumer.answer.status() != 200) consumer.body.append(piece);
-            else read(consumer, piece, now);
-        }, done);
+        consumer.answer.feed(
+            bytes,
+            [&](std::string_view piece) {
+                if (consumer.placing || consumer.answer.status() != 200)
+                    consumer.body.append(piece);
+                else
+                    read(consumer, piece, now);
+            },
+            done);
         if (!done) return;
         if (consumer.placing && consumer.answer.status() == 201) return exchange(consumer);
         if (consumer.placing || consumer.answer.status() != 200) {
@@ -491,7 +510,8 @@ int supply(const Options& options) {
     }
     for (const auto& node : nodes)
         node->connect(loop, [&](std::string_view bytes, bool binary) {
-            if (binary || !std::holds_alternative<node::WelcomeFrame>(must(node::parse_control(bytes), "control"))) return;
+            if (binary || !std::holds_alternative<node::WelcomeFrame>(must(node::parse_control(bytes), "control")))
+                return;
             if (++welcomed < nodes.size()) return;
             std::printf("ready\n");
             std::fflush(stdout);

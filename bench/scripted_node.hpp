@@ -21,7 +21,8 @@ namespace cocoon::bench {
 template <class Value>
 Value must(Result<Value> result, const char* what) {
     if (result) return *std::move(result);
-    std::string why = std::string{what} + ": " + std::string{describe(result.error().code).name} + " " + result.error().detail;
+    std::string why =
+        std::string{what} + ": " + std::string{describe(result.error().code).name} + " " + result.error().detail;
     for (const FieldError& field : result.error().fields) why += "; " + field.path + " " + field.message;
     give_up(why);
 }
@@ -39,7 +40,8 @@ public:
         const std::string nonce = must(market_.challenge(identity_.node), "challenge");
         const auto report_data = must(sealing::report_data_for(keys->keyset.digest, nonce), "report data");
         node::SimulatedEvidenceProvider evidence{"bench", ""};
-        must(market_.submit_evidence(identity_.node, keys->keyset, nonce, must(evidence.collect(report_data, now), "evidence")),
+        must(market_.submit_evidence(identity_.node, keys->keyset, nonce,
+                                     must(evidence.collect(report_data, now), "evidence")),
              "submit evidence");
     }
 

@@ -105,7 +105,8 @@ struct World {
 
 // One AES-128-GCM seal and open of a chunk with a ready context: what a chunk cannot cost less than.
 void bare_aead(const Bytes& chunk) {
-    static const std::unique_ptr<EVP_CIPHER_CTX, void (*)(EVP_CIPHER_CTX*)> context{EVP_CIPHER_CTX_new(), EVP_CIPHER_CTX_free};
+    static const std::unique_ptr<EVP_CIPHER_CTX, void (*)(EVP_CIPHER_CTX*)> context{EVP_CIPHER_CTX_new(),
+                                                                                    EVP_CIPHER_CTX_free};
     static const std::uint8_t key[16] = {1}, nonce[12] = {2};
     std::uint8_t sealed[chunk_bytes], tag[16], opened[chunk_bytes];
     int length = 0;
@@ -138,8 +139,10 @@ int main() {
         {"anchor_x25519", 400, [&] { must(other.exchange(peer)); }},
         {"anchor_aes_gcm_chunk_seal_open", 20'000, [&] { bare_aead(world.chunk); }},
         {"anchor_ed25519_sign", 400, [&] { signature = world.receipt_key.sign(as_bytes(world.document)); }},
-        {"anchor_ed25519_verify", 200, [&] {
-             if (!verify_signature(world.receipt_key.public_key(), as_bytes(world.document), signature)) give_up("signature");
+        {"anchor_ed25519_verify", 200,
+         [&] {
+             if (!verify_signature(world.receipt_key.public_key(), as_bytes(world.document), signature))
+                 give_up("signature");
          }},
         {"request_seal", 200, [&] { world.seal(); }},
         {"request_open", 200, [&] { world.open(); }},

@@ -50,7 +50,8 @@ constexpr std::int64_t reservation_seconds_max = 86'400 * 31;
 constexpr std::int64_t reservation_seconds_default = 300;
 constexpr std::int64_t rest_seconds_max = 86'400 * 7;
 constexpr std::int64_t idempotency_seconds = 86'400;
-constexpr std::int64_t terminal_in_memory_seconds = 600;        // ended jobs and requests stay findable by late receipts
+// Ended jobs and requests stay findable by late receipts.
+constexpr std::int64_t terminal_in_memory_seconds = 600;
 constexpr std::int64_t node_away_grace_seconds = 30;            // job of a silent node before it is lost
 constexpr std::int64_t receipt_grace_seconds = 120;             // a running job's receipt after its expiry
 

@@ -91,7 +91,8 @@ const Statement list_deposits{
 const Statement list_payouts{
     "list_payouts", "select " + listed<Payout>() + " from payouts t where id < $2::bigint "
                     "and ($1::bigint is null or account = $1::bigint) order by id desc limit $3::bigint"};
-const Statement any_webhook_there{"any_webhook", "select exists (select from webhooks where not coalesce(disabled, false))"};
+const Statement any_webhook_there{
+    "any_webhook", "select exists (select from webhooks where not coalesce(disabled, false))"};
 const Statement list_webhooks{
     "list_webhooks", "select " + listed<Webhook>() + " from webhooks t "
                      "where ($1::bigint is null or account = $1::bigint) order by id"};

@@ -14,7 +14,9 @@ void Book::widen(const PriceVector& price) {
     const Wide prompt = price.prompt.value, completion = price.completion.value;
     if (prompt == 0 && completion == 0) return;  // costs nothing of either
     const Wide low = prompt == 0 ? Wide{ratio_any} : std::min<Wide>(ratio_any, completion * 1024 / prompt);
-    const Wide high = prompt == 0 ? Wide{ratio_any} : std::min<Wide>(ratio_any, (completion * 1024 + prompt - 1) / prompt);
+    const Wide high = prompt == 0
+                          ? Wide{ratio_any}
+                          : std::min<Wide>(ratio_any, (completion * 1024 + prompt - 1) / prompt);
     ratio_low = std::min(ratio_low, static_cast<std::int64_t>(low));
     ratio_high = std::max(ratio_high, static_cast<std::int64_t>(high));
 }

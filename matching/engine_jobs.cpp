@@ -195,7 +195,8 @@ Reply Engine::Task::operator()(const RenewJob& command) {
     quantity.gpu_seconds += command.more.gpu_seconds;
     if (!in_range(quantity)) return invalid("/quantity", "The session would exceed its limit.");
     const Instant expires_at = job.expires_at + command.longer;
-    if (expires_at > at_ + seconds(limits::reservation_seconds_max)) return invalid("/seconds", "At most 31 days ahead.");
+    if (expires_at > at_ + seconds(limits::reservation_seconds_max))
+        return invalid("/seconds", "At most 31 days ahead.");
     if (node.evidence_valid_until < expires_at)
         return refuse(ErrorCode::wrong_state, "The node's evidence ends before the session would.");
     const Result<Nano> whole = cost_max(job.price, quantity);

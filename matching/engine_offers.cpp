@@ -92,7 +92,8 @@ Reply Engine::Task::operator()(const PlaceOffer& command) {
 Reply Engine::Task::operator()(const AmendOffer& command) {
     OfferRecord* record = state_.offers.find(command.offer);
     if (record == nullptr || record->offer.provider != command.provider) return refuse(ErrorCode::not_found);
-    if (const KeyRecord* key = state_.keys.find(actor_.key); key && key->key.node && key->key.node != record->offer.node)
+    if (const KeyRecord* key = state_.keys.find(actor_.key);
+        key && key->key.node && key->key.node != record->offer.node)
         return refuse(ErrorCode::not_found);
     if (!listed(record->offer.state)) return refuse(ErrorCode::wrong_state, "The offer has ended.");
     if (command.version != 0 && command.version != record->offer.version)
@@ -119,7 +120,8 @@ Reply Engine::Task::operator()(const AmendOffer& command) {
 Reply Engine::Task::operator()(const CancelOffer& command) {
     const OfferRecord* record = state_.offers.find(command.offer);
     if (record == nullptr || record->offer.provider != command.provider) return refuse(ErrorCode::not_found);
-    if (const KeyRecord* key = state_.keys.find(actor_.key); key && key->key.node && key->key.node != record->offer.node)
+    if (const KeyRecord* key = state_.keys.find(actor_.key);
+        key && key->key.node && key->key.node != record->offer.node)
         return refuse(ErrorCode::not_found);
     if (!listed(record->offer.state)) return refuse(ErrorCode::wrong_state, "The offer has ended.");
     if (command.version != 0 && command.version != record->offer.version)

@@ -8,7 +8,8 @@ std::optional<Error> bad_quantity(const QuantityVector& quantity) {
     const auto tokens = {quantity.prompt, quantity.cached, quantity.completion, quantity.reasoning, quantity.requests};
     bool any = quantity.gpu_seconds > 0;
     for (const std::int64_t count : tokens) {
-        if (count < 0 || count > limits::tokens_max) return invalid("/quantity", "Each count lies between 0 and 10^12.");
+        if (count < 0 || count > limits::tokens_max)
+            return invalid("/quantity", "Each count lies between 0 and 10^12.");
         any = any || count > 0;
     }
     if (quantity.gpu_seconds < 0 || quantity.gpu_seconds > limits::gpu_seconds_max)
@@ -26,7 +27,8 @@ bool too_long(const Constraints& wants) {
 
 std::optional<Error> bad_terms(const Request& request, Instant at) {
     if (auto error = bad_quantity(request.quantity)) return error;
-    if (request.slots < 1 || request.slots > limits::slots_per_offer_max) return invalid("/slots", "Between 1 and 4096.");
+    if (request.slots < 1 || request.slots > limits::slots_per_offer_max)
+        return invalid("/slots", "Between 1 and 4096.");
     if (request.cap_total.value < 0) return invalid("/cap_total_nano", "Not negative.");
     if (request.job_duration.us <= 0 || request.job_duration > seconds(limits::reservation_seconds_max))
         return invalid("/job_seconds", "Between 1 second and 31 days.");
@@ -232,7 +234,8 @@ void Engine::Task::end_request(RequestId id, RequestState state, std::string rea
 
 bool Engine::Task::try_match(RequestRecord& record) {
     const Request& request = record.request;
-    const Nano budget = budget_of(state_.accounts.find(request.account)->account, state_.keys.find(request.key)->key, at_);
+    const Nano budget = budget_of(state_.accounts.find(request.account)->account,
+                                  state_.keys.find(request.key)->key, at_);
     const Choice choice = choose(state_, request, at_, budget);
     if (choice.offer == nullptr) {
         if (choice.beyond_budget && choose(state_, request, at_).offer != nullptr)
@@ -250,7 +253,8 @@ bool Engine::Task::consider(RequestRecord& record, const BidLink& bid, const Off
     if (first_failed({offer.offer, offer.node->node, request, alternative.build, true, at_})) return false;
     if (price_failed(offer.offer.price, request)) return false;
     const Nano hold = *cost_max(offer.offer.price, request.quantity);
-    const Nano budget = budget_of(state_.accounts.find(request.account)->account, state_.keys.find(request.key)->key, at_);
+    const Nano budget = budget_of(state_.accounts.find(request.account)->account,
+                                  state_.keys.find(request.key)->key, at_);
     if (hold > budget) {
         state_.starve(record, hold, at_);
         return false;

@@ -60,12 +60,17 @@ struct Checker {
                 paying[payout.account] += payout.amount.value;
         state.accounts.for_each([&](const AccountRecord& record) {
             const Account& account = record.account;
-            const auto balance = [&](Bucket bucket) { return account.balances[static_cast<std::size_t>(bucket)].value; };
-            expect(balance(Bucket::held) == by_account[account.id], account.id.text(), ": held is not the sum of its holds");
-            expect(balance(Bucket::paying) == paying[account.id], account.id.text(), ": paying is not the sum of payouts");
+            const auto balance = [&](Bucket bucket) {
+                return account.balances[static_cast<std::size_t>(bucket)].value;
+            };
+            expect(balance(Bucket::held) == by_account[account.id], account.id.text(),
+                   ": held is not the sum of its holds");
+            expect(balance(Bucket::paying) == paying[account.id], account.id.text(),
+                   ": paying is not the sum of payouts");
         });
         state.keys.for_each([&](const KeyRecord& record) {
-            expect(record.key.held.value == by_key[record.key.id], record.key.id.text(), ": held is not the sum of its holds");
+            expect(record.key.held.value == by_key[record.key.id], record.key.id.text(),
+                   ": held is not the sum of its holds");
             expect(record.key.cap_total.value == 0 || record.key.spent_total.value >= 0, "spent below zero");
         });
     }

@@ -70,7 +70,7 @@ def check_source(name):
     product = folder in FLOORS
     for number, line in enumerate(lines, 1):
         check_includes(name, number, line)
-        if len(line) > COLUMNS_MAX:
+        if len(line) > COLUMNS_MAX and 'R"' not in line:  # a raw string is written as it travels
             breach(name, number, f"{len(line)} columns (at most {COLUMNS_MAX})")
         if WORDS.search(line) and not name.endswith("tidy.py"):
             breach(name, number, "unfinished work or a promise in a comment")

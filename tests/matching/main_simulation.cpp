@@ -41,9 +41,11 @@ int main(int argc, char** argv) {
         ++worlds;
         ++seed;
     } while (std::chrono::steady_clock::now() < end);
-    std::printf("%llu worlds, %llu commands (%llu refused), %llu matches, %llu faults, %llu replays: all invariants held\n",
-                static_cast<unsigned long long>(worlds), static_cast<unsigned long long>(commands),
-                static_cast<unsigned long long>(refused), static_cast<unsigned long long>(matches),
-                static_cast<unsigned long long>(faults), static_cast<unsigned long long>(replays));
+    std::printf(
+        "%llu worlds, %llu commands (%llu refused), %llu matches, %llu faults, %llu replays: all "
+        "invariants held\n",
+        static_cast<unsigned long long>(worlds), static_cast<unsigned long long>(commands),
+        static_cast<unsigned long long>(refused), static_cast<unsigned long long>(matches),
+        static_cast<unsigned long long>(faults), static_cast<unsigned long long>(replays));
     return 0;
 }

@@ -37,7 +37,8 @@ std::vector<Window> windows_from(const Line& line) {
     std::vector<Window> windows;
     for (const std::string& one : split(line.text("windows"), ',')) {
         const Words parts = split(one, '-');
-        windows.push_back({static_cast<std::uint16_t>(std::stoi(parts.at(0))), static_cast<std::uint16_t>(std::stoi(parts.at(1)))});
+        windows.push_back({static_cast<std::uint16_t>(std::stoi(parts.at(0))),
+                           static_cast<std::uint16_t>(std::stoi(parts.at(1)))});
     }
     return windows;
 }
@@ -60,7 +61,8 @@ Reply Scenario::send(Command command, const std::string& idempotency_key, const 
         envelope.scopes = scope_admin;
         envelope.idempotency_key = idempotency_key;
         for (const auto& [key, value] : body->values)
-            for (const char c : key + value) envelope.input_hash[0] = static_cast<std::uint8_t>(envelope.input_hash[0] * 31 + c);
+            for (const char c : key + value)
+                envelope.input_hash[0] = static_cast<std::uint8_t>(envelope.input_hash[0] * 31 + c);
     }
     std::vector<Answered> answers = writer_.step(std::vector<Envelope>{envelope}, now_);
     tick();
@@ -80,7 +82,8 @@ std::string Scenario::told(const Explanation& explanation) {
     for (const auto& [constraint, count] : explanation.removed)
         text += " " + std::string{name_of(constraint)} + " " + std::to_string(count);
     for (const Relaxation& nearest : explanation.relaxations)
-        text += " relax " + std::string{name_of(nearest.constraint)} + " to " + nearest.suggestion + " cost " + nearest.cost.text();
+        text += " relax " + std::string{name_of(nearest.constraint)} + " to " + nearest.suggestion +
+                " cost " + nearest.cost.text();
     for (const Candidate& candidate : explanation.best) text += " best " + offer_names_[candidate.offer.value];
     return text;
 }
@@ -101,13 +104,14 @@ std::string Scenario::told(const Reply& reply) {
         return std::string{name_of(answer->state)} + " " + told(answer->explanation);
     if (const auto* answer = std::get_if<JobAnswer>(&*reply)) {
         const Job& job = answer->job;
-        std::string text = std::string{name_of(job.state)} + " captured " + job.captured.text() + " fee " + job.fee.text() +
-                           " hold " + job.hold.text();
+        std::string text = std::string{name_of(job.state)} + " captured " + job.captured.text() +
+                           " fee " + job.fee.text() + " hold " + job.hold.text();
         if (!job.reason.empty()) text += " reason " + job.reason;
         if (answer->rematched) text += " rematched " + told(*answer->rematched);
         return text;
     }
-    if (const auto* answer = std::get_if<DepositAnswer>(&*reply)) return answer->already_credited ? "already_credited" : "credited";
+    if (const auto* answer = std::get_if<DepositAnswer>(&*reply))
+        return answer->already_credited ? "already_credited" : "credited";
     if (const auto* answer = std::get_if<PayoutAnswer>(&*reply)) return std::string{name_of(answer->payout.state)};
     return "done";
 }
@@ -131,7 +135,8 @@ std::string Scenario::open_account(const Line& line, AccountKind kind) {
     accounts_[line.subject] = answer.account;
     keys_[line.subject] = answer.second_key;
     if (!line.has("funds")) return "opened";
-    const Reply credited = send(CreditDeposit{"memo-" + line.subject, Nano{line.number("funds")}, "funds-" + line.subject});
+    const Reply credited = send(
+        CreditDeposit{"memo-" + line.subject, Nano{line.number("funds")}, "funds-" + line.subject});
     return credited ? "opened" : told(credited);
 }
 
@@ -194,7 +199,9 @@ std::string Scenario::place_offer(const Line& line) {
 std::string Scenario::amend_offer(const Line& line) {
     const OfferId id = offers_[line.subject];
     const OfferRecord* record = writer_.state().offers.find(id);
-    const AccountId provider = line.has("as") ? accounts_[line.text("as")] : record ? record->offer.provider : AccountId{};
+    const AccountId provider = line.has("as") ? accounts_[line.text("as")]
+                               : record       ? record->offer.provider
+                                              : AccountId{};
     if (line.verb == "cancel_offer") {
         const Reply reply = send(CancelOffer{provider, id, static_cast<std::uint64_t>(line.number("version"))});
         return reply ? "cancelled" : told(reply);
@@ -226,7 +233,8 @@ PlaceRequest Scenario::request_from(const Line& line) {
     Constraints& wants = request.constraints;
     if (line.has("tiers")) {
         wants.tiers = 0;
-        for (const std::string& name : split(line.text("tiers"), ',')) wants.tiers |= tier_bit(tier_from_name(name).value());
+        for (const std::string& name : split(line.text("tiers"), ','))
+            wants.tiers |= tier_bit(tier_from_name(name).value());
     }
     wants.regions = split(line.text("regions"), ',');
     wants.countries = split(line.text("countries"), ',');
@@ -288,7 +296,9 @@ std::string Scenario::job_step(const Line& line) {
     } else if (line.verb == "fail") {
         command = FailJob{job.id, token, line.text("reason", "upstream_failed"), fault, line.text("rematch") == "yes"};
     } else if (line.verb == "capture") {
-        command = CaptureUsage{job.id, token, counter, quantity_from(line, "usage"), "c" + std::to_string(counter), "{}"};
+        command = CaptureUsage{
+            job.id, token, counter, quantity_from(line, "usage"), "c" + std::to_string(counter),
+            "{}"};
     } else if (line.verb == "renew") {
         command = RenewJob{account, job.id, quantity_from(line, "tokens"), span_of(line.text("longer", "0s"))};
     } else if (line.verb == "cancel_job") {
@@ -306,27 +316,44 @@ std::string Scenario::job_step(const Line& line) {
 std::string Scenario::money_step(const Line& line) {
     const AccountId account = accounts_[line.text("to", line.text("by"))];
     if (line.verb == "deposit")
-        return told(send(CreditDeposit{line.text("memo", "memo-" + line.text("to")), Nano{line.number("amount")}, line.subject}));
+        return told(send(CreditDeposit{line.text("memo", "memo-" + line.text("to")),
+                                       Nano{line.number("amount")}, line.subject}));
     if (line.verb == "payout") {
-        const Reply reply = send(RequestPayout{account, line.text("source") == "available" ? Bucket::available : Bucket::earned,
-                                               Nano{line.number("amount")}}, line.text("key"), &line);
+        const Reply reply = send(
+            RequestPayout{account,
+                          line.text("source") == "available" ? Bucket::available : Bucket::earned,
+                          Nano{line.number("amount")}},
+            line.text("key"), &line);
         if (reply) payouts_[line.subject] = std::get<PayoutAnswer>(*reply).payout.id;
         return told(reply);
     }
-    static const std::map<std::string, PayoutState> states{{"sent", PayoutState::sent}, {"paid", PayoutState::paid}, {"returned", PayoutState::returned}};
+    static const std::map<std::string, PayoutState> states{{"sent", PayoutState::sent},
+                                                           {"paid", PayoutState::paid},
+                                                           {"returned", PayoutState::returned}};
     return told(send(AdvancePayouts{{payouts_[line.subject]}, states.at(line.text("to")), "batch"}));
 }
 
 std::string Scenario::operator_step(const Line& line) {
     const std::string& verb = line.verb;
     if (verb == "away" || verb == "back") return told(send(SetNodePresence{nodes_[line.subject], verb == "back"}));
-    if (verb == "suspend" || verb == "restore") return told(send(SuspendNode{nodes_[line.subject], verb == "suspend", "x"}));
-    if (verb == "freeze" || verb == "unfreeze") return told(send(FreezeAccount{accounts_[line.subject], verb == "freeze", "x"}));
+    if (verb == "suspend" || verb == "restore")
+        return told(send(SuspendNode{nodes_[line.subject], verb == "suspend", "x"}));
+    if (verb == "freeze" || verb == "unfreeze")
+        return told(send(FreezeAccount{accounts_[line.subject], verb == "freeze", "x"}));
     if (verb == "pause" || verb == "reopen") return told(send(PauseMarket{line.subject, verb == "pause", "x"}));
     if (verb == "fee") return told(send(SetFee{std::stoi(line.subject), "x"}));
-    if (verb == "key_cap") return send(AmendKey{accounts_[line.subject], keys_[line.subject], {}, Nano{line.number("total")}, Nano{line.number("day")}, {}}) ? "done" : "refused";
+    if (verb == "key_cap")
+        return send(AmendKey{accounts_[line.subject],
+                             keys_[line.subject],
+                             {},
+                             Nano{line.number("total")},
+                             Nano{line.number("day")},
+                             {}})
+                   ? "done"
+                   : "refused";
     const NodeRecord* node = writer_.state().nodes.find(nodes_[line.subject]);
-    return told(send(DrainNode{line.has("by") ? accounts_[line.text("by")] : node->node.provider, nodes_[line.subject], verb == "drain"}));
+    return told(send(DrainNode{line.has("by") ? accounts_[line.text("by")] : node->node.provider,
+                               nodes_[line.subject], verb == "drain"}));
 }
 
 std::string Scenario::look(const Line& line) {
@@ -335,7 +362,8 @@ std::string Scenario::look(const Line& line) {
         const AccountId id = line.subject == "house" ? house : accounts_[line.subject];
         std::string text;
         for (std::size_t i = 0; i < bucket_count; ++i)
-            text += std::string{name_of(static_cast<Bucket>(i))} + " " + state.accounts.find(id)->account.balances[i].text() + " ";
+            text += std::string{name_of(static_cast<Bucket>(i))} + " " +
+                    state.accounts.find(id)->account.balances[i].text() + " ";
         return text;
     }
     if (line.verb == "request_is") {
@@ -343,17 +371,21 @@ std::string Scenario::look(const Line& line) {
         if (record == nullptr) return "forgotten";
         if (record->request.state == RequestState::matched) {
             const Job& job = state.jobs.find(record->request.job)->job;
-            return "matched " + offer_names_[job.offer.value] + " " + std::string{name_of(job.state)} + " hold " + job.hold.text();
+            return "matched " + offer_names_[job.offer.value] + " " +
+                   std::string{name_of(job.state)} + " hold " + job.hold.text();
         }
         return std::string{name_of(record->request.state)} + " " + record->request.reason;
     }
     if (line.verb == "offer_is") {
         const OfferRecord* record = state.offers.find(offers_[line.subject]);
-        return record ? std::string{name_of(record->offer.state)} + " used " + std::to_string(record->offer.slots_used) : "forgotten";
+        return record ? std::string{name_of(record->offer.state)} + " used " +
+                            std::to_string(record->offer.slots_used)
+                      : "forgotten";
     }
     const Node& node = state.nodes.find(nodes_[line.subject])->node;
-    return "reliability " + std::to_string(node.reliability_permille) + " first_output_ms " + std::to_string(node.first_output_ms) +
-           " tokens_per_second " + std::to_string(node.tokens_per_second);
+    return "reliability " + std::to_string(node.reliability_permille) + " first_output_ms " +
+           std::to_string(node.first_output_ms) + " tokens_per_second " +
+           std::to_string(node.tokens_per_second);
 }
 
 std::string Scenario::run(const Line& line) {
@@ -381,7 +413,8 @@ std::string Scenario::run(const Line& line) {
     }
     if (one_of({"start", "complete", "fail", "capture", "renew", "cancel_job", "close"})) return job_step(line);
     if (one_of({"deposit", "payout", "advance"})) return money_step(line);
-    if (one_of({"away", "back", "drain", "resume", "suspend", "restore", "freeze", "unfreeze", "pause", "reopen", "fee", "key_cap"}))
+    if (one_of({"away", "back", "drain", "resume", "suspend", "restore", "freeze", "unfreeze",
+                "pause", "reopen", "fee", "key_cap"}))
         return operator_step(line);
     if (one_of({"balance", "request_is", "offer_is", "node_is"})) return look(line);
     if (verb == "wait") {

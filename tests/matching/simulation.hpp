@@ -18,7 +18,10 @@ namespace cocoon::matching {
 
 class Simulation {
 public:
-    explicit Simulation(std::uint64_t seed) : random_{seed} { writer_ = std::make_unique<Writer>(journal_); settle_in(); }
+    explicit Simulation(std::uint64_t seed) : random_{seed} {
+        writer_ = std::make_unique<Writer>(journal_);
+        settle_in();
+    }
 
     void step() {
         const std::uint64_t luck = pick(100);
@@ -75,10 +78,14 @@ private:
 
     const State& state() { return writer_->state(); }
     AccountId some_account(AccountKind kind) {
-        return some(state().accounts, state().counters.account, [&](const AccountRecord& r) { return r.account.kind == kind; });
+        return some(state().accounts, state().counters.account,
+                    [&](const AccountRecord& r) { return r.account.kind == kind; });
     }
     NodeId some_node() { return some(state().nodes, state().counters.node, [](const NodeRecord&) { return true; }); }
-    OfferId some_offer() { return some(state().offers, state().counters.offer, [](const OfferRecord&) { return true; }); }
+    OfferId some_offer() {
+        return some(state().offers, state().counters.offer,
+                    [](const OfferRecord&) { return true; });
+    }
     RequestId some_request(bool resting) {
         return some(state().requests, state().counters.request, [&](const RequestRecord& r) {
             return !resting || r.request.state == RequestState::resting; });
@@ -88,8 +95,14 @@ private:
         return some(state().jobs, state().counters.job, [&](const JobRecord& r) {
             return !only_open || r.job.state == JobState::reserved || r.job.state == JobState::running; });
     }
-    KeyId some_key() { return some(state().keys, state().counters.key, [](const KeyRecord& r) { return !r.key.node; }); }
-    AccountId owner(KeyId id) { const auto* r = state().keys.find(id); return r && !chance(3) ? r->key.account : AccountId{2}; }
+    KeyId some_key() {
+        return some(state().keys, state().counters.key,
+                    [](const KeyRecord& r) { return !r.key.node; });
+    }
+    AccountId owner(KeyId id) {
+        const auto* r = state().keys.find(id);
+        return r && !chance(3) ? r->key.account : AccountId{2};
+    }
 
     // ---- commands -----------------------------------------------------------------------------
     ApiKey key(ScopeSet scopes) {
@@ -107,7 +120,8 @@ private:
         command.payout_address = chance(80) ? "address" : "";
         command.deposit_memo = "memo-" + std::to_string(pick(1'000'000));
         command.first_key = key(chance(5) ? scope_work | scope_manage : scope_manage | scope_read);
-        command.second_key = key(command.kind == AccountKind::developer ? scope_work | scope_read : scope_offer | scope_read);
+        command.second_key = key(command.kind == AccountKind::developer ? scope_work | scope_read
+                                                                        : scope_offer | scope_read);
         return command;
     }
     PriceVector price(bool compute) {
@@ -124,7 +138,8 @@ private:
         return made;
     }
     std::string market() {
-        static const std::vector<std::string> names{"inference:a", "inference:a", "inference:b", "inference:c", "compute:h100"};
+        static const std::vector<std::string> names{"inference:a", "inference:a", "inference:b",
+                                                    "inference:c", "compute:h100"};
         return chance(2) ? "inference:unknown" : any(names);
     }
     Envelope place_offer() {
@@ -152,13 +167,21 @@ private:
     PlaceRequest place_request() {
         PlaceRequest command;
         Request& request = command.request;
-        request.key = some(state().keys, state().counters.key, [](const KeyRecord& r) { return (r.key.scopes & scope_work) != 0; });
+        request.key = some(state().keys, state().counters.key,
+                           [](const KeyRecord& r) { return (r.key.scopes & scope_work) != 0; });
         request.account = owner(request.key);
         command.alternatives.push_back({market(), chance(5) ? "b1" : ""});
-        while (chance(15) && command.alternatives.size() < 5) command.alternatives.push_back({market(), chance(20) ? "b1" : ""});
-        if (command.alternatives[0].market.starts_with("compute")) request.quantity.gpu_seconds = static_cast<std::int64_t>(pick(2'000));
-        else request.quantity = {static_cast<std::int64_t>(pick(900'000)), chance(20) ? 1000 : 0,
-                                 static_cast<std::int64_t>(chance(15) ? 0 : pick(300'000)), chance(20) ? 2'000 : 0, 1, 0};
+        while (chance(15) && command.alternatives.size() < 5)
+            command.alternatives.push_back({market(), chance(20) ? "b1" : ""});
+        if (command.alternatives[0].market.starts_with("compute"))
+            request.quantity.gpu_seconds = static_cast<std::int64_t>(pick(2'000));
+        else
+            request.quantity = {static_cast<std::int64_t>(pick(900'000)),
+                                chance(20) ? 1000 : 0,
+                                static_cast<std::int64_t>(chance(15) ? 0 : pick(300'000)),
+                                chance(20) ? 2'000 : 0,
+                                1,
+                                0};
         if (chance(2)) request.quantity.prompt = -1;
         if (chance(50)) request.cap_total = Nano{static_cast<std::int64_t>(pick(200'000))};
         if (chance(20)) request.cap_price.completion = Nano{static_cast<std::int64_t>(pick(900'000))};
@@ -203,14 +226,30 @@ private:
             case 0: case 1: case 2: return market_itself(StartJob{id, token});
             case 9: return market_itself(CloseSession{id, token});
             case 3: case 4: case 5: {
-                CompleteJob command{id, token, usage(job), job.counter + pick(2), "r" + std::to_string(pick(50)), "{}", chance(20), "", 0, 0, chance(5)};
+                CompleteJob command{id,
+                                    token,
+                                    usage(job),
+                                    job.counter + pick(2),
+                                    "r" + std::to_string(pick(50)),
+                                    "{}",
+                                    chance(20),
+                                    "",
+                                    0,
+                                    0,
+                                    chance(5)};
                 command.first_output_ms = static_cast<std::uint32_t>(pick(900));
                 command.output_ms = static_cast<std::uint32_t>(pick(9'000));
                 return market_itself(std::move(command));
             }
             case 6: return market_itself(FailJob{id, token, "upstream_failed", chance(70), chance(70)});
-            case 7: return market_itself(CaptureUsage{id, token, job.counter + pick(3), usage(job), "c" + std::to_string(pick(50)), "{}"});
-            case 8: return market_itself(RenewJob{chance(95) ? job.account : AccountId{2}, id, {1'000, 0, 1'000, 0, 1, 0}, seconds(static_cast<std::int64_t>(pick(600)))});
+            case 7:
+                return market_itself(CaptureUsage{id, token, job.counter + pick(3), usage(job),
+                                                  "c" + std::to_string(pick(50)), "{}"});
+            case 8:
+                return market_itself(RenewJob{chance(95) ? job.account : AccountId{2},
+                                              id,
+                                              {1'000, 0, 1'000, 0, 1, 0},
+                                              seconds(static_cast<std::int64_t>(pick(600)))});
             default: return market_itself(CancelJob{chance(95) ? job.account : AccountId{2}, id});
         }
     }
@@ -220,12 +259,15 @@ private:
         switch (pick(12)) {
             case 0: case 1: case 2: case 3: return market_itself(verdict(id));
             case 4: case 5: case 6: case 7: return market_itself(SetNodePresence{id, chance(85)});
-            case 8: return market_itself(DrainNode{record && chance(95) ? record->node.provider : AccountId{2}, id, chance(15)});
+            case 8:
+                return market_itself(DrainNode{
+                    record && chance(95) ? record->node.provider : AccountId{2}, id, chance(15)});
             case 9: return market_itself(SuspendNode{id, chance(15), "operator"});
             case 10: {
                 const Digest token = digest();
                 tokens_.push_back(token);
-                return market_itself(IssueEnrolment{some_account(AccountKind::provider), token, minutes(static_cast<std::int64_t>(pick(90)))});
+                return market_itself(IssueEnrolment{some_account(AccountKind::provider), token,
+                                                    minutes(static_cast<std::int64_t>(pick(90)))});
             }
             default: {
                 EnrolNode command;
@@ -250,12 +292,16 @@ private:
         switch (pick(8)) {
             case 0: case 1: case 2: case 3: {
                 const auto* account = state().accounts.find(some_account(AccountKind::developer));
-                return market_itself(CreditDeposit{account ? account->account.deposit_memo : "nobody", Nano{static_cast<std::int64_t>(pick(400'000))},
-                                                   "tx" + std::to_string(pick(100'000))});
+                return market_itself(
+                    CreditDeposit{account ? account->account.deposit_memo : "nobody",
+                                  Nano{static_cast<std::int64_t>(pick(400'000))},
+                                  "tx" + std::to_string(pick(100'000))});
             }
             case 4: case 5:
-                return market_itself(RequestPayout{some_account(chance(70) ? AccountKind::provider : AccountKind::developer),
-                                                   chance(70) ? Bucket::earned : Bucket::available, Nano{static_cast<std::int64_t>(pick(30'000))}});
+                return market_itself(RequestPayout{
+                    some_account(chance(70) ? AccountKind::provider : AccountKind::developer),
+                    chance(70) ? Bucket::earned : Bucket::available,
+                    Nano{static_cast<std::int64_t>(pick(30'000))}});
             default: {
                 AdvancePayouts command;
                 for (const auto& [id, payout] : state().payouts) if (chance(30)) command.payouts.push_back(id);
@@ -268,25 +314,43 @@ private:
     Envelope key_command() {
         const KeyId id = some_key();
         switch (pick(8)) {
-            case 0: return market_itself(CreateKey{[&] { ApiKey made = key(chance(50) ? scope_work : scope_read); made.account = owner(id); return made; }()});
+            case 0:
+                return market_itself(CreateKey{[&] {
+                    ApiKey made = key(chance(50) ? scope_work : scope_read);
+                    made.account = owner(id);
+                    return made;
+                }()});
             case 1: case 2: case 3: {
                 AmendKey command{owner(id), id, {}, {}, {}, {}};
                 command.cap_total = Nano{static_cast<std::int64_t>(chance(50) ? 0 : pick(5'000'000))};
                 command.cap_day = Nano{static_cast<std::int64_t>(chance(50) ? 0 : pick(900'000))};
                 return market_itself(std::move(command));
             }
-            case 4: return market_itself(RotateKey{owner(id), id, digest(), "ck_", minutes(static_cast<std::int64_t>(pick(60)))});
+            case 4:
+                return market_itself(RotateKey{owner(id), id, digest(), "ck_",
+                                               minutes(static_cast<std::int64_t>(pick(60)))});
             case 5: return chance(5) ? market_itself(RevokeKey{owner(id), id}) : market_itself(Tick{});
-            case 6: { Webhook hook; hook.account = owner(id); hook.id = WebhookId{pick(3)}; hook.url = "https://example.org"; return market_itself(PutWebhook{hook}); }
+            case 6: {
+                Webhook hook;
+                hook.account = owner(id);
+                hook.id = WebhookId{pick(3)};
+                hook.url = "https://example.org";
+                return market_itself(PutWebhook{hook});
+            }
             default: return market_itself(RemoveWebhook{owner(id), WebhookId{1 + pick(5)}});
         }
     }
     Envelope operator_command() {
         switch (pick(6)) {
-            case 0: case 1: return market_itself(FreezeAccount{some_account(chance(50) ? AccountKind::developer : AccountKind::provider), chance(15), "n"});
+            case 0:
+            case 1:
+                return market_itself(FreezeAccount{
+                    some_account(chance(50) ? AccountKind::developer : AccountKind::provider),
+                    chance(15), "n"});
             case 2: case 3: return market_itself(PauseMarket{market(), chance(15), "n"});
             case 4: return market_itself(SetFee{static_cast<int>(pick(11'000)) - 500, "n"});
-            default: { Envelope made = market_itself(SetFee{100, "n"}); made.actor = AccountId{2}; return made; }  // not allowed
+            // not allowed
+            default: { Envelope made = market_itself(SetFee{100, "n"}); made.actor = AccountId{2}; return made; }
         }
     }
     Envelope request_command() {
@@ -340,7 +404,9 @@ private:
         else made = market_itself(open_account());
         if (chance(25)) {
             made.actor = made.actor ? made.actor : AccountId{2 + pick(3)};
-            if (std::holds_alternative<SetFee>(made.command) || std::holds_alternative<FreezeAccount>(made.command)) made.scopes = scope_admin;
+            if (std::holds_alternative<SetFee>(made.command) ||
+                std::holds_alternative<FreezeAccount>(made.command))
+                made.scopes = scope_admin;
             made.idempotency_key = "k" + std::to_string(pick(100'000));
             made.input_hash = digest();
             sent_.push_back(made);
@@ -371,12 +437,14 @@ private:
             first.push_back(market_itself(std::move(command)));
         }
         for (int i = 0; i < 4; ++i)
-            first.push_back(market_itself(CreditDeposit{"memo" + std::to_string(i), Nano{5'000'000}, "first" + std::to_string(i)}));
+            first.push_back(market_itself(CreditDeposit{"memo" + std::to_string(i), Nano{5'000'000},
+                                                        "first" + std::to_string(i)}));
         send(first);
         std::vector<Envelope> second;
         for (int i = 0; i < 6; ++i) {
             const Digest token = digest();
-            second.push_back(market_itself(IssueEnrolment{AccountId{static_cast<std::uint64_t>(6 + i % 4)}, token, hours(1)}));
+            second.push_back(market_itself(
+                IssueEnrolment{AccountId{static_cast<std::uint64_t>(6 + i % 4)}, token, hours(1)}));
             EnrolNode command;
             command.token_hash = token;
             command.node.name = "node";
@@ -447,8 +515,12 @@ private:
             if (!answered.reply) ++refused_;
             const bool lost = !answered.reply && answered.reply.error().code == ErrorCode::commit_failed;
             if (lost) continue;
-            if (answered.sequence > journal_.last_sequence()) throw std::runtime_error{"an answer is ahead of the journal"};
-            if (const auto* one = answered.reply ? std::get_if<RequestAnswer>(&*answered.reply) : nullptr; one && one->job) ++matches_;
+            if (answered.sequence > journal_.last_sequence())
+                throw std::runtime_error{"an answer is ahead of the journal"};
+            if (const auto* one = answered.reply ? std::get_if<RequestAnswer>(&*answered.reply)
+                                                 : nullptr;
+                one && one->job)
+                ++matches_;
             if (!sent[i].idempotency_key.empty()) remember(sent[i], answered);
         }
     }
@@ -467,7 +539,9 @@ private:
     void verify() {
         const Instant at = std::max(now_, state().counters.last_at);
         const std::vector<std::string> violations = check(state(), at);
-        if (!violations.empty()) throw std::runtime_error{violations.front() + " (" + std::to_string(violations.size()) + " violations)"};
+        if (!violations.empty())
+            throw std::runtime_error{violations.front() + " (" + std::to_string(violations.size()) +
+                                     " violations)"};
         const std::unique_ptr<State> reloaded = journal_.load();
         if (!(reloaded->hash() == state().hash())) throw std::runtime_error{"the reloaded state differs"};
         const std::vector<std::string> others = check(*reloaded, at);
@@ -481,7 +555,8 @@ private:
             const PlaceRequest command = place_request();
             Request request = command.request;
             for (const NamedAlternative& alternative : command.alternatives)
-                if (const auto* market = state().market_by_name(alternative.market)) request.alternatives.push_back({market->market.id, alternative.build});
+                if (const auto* market = state().market_by_name(alternative.market))
+                    request.alternatives.push_back({market->market.id, alternative.build});
             request.quantity.prompt = std::max<std::int64_t>(request.quantity.prompt, 0);
             request.slots = std::max(request.slots, 1u);
             const Nano budget = chance(50) ? unlimited : Nano{static_cast<std::int64_t>(pick(100'000))};

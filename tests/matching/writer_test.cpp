@@ -123,7 +123,8 @@ TEST_CASE("a repeated idempotency key gets the first answer, after a restart too
 
 TEST_CASE("a commit is stored, absent, or found out by reading back") {
     struct Row { Fault fault; bool stored; };
-    for (const Row& row : {Row{Fault::none, true}, Row{Fault::refuse, false}, Row{Fault::throw_before, false}, Row{Fault::throw_after, true}}) {
+    for (const Row& row : {Row{Fault::none, true}, Row{Fault::refuse, false},
+                           Row{Fault::throw_before, false}, Row{Fault::throw_after, true}}) {
         World world;
         const StateHash before = world.owned->state().hash();
         world.journal.next_fault = row.fault;
@@ -176,7 +177,8 @@ TEST_CASE("what a key may do ends at its scopes, its node and its account") {
 
 TEST_CASE("limits of nodes, keys and webhooks are refused by name") {
     World world;
-    for (std::uint32_t i = 0; i < limits::offers_per_node_max; ++i) REQUIRE(world.ask(world.offer(500)).reply.has_value());
+    for (std::uint32_t i = 0; i < limits::offers_per_node_max; ++i)
+        REQUIRE(world.ask(world.offer(500)).reply.has_value());
     CHECK(code_of(world.ask(world.offer())) == ErrorCode::limit_reached);
     const auto key = [&](std::uint32_t i) {
         ApiKey made;
@@ -189,7 +191,8 @@ TEST_CASE("limits of nodes, keys and webhooks are refused by name") {
     CHECK(code_of(world.ask(key(200))) == ErrorCode::limit_reached);
     Webhook hook;
     hook.account = world.developer;
-    for (std::uint32_t i = 0; i < limits::webhooks_per_account_max; ++i) REQUIRE(world.ask(PutWebhook{hook}).reply.has_value());
+    for (std::uint32_t i = 0; i < limits::webhooks_per_account_max; ++i)
+        REQUIRE(world.ask(PutWebhook{hook}).reply.has_value());
     CHECK(code_of(world.ask(PutWebhook{hook})) == ErrorCode::limit_reached);
     CHECK(code_of(world.ask(PlaceRequests{})) == ErrorCode::invalid_body);
     PlaceRequests many;
