@@ -274,7 +274,7 @@ private:
         receipt.usage.prompt = 1;
         receipt.usage.completion = static_cast<std::int64_t>(options_.chunks);
         receipt.usage.requests = 1;
-        receipt.cost = must(client::cost_of(receipt.prices, receipt.usage), "cost");
+        receipt.cost = must(sealing::cost_of(receipt.prices, receipt.usage), "cost");
         receipt.sealed_request_sha256 = stream.request.finish();
         receipt.sealed_response_sha256 = stream.response.finish();
         receipt.endpoint = "/v1/chat/completions";

@@ -151,7 +151,8 @@ def load(url, seconds, connections, body=None, keys=None, idempotent=False, meth
 def pgbench(postgres, seconds, *options):
     environment = dict(os.environ, PGPASSWORD=postgres.password_file.read_text().strip())
     done = subprocess.run([postgres.binaries / "pgbench", "-h", "127.0.0.1", "-p", str(DATABASE_PORT), "-U", "cocoon",
-                           *options, "pgbench"], env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                           *options, "pgbench"], env=environment, text=True, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE)
     if done.returncode != 0:
         raise Failure("pgbench: " + done.stderr[-2000:])
     return done.stdout
@@ -213,7 +214,8 @@ class World:
         market, keys, memos = Api(self.demo.market_url), [], []
         for index in range(count):
             answer = market.must("POST", "/v1/accounts", {"kind": "developer", "name": f"bench {index}", "profile": {
-                "models": ["bench"], "daily_requests": 1000, "input_tokens_average": 800, "output_tokens_average": 300}})
+                "models": ["bench"], "daily_requests": 1000, "input_tokens_average": 800,
+                "output_tokens_average": 300}})
             keys.append(answer["work_key"]["secret"])
             memos.append(answer["deposit_memo"])
         for memo in memos:
@@ -232,7 +234,8 @@ class World:
         provider = self.provider()
         api = Api(self.demo.market_url, provider)
         path = self.demo.home / "tokens"
-        write_secret(path, "\n".join(api.must("POST", "/v1/nodes/enrolments", {})["token"] for _ in range(count)) + "\n")
+        made = [api.must("POST", "/v1/nodes/enrolments", {})["token"] for _ in range(count)]
+        write_secret(path, "\n".join(made) + "\n")
         return path
 
     def provider(self):
@@ -248,7 +251,8 @@ class World:
         """Nodes that only offer; they stay until the market stops."""
         say(f"{nodes} nodes with {nodes * offers:,} offers, {nodes * offers * slots:,} slots")
         child = subprocess.Popen([BINARIES / "relay_bench", "supply", "--market-url", self.demo.market_url, "--tokens",
-                                  self.tokens(nodes), "--market", market, "--offers", str(offers), "--slots", str(slots)],
+                                  self.tokens(nodes), "--market", market, "--offers", str(offers), "--slots",
+                                  str(slots)],
                                  stdout=subprocess.PIPE, text=True)
         self.children.append(child)
         if child.stdout.readline().strip() != "ready":
@@ -376,7 +380,8 @@ def place(world):
             figure.add(found["per_second"], tps)
             p50[connections].add(found["p50_us"] / 1000)
             p99[connections].add(found["p99_us"] / 1000)
-            note(f"round {number_of_round + 1}, {connections} connections: {found['per_second']:,.0f} req/s, TPC-B {tps:,.0f} tps,"
+            note(f"round {number_of_round + 1}, {connections} connections: {found['per_second']:,.0f} req/s,"
+                 f" TPC-B {tps:,.0f} tps,"
                  f" {found['per_second'] / tps:.2f}×, {wal.values[-1]:,.0f} B of WAL, lag {watch.worst:.2f} s,"
                  f" CPU {market_cpu.values[-1]:.0f} + {database_cpu.values[-1]:.0f} µs")
     return [at64, p50[64], p99[64], at256, p50[256], p99[256], wal, lag, caught_up, market_cpu, database_cpu]
@@ -390,7 +395,8 @@ def start_nginx():
 daemon off; master_process off; worker_processes 1; pid {home}/nginx.pid; error_log {home}/error.log;
 events {{ worker_connections 1024; }}
 http {{ access_log off; keepalive_requests 100000000; client_body_temp_path {home}/body; proxy_temp_path {home}/proxy;
-fastcgi_temp_path {home}/fastcgi; uwsgi_temp_path {home}/uwsgi; scgi_temp_path {home}/scgi; default_type application/json;
+fastcgi_temp_path {home}/fastcgi; uwsgi_temp_path {home}/uwsgi; scgi_temp_path {home}/scgi;
+default_type application/json;
 server {{ listen 127.0.0.1:{NGINX_PORT}; location / {{ return 200 '{answer}'; }} }} }}
 """)
     child = subprocess.Popen(["nginx", "-c", str(home / "nginx.conf"), "-p", str(home)], stderr=subprocess.DEVNULL)
@@ -407,7 +413,8 @@ def http(world):
     body = {**PLACE, "market": f"inference:{MODEL}"}
     what_if = Figure("HTTP + JSON, no database: what-if, 64 connections", "req/s", "ratio", aim=0.5,
                      anchor_name="nginx return 200")
-    book = Figure("HTTP, no database: GET of the book, 64 connections", "req/s", "ratio", anchor_name="nginx return 200")
+    book = Figure("HTTP, no database: GET of the book, 64 connections", "req/s", "ratio",
+                  anchor_name="nginx return 200")
     p50 = Figure("… p50 of a what-if", "ms", "added", better="lower", anchor_name="nginx")
     cpu = Figure("CPU of the market per what-if", "µs", better="lower")
     base = world.demo.market_url
@@ -421,7 +428,8 @@ def http(world):
             what_if.add(found["per_second"], anchor["per_second"])
             book.add(read["per_second"], anchor["per_second"])
             p50.add(found["p50_us"] / 1000, anchor["p50_us"] / 1000)
-            note(f"what-if {found['per_second']:,.0f}, book {read['per_second']:,.0f}, nginx {anchor['per_second']:,.0f} req/s")
+            note(f"what-if {found['per_second']:,.0f}, book {read['per_second']:,.0f}, "
+                 f"nginx {anchor['per_second']:,.0f} req/s")
     finally:
         nginx.send_signal(signal.SIGTERM)
         nginx.wait()
@@ -432,7 +440,8 @@ def relay(world):
     """The relay with metering on against the same producer and consumers without it."""
     world.market("main", nodes=True)
     keys, _ = world.developers(16)
-    burst = Figure("relay, 64 streams at full speed, 200-byte chunks", "chunks/s", "ratio", aim=0.5, anchor_name="direct")
+    burst = Figure("relay, 64 streams at full speed, 200-byte chunks", "chunks/s", "ratio", aim=0.5,
+                   anchor_name="direct")
     p50 = Figure("relay, 100 streams, a chunk each 20 ms: p50 of a chunk", "µs", "added", "lower", 40, "direct")
     p99 = Figure("… p99 of a chunk", "µs", "added", "lower", 500, "direct")
     cpu = Figure("CPU of the market per relayed chunk at full speed", "µs", better="lower")
@@ -444,7 +453,8 @@ def relay(world):
     def measure(mode, number_of_run, *options):
         more = []
         if mode == "relay":
-            more = ["--market-url", url, "--tokens", world.tokens(1), "--keys", keys, "--market", f"inference:relay-{number_of_run}"]
+            more = ["--market-url", url, "--tokens", world.tokens(1), "--keys", keys, "--market",
+                    f"inference:relay-{number_of_run}"]
         return run_json(BINARIES / "relay_bench", mode, *more, "--seconds", world.seconds, *options, *spread)
 
     try:
@@ -459,8 +469,10 @@ def relay(world):
             direct, relayed = measure("direct", 0, *paced), measure("relay", f"paced-{time.time_ns()}", *paced)
             p50.add(relayed["p50_us"], direct["p50_us"])
             p99.add(relayed["p99_us"], direct["p99_us"])
-            note(f"round {index + 1}: {burst.values[-1]:,.0f} chunks/s of {burst.anchors[-1]:,.0f}; p50 {p50.values[-1]:.0f} µs "
-                 f"({p50.anchors[-1]:.0f}), p99 {p99.values[-1]:.0f} µs ({p99.anchors[-1]:.0f}); {cpu.values[-1]:.1f} µs of CPU a chunk")
+            note(f"round {index + 1}: {burst.values[-1]:,.0f} chunks/s of {burst.anchors[-1]:,.0f}; "
+                 f"p50 {p50.values[-1]:.0f} µs "
+                 f"({p50.anchors[-1]:.0f}), p99 {p99.values[-1]:.0f} µs ({p99.anchors[-1]:.0f}); "
+                 f"{cpu.values[-1]:.1f} µs of CPU a chunk")
     finally:
         if spread:
             world.pin_market(f"0-{os.cpu_count() - 1}")
@@ -517,7 +529,8 @@ def restart(world):
     def seed(key, orders):
         api = Api(world.demo.market_url, key)
         for begin in range(0, orders, 250):
-            answer = api.must("POST", "/v1/requests:batch", {"requests": [order] * min(250, orders - begin)}, timeout=60)
+            batch = {"requests": [order] * min(250, orders - begin)}
+            answer = api.must("POST", "/v1/requests:batch", batch, timeout=60)
             if any(result["status"] != 201 for result in answer["results"]):
                 raise Failure(f"a request did not rest: {answer['results'][0]}")
 
@@ -527,7 +540,8 @@ def restart(world):
         seed(key, count // len(keys))
     note(f"placed in {time.monotonic() - begin:.1f} s")
     world.wait_for_projector()
-    figures = {signal.SIGTERM: Figure(f"restart with {count:,} open requests, after SIGTERM", "s", better="lower", aim=2),
+    figures = {signal.SIGTERM: Figure(f"restart with {count:,} open requests, after SIGTERM", "s",
+                                        better="lower", aim=2),
                signal.SIGKILL: Figure("… after kill -9", "s", better="lower", aim=2)}
     memory = Figure("memory of the server per resting request (RSS, journal buffers included)", "bytes", better="lower")
     memory.add((resident() - before) / count)
@@ -556,10 +570,12 @@ def sealing(world):
     found = run_json(BINARIES / "sealing_bench")
     rows = [("seal a request (2 kB)", "request_seal", "anchor_x25519", "one X25519"),
             ("open a request", "request_open", "anchor_x25519", "one X25519"),
-            ("seal and open one 200-byte chunk", "chunk_seal_open", "anchor_aes_gcm_chunk_seal_open", "bare AES-GCM twice"),
+            ("seal and open one 200-byte chunk", "chunk_seal_open", "anchor_aes_gcm_chunk_seal_open",
+             "bare AES-GCM twice"),
             ("sign a receipt", "receipt_sign", "anchor_ed25519_sign", "one Ed25519 signature"),
             ("verify a receipt", "receipt_verify", "anchor_ed25519_verify", "one Ed25519 verification"),
-            ("sign, verify and cosign a receipt", "receipt_sign_verify_cosign", "anchor_ed25519_verify", "one Ed25519 verification")]
+            ("sign, verify and cosign a receipt", "receipt_sign_verify_cosign", "anchor_ed25519_verify",
+             "one Ed25519 verification")]
     figures = []
     for name, key, anchor, anchor_name in rows:
         figure = Figure(name, "µs", "ratio", "lower", None, anchor_name)
@@ -577,7 +593,8 @@ def engine(world):
     done = subprocess.run([program, *sizes], stdout=subprocess.PIPE, text=True, check=True, timeout=3600)
     rows, ratios = {}, {}
     for line in done.stdout.splitlines():
-        if found := re.match(r"\| (\d+) \| (\w+)[^|]*\| ([\d.]+) \| (\d+)/(\d+) \| (\d+)/(\d+) \| (\d+)/(\d+) \| (\d+) ", line):
+        pair = r"(\d+)/(\d+) \| "
+        if found := re.match(r"\| (\d+) \| (\w+)[^|]*\| ([\d.]+) \| " + 3 * pair + r"(\d+) ", line):
             rows[int(found[1]), found[2]] = [float(cell) for cell in found.groups()[2:]]
         elif found := re.match(r"ratio at (\d+) resting: ([\d.]+) of the plain engine, ([\d.]+) of the bare", line):
             ratios[int(found[1])] = float(found[2]), float(found[3])
@@ -589,11 +606,13 @@ def engine(world):
             figure = Figure(f"engine, {size:,} resting", "M op/s", "ratio", aim=aim, anchor_name=name, told=ratio)
             figure.add(rows[size, "engine"][0], rows[size, kind][0])
             figures.append(figure)
-        memory = Figure(f"… bytes per resting order, {size:,}", "bytes", "ratio", "lower", None, "map + deque, same duties")
+        memory = Figure(f"… bytes per resting order, {size:,}", "bytes", "ratio", "lower", None,
+                        "map + deque, same duties")
         memory.add(rows[size, "engine"][7], rows[size, "plain"][7])
         figures.append(memory)
     largest = max(ratios)
-    cancel = Figure(f"… p99 of a cancel, {largest:,} against 1,000 resting", "ns", "ratio", "lower", 4, "1,000 resting")
+    cancel = Figure(f"… p99 of a cancel, {largest:,} against 1,000 resting", "ns", "ratio", "lower", 4,
+                    "1,000 resting")
     cancel.add(rows[largest, "engine"][6], rows[1_000, "engine"][6])
     return [*figures, cancel]
 
@@ -602,21 +621,23 @@ def journal(world):
     """The durable part alone, without HTTP: writer, journal and projector in one process, 10,000 accounts."""
     world.start_postgres()
     environment = {**os.environ, "COCOON_BENCH_DATABASE_URL": world.postgres.url("postgres")}
-    done = subprocess.run([BINARIES / "journal_bench", str(world.rounds)], env=environment, stdout=subprocess.PIPE, text=True,
-                          timeout=1800)
+    done = subprocess.run([BINARIES / "journal_bench", str(world.rounds)], env=environment, stdout=subprocess.PIPE,
+                          text=True, timeout=1800)
     note(done.stdout)
     if done.returncode != 0:
         raise Failure(f"journal_bench ended with {done.returncode}")
-    rate = Figure("placed and matched without HTTP, 10,000 accounts", "req/s", "ratio", anchor_name="TPC-B tps, 16 clients")
+    rate = Figure("placed and matched without HTTP, 10,000 accounts", "req/s", "ratio",
+                  anchor_name="TPC-B tps, 16 clients")
     wal = Figure("… WAL per request", "bytes", better="lower")
-    for found in re.finditer(r"round \d+: +(\d+) requests/s, pgbench TPC-B +(\d+) tps, ratio [\d.]+, WAL +(\d+) B", done.stdout):
+    line = r"round \d+: +(\d+) requests/s, pgbench TPC-B +(\d+) tps, ratio [\d.]+, WAL +(\d+) B"
+    for found in re.finditer(line, done.stdout):
         rate.add(float(found[1]), float(found[2]))
         wal.add(float(found[3]))
     return [rate, wal]
 
 
-FIGURES = {"engine": engine, "sealing": sealing, "place": place, "journal": journal, "http": http, "relay": relay, "exchange": exchange,
-           "restart": restart}
+FIGURES = {"engine": engine, "sealing": sealing, "place": place, "journal": journal, "http": http, "relay": relay,
+           "exchange": exchange, "restart": restart}
 
 
 # ---- Entry --------------------------------------------------------------------------------------
@@ -625,7 +646,8 @@ def machine():
     model = next(line.split(":")[1].strip() for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines()
                  if line.startswith("model name"))
     memory = int(pathlib.Path("/proc/meminfo").read_text().split()[1]) // (1 << 20)
-    return f"{os.cpu_count()} × {model}, {memory} GiB, Linux {os.uname().release}, load {os.getloadavg()[0]:.1f} at the start"
+    return f"{os.cpu_count()} × {model}, {memory} GiB, Linux {os.uname().release}, " \
+           f"load {os.getloadavg()[0]:.1f} at the start"
 
 
 def main():
