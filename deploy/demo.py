@@ -11,11 +11,10 @@ import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from stack import Api, Failure, PrivatePostgres, Program, ROOT, write_secret  # noqa: E402
+from stack import Api, Failure, PrivatePostgres, Program, ROOT, free_port, write_secret  # noqa: E402
 
 VAR = ROOT / "var"
 DATABASE_PORT = int(os.environ.get("COCOON_DATABASE_PORT", "54329"))
-TEST_DATABASE_PORT = int(os.environ.get("COCOON_TEST_DATABASE_PORT", "54339"))
 MODEL = "demo-model"
 DEPOSIT_NANO = 5_000_000_000
 # Two sellers of the same model: the cheaper one wins until it is full or away.
@@ -285,11 +284,25 @@ def down(erase):
     print("down: everything that up started is stopped" + (" and erased" if erase else ""))
 
 
+def postgres_of_tests():
+    """The tests' own cluster, on whatever port was free when it was first needed."""
+    port_file = VAR / "test/postgres.port"
+    if not port_file.exists():
+        port_file.parent.mkdir(parents=True, exist_ok=True)
+        port_file.write_text(str(free_port()))
+    return PrivatePostgres(VAR / "test/postgres", int(port_file.read_text()))
+
+
 def test_database():
     """Starts the tests' own cluster and prints the shell line that tells the tests where it is."""
-    postgres = PrivatePostgres(VAR / "test/postgres", TEST_DATABASE_PORT)
+    postgres = postgres_of_tests()
     postgres.start(settings=["fsync=on", "max_connections=200"])
     print(f"export COCOON_TEST_DATABASE_URL='{postgres.url('postgres')}'")
+
+
+def test_database_stop():
+    postgres_of_tests().stop()
+    (VAR / "test/postgres.port").unlink(missing_ok=True)
 
 
 def main():
@@ -302,7 +315,7 @@ def main():
         elif command == ["test-database"]:
             test_database()
         elif command == ["test-database-stop"]:
-            PrivatePostgres(VAR / "test/postgres", TEST_DATABASE_PORT).stop()
+            test_database_stop()
         else:
             print("usage: demo.py up | down [--erase] | test-database | test-database-stop", file=sys.stderr)
             return 2
