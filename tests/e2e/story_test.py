@@ -116,8 +116,11 @@ def story(world):
         offer = world.provider.post("/v1/offers", {
             "node": node, "market": MARKET, "slots": 1, "price": {"completion_nano_per_mtok": "900"}})
         expect_equal(offer.status, 201, repr(offer))
-        matched = world.developer.must("GET", f"/v1/requests/{identity}")
-        expect_equal(matched["request"]["state"], "matched", "the new price met it")
+
+        # The developer was not part of the provider's call: its tables may be a moment behind.
+        def matched():
+            return world.developer.must("GET", f"/v1/requests/{identity}")["request"]["state"] == "matched"
+        wait_for("the new price to meet it", matched, 5)
         world.developer.must("DELETE", f"/v1/requests/{identity}")
         etag = world.provider.get(f"/v1/offers/{offer.json['id']}").headers["ETag"]
         gone = world.provider.call("DELETE", f"/v1/offers/{offer.json['id']}", headers={"If-Match": etag})
