@@ -11,9 +11,10 @@ import socket
 import sys
 import time
 
-from harness import Api, World, expect, expect_equal, expect_refusal, run
+from harness import ROOT, World, expect, expect_equal, expect_refusal, run
 
-SECRET_WORDS = re.compile(rb"ck_[A-Za-z0-9_-]{43}|libpqxx|SELECT |/work/|std::|Traceback|\.cpp")
+SECRET_WORDS = re.compile(rb"ck_[A-Za-z0-9_-]{43}|libpqxx|SELECT |std::|Traceback|\.cpp|" +
+                          re.escape(str(ROOT).encode()))
 
 
 def problem(answer, what):
