@@ -22,6 +22,12 @@ bool is_exchange(const net::RequestHead& head) {
         && head.path.ends_with("/exchange");
 }
 
+bool open_to_strangers(const matching::Command& command) {
+    return std::holds_alternative<matching::OpenAccount>(command) ||
+           std::holds_alternative<matching::EnrolNode>(command) ||
+           std::holds_alternative<matching::WhatIf>(command);
+}
+
 }  // namespace
 
 struct Dispatch::Task {
@@ -179,6 +185,10 @@ void Dispatch::submit(const std::shared_ptr<Task>& task) {
     envelope.idempotency_key = task->pending.idempotency_key;
     envelope.input_hash = task->pending.input_hash;
     envelope.command = std::move(task->pending.command);
+    // Without an account the actor is 0, which to the engine is the market itself. The routes table
+    // already keeps strangers to these three; a route added in haste must not open the rest.
+    if (!envelope.actor && !open_to_strangers(envelope.command))
+        return task->in->refuse(refuse(ErrorCode::unauthenticated));
     const auto submitted = doors_.lane.submit(std::move(envelope),
         [this, task](matching::Answered answer) { finish(task, std::move(answer)); });
     if (!submitted) task->in->refuse(submitted.error());
