@@ -159,8 +159,10 @@ Result<Response> read_statement(const Call& call, db::Reader& reader, const Cont
         for (const db::StatementLine& line : lines.rows) {
             after = line.key;
             for (const StatementEntry& entry : entries_of(line, account)) {
-                if (csv) text += statement_csv_row(line, entry);
-                else write_statement_entry(out, line, entry);
+                if (csv)
+                    text += statement_csv_row(line, entry);
+                else
+                    write_statement_entry(out, line, entry);
             }
         }
         more = lines.more;

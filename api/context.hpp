@@ -1,6 +1,7 @@
-// What handlers need beyond the call itself: settings and a few doors to parts that live in server/.
-// Filled once at start by server/app.cpp (tests: from literals) and then shared read-only by all
-// worker threads, so every function in it must be callable from any thread. No Asio, no SQL, no JSON.
+// What handlers need beyond the call itself: settings and a few doors to parts that live in
+// server/. Filled once at start by server/app.cpp (tests: from literals) and then shared read-only
+// by all worker threads, so every function in it must be callable from any thread. No Asio, no SQL,
+// no JSON.
 #pragma once
 
 #include <functional>
@@ -13,26 +14,28 @@
 #include "core/result.hpp"
 #include "core/time.hpp"
 
-namespace cocoon::matching { struct MarketsView; }
+namespace cocoon::matching {
+struct MarketsView;
+}
 
 namespace cocoon::api {
 
 struct Context {
     std::string program_version = "0.1.0";
-    std::string build;                // commit or empty
-    std::string public_url;           // without a trailing slash; webhook docs, problem types, evidence_url
+    std::string build;       // commit or empty
+    std::string public_url;  // without a trailing slash; webhook docs, problem types, evidence_url
     std::string coin_name = "TON";
-    int fee_basis_points = 0;         // as configured at start; shown by /version
-    bool simulated_allowed = false;   // else a body that names the simulated tier is refused
+    int fee_basis_points = 0;        // as configured at start; shown by /version
+    bool simulated_allowed = false;  // else a body that names the simulated tier is refused
 
     bool webhooks_plain_allowed = false;  // http:// too: development only
 
-    std::string deposit_address;      // of the market's wallet; empty: deposits are not open
+    std::string deposit_address;  // of the market's wallet; empty: deposits are not open
     Nano deposit_minimum{1};
-    std::string market_key_id;        // the key that cosigns receipts
-    std::string market_public_key;    // 64 hex characters
+    std::string market_key_id;      // the key that cosigns receipts
+    std::string market_public_key;  // 64 hex characters
 
-    std::string secret;               // 32 random bytes, kept across restarts: cursors and challenges
+    std::string secret;  // 32 random bytes, kept across restarts: cursors and challenges
     Duration challenge_lifetime = minutes(5);
     Duration enrolment_lifetime = hours(24);
 

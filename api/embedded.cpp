@@ -4,16 +4,20 @@
 
 #include <cstddef>
 
-#define COCOON_EMBED(symbol, file)                                   \
-    __asm__(".section .rodata\n"                                     \
-            ".balign 16\n"                                           \
-            "cocoon_" #symbol "_begin:\n"                            \
-            ".incbin \"" COCOON_SOURCE_DIR "/api/" file "\"\n"       \
-            "cocoon_" #symbol "_end:\n"                              \
-            ".byte 0\n"                                              \
-            ".text\n"                                                \
-            ".global cocoon_" #symbol "_begin, cocoon_" #symbol "_end\n"); \
-    extern "C" const char cocoon_##symbol##_begin[];                 \
+#define COCOON_EMBED(symbol, file)                                     \
+    __asm__(                                                           \
+        ".section .rodata\n"                                           \
+        ".balign 16\n"                                                 \
+        "cocoon_" #symbol                                              \
+        "_begin:\n"                                                    \
+        ".incbin \"" COCOON_SOURCE_DIR "/api/" file                    \
+        "\"\n"                                                         \
+        "cocoon_" #symbol                                              \
+        "_end:\n"                                                      \
+        ".byte 0\n"                                                    \
+        ".text\n"                                                      \
+        ".global cocoon_" #symbol "_begin, cocoon_" #symbol "_end\n"); \
+    extern "C" const char cocoon_##symbol##_begin[];                   \
     extern "C" const char cocoon_##symbol##_end[];
 
 COCOON_EMBED(openapi_yaml, "openapi.yaml")

@@ -1,6 +1,6 @@
 // Events as subscribers see them: their names and JSON, the same for SSE and webhooks. Called by
-// server/'s feeds and webhook worker, any thread; pure functions. Holds no secret: keys without hashes,
-// receipts by hash, evidence by hash.
+// server/'s feeds and webhook worker, any thread; pure functions. Holds no secret: keys without
+// hashes, receipts by hash, evidence by hash.
 #pragma once
 
 #include <span>

@@ -44,9 +44,12 @@ void note(std::vector<FieldError>& errors, std::string path, std::string message
 void append_pointer(std::string& path, std::string_view name) {
     path += '/';
     for (const char c : name) {
-        if (c == '~') path += "~0";
-        else if (c == '/') path += "~1";
-        else path += c;
+        if (c == '~')
+            path += "~0";
+        else if (c == '/')
+            path += "~1";
+        else
+            path += c;
     }
 }
 
@@ -98,8 +101,10 @@ struct ObjectReader::Document {
         const Value& value = values[at];
         if (value.parent == none) return {};
         std::string path = this->path(value.parent);
-        if (values[value.parent].shape == Shape::array) path += '/' + std::to_string(value.place);
-        else append_pointer(path, name(value));
+        if (values[value.parent].shape == Shape::array)
+            path += '/' + std::to_string(value.place);
+        else
+            append_pointer(path, name(value));
         return path;
     }
     std::uint32_t find(std::uint32_t object, std::string_view wanted) const {
@@ -180,8 +185,10 @@ private:
                 value.duplicate = pending_duplicate_;
             }
             value.place = parent.count++;
-            if (parent.last == none) parent.first = at;
-            else values_[parent.last].next = at;
+            if (parent.last == none)
+                parent.first = at;
+            else
+                values_[parent.last].next = at;
             parent.last = at;
         }
         values_.push_back(value);
@@ -214,10 +221,12 @@ void ObjectReader::Document::note_unread(std::uint32_t at) {
     const Value& value = values[at];
     if (value.shape == Shape::object && !value.opened) return;
     for (std::uint32_t child = value.first; child != none; child = values[child].next) {
-        if (values[child].duplicate) refuse(child, "appears more than once");
+        if (values[child].duplicate)
+            refuse(child, "appears more than once");
         else if (value.shape == Shape::object && !values[child].seen)
             refuse(child, "is not a field of this object");
-        else note_unread(child);
+        else
+            note_unread(child);
     }
 }
 
@@ -368,8 +377,8 @@ std::optional<std::uint64_t> ObjectReader::maybe_decimal(std::string_view name) 
     const std::uint32_t at = take(name, false);
     if (at == none) return std::nullopt;
     const Value& value = document_->values[at];
-    const auto number = value.shape == Shape::text ? Nano::parse(document_->text(value))
-                                                   : std::nullopt;
+    const auto number =
+        value.shape == Shape::text ? Nano::parse(document_->text(value)) : std::nullopt;
     if (!number || number->value < 0) {
         document_->refuse(at, "must be a decimal integer as a string");
         return std::nullopt;
@@ -393,8 +402,8 @@ std::optional<std::size_t> ObjectReader::maybe_choice(std::string_view name,
     const std::uint32_t at = take(name, false);
     if (at == none) return std::nullopt;
     const Value& value = document_->values[at];
-    const auto index = value.shape == Shape::text ? index_of(names, document_->text(value))
-                                                  : std::nullopt;
+    const auto index =
+        value.shape == Shape::text ? index_of(names, document_->text(value)) : std::nullopt;
     if (!index) document_->refuse(at, one_of(names));
     return index;
 }
@@ -410,8 +419,10 @@ std::optional<std::vector<std::size_t>> ObjectReader::maybe_choices(
     if (!texts) return std::nullopt;
     std::vector<std::size_t> indexes;
     for (std::size_t i = 0; i < texts->size(); ++i)
-        if (const auto index = index_of(names, (*texts)[i])) indexes.push_back(*index);
-        else refuse_item(name, i, one_of(names));
+        if (const auto index = index_of(names, (*texts)[i]))
+            indexes.push_back(*index);
+        else
+            refuse_item(name, i, one_of(names));
     return indexes;
 }
 
@@ -596,8 +607,10 @@ QueryReader::QueryReader(std::string_view raw_query) {
         auto value = equals == std::string_view::npos
                          ? std::string{}
                          : percent_decoded(part.substr(equals + 1), true);
-        if (!name || !value || parameters_.size() >= json_members_max) malformed_ = true;
-        else parameters_.push_back({std::move(*name), std::move(*value)});
+        if (!name || !value || parameters_.size() >= json_members_max)
+            malformed_ = true;
+        else
+            parameters_.push_back({std::move(*name), std::move(*value)});
     }
 }
 
@@ -630,10 +643,12 @@ std::optional<std::int64_t> QueryReader::maybe_integer(std::string_view name, In
     const std::string* text = take(name);
     if (!text) return std::nullopt;
     const std::optional<Nano> number = Nano::parse(*text);
-    if (!number) refuse(name, "must be a whole number");
+    if (!number)
+        refuse(name, "must be a whole number");
     else if (number->value < range.min || number->value > range.max)
         refuse(name, bounds_message(range.min, range.max));
-    else return number->value;
+    else
+        return number->value;
     return std::nullopt;
 }
 

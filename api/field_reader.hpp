@@ -1,14 +1,16 @@
 // Reads JSON bodies and query strings strictly: types, ranges, encodings, unknown and duplicate
 // fields, with every fault collected under its path before anything is refused. Called by the api
-// handlers through wire_*.cpp, one body on one thread. Knows no resource; nlohmann stays in the .cpp.
+// handlers through wire_*.cpp, one body on one thread. Knows no resource; nlohmann stays in the
+// .cpp.
 //
 //   FieldReader in{body};
 //   ObjectReader root = in.root();
 //   offer.slots = root.integer("slots", {1, 4096});
-//   if (auto done = in.finish(); !done) return done.error();   // values before this are provisional
+//   if (auto done = in.finish(); !done) return done.error();   // values before this are
+//   provisional
 //
-// An optional field may be absent or null. A reader of something that is not there (or is of another
-// type, which was noted) gives empty values and notes nothing more.
+// An optional field may be absent or null. A reader of something that is not there (or is of
+// another type, which was noted) gives empty values and notes nothing more.
 #pragma once
 
 #include <cstdint>
@@ -32,8 +34,12 @@ constexpr std::size_t json_values_max = 50'000;
 constexpr std::size_t json_members_max = 128;  // of one object
 constexpr std::size_t field_errors_max = 64;   // told; more are only counted
 
-struct IntegerRange { std::int64_t min = 0, max = INT64_MAX; };
-struct MoneyRange { std::int64_t min = 0, max = limits::amount_nano_max; };
+struct IntegerRange {
+    std::int64_t min = 0, max = INT64_MAX;
+};
+struct MoneyRange {
+    std::int64_t min = 0, max = limits::amount_nano_max;
+};
 
 // What a text must be like. Control characters and invisible direction marks are always refused
 // unless `any_character`.
@@ -69,15 +75,19 @@ public:
     std::optional<Instant> maybe_instant(std::string_view name);
     // Index into `names`.
     std::size_t choice(std::string_view name, std::span<const std::string_view> names);
-    std::optional<std::size_t> maybe_choice(std::string_view name, std::span<const std::string_view> names);
+    std::optional<std::size_t> maybe_choice(std::string_view name,
+                                            std::span<const std::string_view> names);
     std::optional<std::vector<std::size_t>> maybe_choices(std::string_view name,
                                                           std::span<const std::string_view> names);
-    std::optional<std::vector<std::string>> maybe_texts(std::string_view name, std::size_t items_max,
+    std::optional<std::vector<std::string>> maybe_texts(std::string_view name,
+                                                        std::size_t items_max,
                                                         const TextRule& rule = {});
     ObjectReader object(std::string_view name);
     ObjectReader maybe_object(std::string_view name);  // check exists()
-    std::optional<std::vector<ObjectReader>> maybe_objects(std::string_view name, std::size_t items_max);
-    std::vector<ObjectReader> objects(std::string_view name, std::size_t items_min, std::size_t items_max);
+    std::optional<std::vector<ObjectReader>> maybe_objects(std::string_view name,
+                                                           std::size_t items_max);
+    std::vector<ObjectReader> objects(std::string_view name, std::size_t items_min,
+                                      std::size_t items_max);
     // A flat object of texts, whole numbers and flags, as canonical JSON; "{}" if absent.
     std::string flat(std::string_view name, std::size_t bytes_max);
 
@@ -100,8 +110,10 @@ public:
         if (!raw) return std::nullopt;
         std::vector<AnyId> ids;
         for (std::size_t i = 0; i < raw->size(); ++i)
-            if (const auto one = AnyId::parse((*raw)[i])) ids.push_back(*one);
-            else refuse_item(name, i, "must be an id of the right kind");
+            if (const auto one = AnyId::parse((*raw)[i]))
+                ids.push_back(*one);
+            else
+                refuse_item(name, i, "must be an id of the right kind");
         return ids;
     }
 
@@ -137,8 +149,8 @@ public:
     FieldReader& operator=(const FieldReader&) = delete;
 
     ObjectReader root();
-    // malformed_request: no JSON object, bad UTF-8, or over a limit of structure. invalid_body: every
-    // fault noted, plus fields nobody read and fields given twice.
+    // malformed_request: no JSON object, bad UTF-8, or over a limit of structure. invalid_body:
+    // every fault noted, plus fields nobody read and fields given twice.
     Result<void> finish();
 
 private:
@@ -153,7 +165,8 @@ public:
     std::optional<std::string> maybe_text(std::string_view name, const TextRule& rule = {});
     std::optional<std::int64_t> maybe_integer(std::string_view name, IntegerRange range);
     std::optional<Instant> maybe_instant(std::string_view name);
-    std::optional<std::size_t> maybe_choice(std::string_view name, std::span<const std::string_view> names);
+    std::optional<std::size_t> maybe_choice(std::string_view name,
+                                            std::span<const std::string_view> names);
     void refuse(std::string_view name, std::string message);
     Result<void> finish();
 

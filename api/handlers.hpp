@@ -1,6 +1,7 @@
-// All handlers by resource, as routes.cpp lists them. A command handler turns a call into a command, a
-// query handler reads one snapshot and renders it, a view answers from memory. Plain functions, any
-// worker thread, nothing waits. `context` outlives every PendingCommand made from it.
+// All handlers by resource, as routes.cpp lists them. A command handler turns a call into a
+// command, a query handler reads one snapshot and renders it, a view answers from memory. Plain
+// functions, any worker thread, nothing waits. `context` outlives every PendingCommand made from
+// it.
 #pragma once
 
 #include <stdexcept>
@@ -11,7 +12,8 @@
 namespace cocoon::api {
 
 #define COCOON_COMMAND(name) Result<PendingCommand> name(const Call& call, const Context& context);
-#define COCOON_QUERY(name) Result<Response> name(const Call& call, db::Reader& reader, const Context& context);
+#define COCOON_QUERY(name) \
+    Result<Response> name(const Call& call, db::Reader& reader, const Context& context);
 #define COCOON_VIEW(name) Result<Response> name(const Call& call, const Context& context);
 
 // accounts.cpp

@@ -1,5 +1,6 @@
-// The HTTP contract's own words: a call that came in, the answer that goes out, who is calling. Plain
-// structs; server/ fills them from sockets, tests from literals. No Asio, no JSON type, no SQL.
+// The HTTP contract's own words: a call that came in, the answer that goes out, who is calling.
+// Plain structs; server/ fills them from sockets, tests from literals. No Asio, no JSON type, no
+// SQL.
 #pragma once
 
 #include <functional>
@@ -23,22 +24,22 @@ struct Principal {
     AccountId account;
     matching::AccountKind kind = matching::AccountKind::developer;
     KeyId key;
-    NodeId node;                       // only with scope_node
+    NodeId node;  // only with scope_node
     matching::ScopeSet scopes = 0;
     bool has(matching::ScopeSet wanted) const { return (scopes & wanted) != 0; }
 };
 
 struct Call {
     Method method = Method::get;
-    std::string path;                  // decoded
-    std::vector<std::string> captured; // the {…} parts of the route, in order
-    std::string query;                 // raw, after '?'
+    std::string path;                   // decoded
+    std::vector<std::string> captured;  // the {…} parts of the route, in order
+    std::string query;                  // raw, after '?'
     std::vector<Header> headers;
     std::string body;
     Principal principal;
-    Instant at;                        // when the call arrived
+    Instant at;  // when the call arrived
     std::string request_id;
-    std::string entropy;               // 64 random bytes of this call: secrets and nonces are made from it
+    std::string entropy;  // 64 random bytes of this call: secrets and nonces are made from it
 
     std::string_view header(std::string_view name) const;  // case-insensitive; empty if absent
 };

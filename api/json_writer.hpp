@@ -1,6 +1,7 @@
-// Writes JSON text front to back into one string; every answer of the API is made with it. Hand-made
-// because building a document tree first costs more than the rest of a hot answer. One thread. The
-// caller keeps the order right (open, members, close); commas are put here. Knows no resource.
+// Writes JSON text front to back into one string; every answer of the API is made with it.
+// Hand-made because building a document tree first costs more than the rest of a hot answer. One
+// thread. The caller keeps the order right (open, members, close); commas are put here. Knows no
+// resource.
 #pragma once
 
 #include <charconv>
@@ -18,22 +19,56 @@ class JsonWriter {
 public:
     JsonWriter() { text_.reserve(2048); }
 
-    void open_object() { begin(); text_ += '{'; comma_ = false; }
-    void open_object(std::string_view name) { member(name); text_ += '{'; comma_ = false; }
-    void close_object() { text_ += '}'; comma_ = true; }
-    void open_array() { begin(); text_ += '['; comma_ = false; }
-    void open_array(std::string_view name) { member(name); text_ += '['; comma_ = false; }
-    void close_array() { text_ += ']'; comma_ = true; }
+    void open_object() {
+        begin();
+        text_ += '{';
+        comma_ = false;
+    }
+    void open_object(std::string_view name) {
+        member(name);
+        text_ += '{';
+        comma_ = false;
+    }
+    void close_object() {
+        text_ += '}';
+        comma_ = true;
+    }
+    void open_array() {
+        begin();
+        text_ += '[';
+        comma_ = false;
+    }
+    void open_array(std::string_view name) {
+        member(name);
+        text_ += '[';
+        comma_ = false;
+    }
+    void close_array() {
+        text_ += ']';
+        comma_ = true;
+    }
 
     // Members of an object. REQUIRES: `name` needs no escapes (else: escaped(name)).
-    void text(std::string_view name, std::string_view value) { member(name); quote(value); comma_ = true; }
-    void integer(std::string_view name, std::int64_t value) { member(name); number(value); comma_ = true; }
+    void text(std::string_view name, std::string_view value) {
+        member(name);
+        quote(value);
+        comma_ = true;
+    }
+    void integer(std::string_view name, std::int64_t value) {
+        member(name);
+        number(value);
+        comma_ = true;
+    }
     void boolean(std::string_view name, bool value) {
         member(name);
         text_ += value ? "true" : "false";
         comma_ = true;
     }
-    void null(std::string_view name) { member(name); text_ += "null"; comma_ = true; }
+    void null(std::string_view name) {
+        member(name);
+        text_ += "null";
+        comma_ = true;
+    }
     void money(std::string_view name, Nano value) { decimal(name, value.value); }
     template <class Integer>
     void decimal(std::string_view name, Integer value) {
@@ -45,22 +80,46 @@ public:
     }
     void instant(std::string_view name, Instant value) { text(name, value.text()); }
     // null for "never" (0) and for empty texts and ids.
-    void instant_or_null(std::string_view name, Instant value) { value.us == 0 ? null(name) : instant(name, value); }
+    void instant_or_null(std::string_view name, Instant value) {
+        value.us == 0 ? null(name) : instant(name, value);
+    }
     void text_or_null(std::string_view name, std::string_view value) {
         value.empty() ? null(name) : text(name, value);
     }
     template <class Tag>
-    void id(std::string_view name, Id<Tag> value) { member(name); put_id(value); comma_ = true; }
+    void id(std::string_view name, Id<Tag> value) {
+        member(name);
+        put_id(value);
+        comma_ = true;
+    }
     template <class Tag>
-    void id_or_null(std::string_view name, Id<Tag> value) { value ? id(name, value) : null(name); }
+    void id_or_null(std::string_view name, Id<Tag> value) {
+        value ? id(name, value) : null(name);
+    }
     // A member that is JSON already.
-    void raw(std::string_view name, std::string_view json) { member(name); text_ += json; comma_ = true; }
+    void raw(std::string_view name, std::string_view json) {
+        member(name);
+        text_ += json;
+        comma_ = true;
+    }
 
     // Items of an array.
-    void item(std::string_view value) { begin(); quote(value); comma_ = true; }
+    void item(std::string_view value) {
+        begin();
+        quote(value);
+        comma_ = true;
+    }
     template <class Tag>
-    void item(Id<Tag> value) { begin(); put_id(value); comma_ = true; }
-    void raw_item(std::string_view json) { begin(); text_ += json; comma_ = true; }
+    void item(Id<Tag> value) {
+        begin();
+        put_id(value);
+        comma_ = true;
+    }
+    void raw_item(std::string_view json) {
+        begin();
+        text_ += json;
+        comma_ = true;
+    }
 
     static std::string escaped(std::string_view name) {
         JsonWriter one;
@@ -101,9 +160,12 @@ private:
             text_.append(value, from, i - from);
             from = i + 1;
             static constexpr char hex[] = "0123456789abcdef";
-            if (c == '"') text_ += "\\\"";
-            else if (c == '\\') text_ += "\\\\";
-            else if (c == '\n') text_ += "\\n";
+            if (c == '"')
+                text_ += "\\\"";
+            else if (c == '\\')
+                text_ += "\\\\";
+            else if (c == '\n')
+                text_ += "\\n";
             else {
                 text_ += "\\u00";
                 text_ += hex[c >> 4];

@@ -55,13 +55,17 @@ Result<Response> list_models(const Call& call, db::Reader& reader, const Context
         out.integer("created", 0);
         out.text("owned_by", "cocoon-market");
         out.text("market", row.market.name);
-        if (row.best_price) write_price(out, "pricing", *row.best_price);
-        else out.null("pricing");
+        if (row.best_price)
+            write_price(out, "pricing", *row.best_price);
+        else
+            out.null("pricing");
         write_tiers(out, "tiers", row.tiers);
         out.integer("offers", row.offers);
         out.integer("slots_free", row.slots - row.slots_used);
-        if (row.context_tokens_max > 0) out.integer("context_length", row.context_tokens_max);
-        else out.null("context_length");
+        if (row.context_tokens_max > 0)
+            out.integer("context_length", row.context_tokens_max);
+        else
+            out.null("context_length");
         out.close_object();
     }
     out.close_array();
@@ -102,8 +106,8 @@ Result<Response> read_book(const Call& call, const Context& context) {
         query.maybe_integer("depth", {1, static_cast<std::int64_t>(view_levels_max)});
     if (auto done = query.finish(); !done) return done.error();
     const auto views = context.views();
-    const auto found = call.captured.empty() ? views->by_name.end()
-                                             : views->by_name.find(call.captured.front());
+    const auto found =
+        call.captured.empty() ? views->by_name.end() : views->by_name.find(call.captured.front());
     if (found == views->by_name.end()) return refuse(ErrorCode::unknown_market);
     return json_response(200,
                          book_json(*found->second, static_cast<std::size_t>(depth.value_or(20))));
@@ -119,10 +123,14 @@ Result<Response> read_ticker(const Call& call, db::Reader& reader, const Context
     out.open_object();
     out.text("market", row->market.name);
     out.decimal("as_of", reader.as_of());
-    if (row->best_price) write_price(out, "best_price", *row->best_price);
-    else out.null("best_price");
-    if (row->last_trade_at.us != 0) out.money("last_unit_price_nano", row->last_unit_price);
-    else out.null("last_unit_price_nano");
+    if (row->best_price)
+        write_price(out, "best_price", *row->best_price);
+    else
+        out.null("best_price");
+    if (row->last_trade_at.us != 0)
+        out.money("last_unit_price_nano", row->last_unit_price);
+    else
+        out.null("last_unit_price_nano");
     out.instant_or_null("last_trade_at", row->last_trade_at);
     if (day) {
         out.open_object("day");
@@ -201,8 +209,10 @@ Result<Response> read_prices(const Call& call, db::Reader& reader, const Context
     out.instant("to", prices.to);
     out.integer("trades", prices.count);
     const auto price = [&](std::string_view name, Nano amount) {
-        if (prices.count > 0) out.money(name, amount);
-        else out.null(name);
+        if (prices.count > 0)
+            out.money(name, amount);
+        else
+            out.null(name);
     };
     price("p10_nano", prices.p10);
     price("p50_nano", prices.p50);

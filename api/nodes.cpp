@@ -76,8 +76,10 @@ Result<Submitted> read_submitted(const Call& call) {
     const bool given = root.has("evidence");
     const std::string encoded =
         root.text("evidence", {1, (attestation::evidence_bytes_max + 2) / 3 * 4});
-    if (auto bytes = from_base64(encoded)) submitted.evidence.bytes = std::move(*bytes);
-    else if (given) root.refuse("evidence", "must be base64");
+    if (auto bytes = from_base64(encoded))
+        submitted.evidence.bytes = std::move(*bytes);
+    else if (given)
+        root.refuse("evidence", "must be base64");
     if (auto done = in.finish(); !done) return done.error();
     return submitted;
 }
@@ -171,8 +173,8 @@ Result<Response> read_node(const Call& call, db::Reader& reader, const Context&)
     const auto node = reader.node(*id);
     if (!node) return refuse(ErrorCode::not_found);
     const Principal& who = call.principal;
-    const bool owner = who.account &&
-                       (who.account == node->provider || who.has(scope_admin | scope_audit));
+    const bool owner =
+        who.account && (who.account == node->provider || who.has(scope_admin | scope_audit));
     JsonWriter out;
     out.open_object();
     write_node_members(out, *node, call.at, owner);

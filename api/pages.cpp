@@ -17,8 +17,10 @@ Result<void> Page::begin(QueryReader& query, std::string filter) {
     if (cursor_) {
         const auto position =
             read_cursor(context_, call_.principal.account, route_, filter_, *cursor_);
-        if (position) after_ = *position;
-        else query.refuse("cursor", "is not a cursor of this list");
+        if (position)
+            after_ = *position;
+        else
+            query.refuse("cursor", "is not a cursor of this list");
     }
     return query.finish();
 }
@@ -42,8 +44,10 @@ Header Page::link(Position last) const {
 Response Page::finish(JsonWriter& out, bool more, Position last, std::uint64_t as_of) const {
     out.close_array();
     out.boolean("has_more", more);
-    if (more) out.text("next_cursor", next(last));
-    else out.null("next_cursor");
+    if (more)
+        out.text("next_cursor", next(last));
+    else
+        out.null("next_cursor");
     out.decimal("as_of", as_of);
     out.close_object();
     Response response = json_response(200, out.take());

@@ -1,5 +1,5 @@
-// Lists as pages: limit and cursor in, items with next_cursor and Link out. Called by query handlers;
-// one call on one thread.
+// Lists as pages: limit and cursor in, items with next_cursor and Link out. Called by query
+// handlers; one call on one thread.
 #pragma once
 
 #include <string>
@@ -15,7 +15,8 @@ namespace cocoon::api {
 
 class Page {
 public:
-    // Reads limit and cursor; `route` is the pattern. Call begin() after the handler's own parameters.
+    // Reads limit and cursor; `route` is the pattern. Call begin() after the handler's own
+    // parameters.
     Page(const Call& call, const Context& context, QueryReader& query, std::string_view route);
 
     // Checks the cursor against the filter, then the whole query. invalid_body.
@@ -25,7 +26,8 @@ public:
     bool limit_given() const { return limit_given_; }
     Position after() const { return after_; }
 
-    // {"items":[ … written so far …]} is open: closes the list, adds has_more, next_cursor and as_of.
+    // {"items":[ … written so far …]} is open: closes the list, adds has_more, next_cursor and
+    // as_of.
     Response finish(JsonWriter& out, bool more, Position last, std::uint64_t as_of) const;
     // `Link: <…>; rel="next"` for the page after `last`.
     Header link(Position last) const;

@@ -1,5 +1,5 @@
-// What handlers share on their way to a Response: problems with more members, ETags, and the checks of
-// request headers. Called by api/*.cpp only; any thread; knows no resource.
+// What handlers share on their way to a Response: problems with more members, ETags, and the checks
+// of request headers. Called by api/*.cpp only; any thread; knows no resource.
 #pragma once
 
 #include <functional>

@@ -15,8 +15,8 @@ namespace {
 using namespace matching;
 
 constexpr ScopeSet everyone = 0;
-constexpr ScopeSet own = scope_read | scope_manage;                      // one's account
-constexpr ScopeSet supply = scope_read | scope_offer | scope_manage;     // see nodes
+constexpr ScopeSet own = scope_read | scope_manage;                   // one's account
+constexpr ScopeSet supply = scope_read | scope_offer | scope_manage;  // see nodes
 constexpr ScopeSet offers_seen = scope_read | scope_offer | scope_node;
 constexpr ScopeSet demand_seen = scope_read | scope_work;
 constexpr ScopeSet jobs_seen = scope_read | scope_work | scope_offer | scope_node;
@@ -277,8 +277,8 @@ Result<PendingCommand> prepare_command(const Route& route, const Call& call,
 
 Response finish_command(const PendingCommand& pending, const Reply& reply, bool replayed,
                         std::string_view request_id) {
-    Response response = reply ? pending.render(*reply, replayed)
-                              : problem(reply.error(), request_id);
+    Response response =
+        reply ? pending.render(*reply, replayed) : problem(reply.error(), request_id);
     if (replayed) response.headers.emplace_back("Idempotency-Replayed", "true");
     return response;
 }

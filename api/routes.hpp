@@ -1,15 +1,17 @@
-// The one table of everything the market serves, and the few functions with which server/ walks a call
-// through it: find_route -> authorize -> (prepare_command | answer) . Routes say who may call, handlers
-// are plain functions. Any thread; nothing here waits. Must not know sockets, threads or SQL.
+// The one table of everything the market serves, and the few functions with which server/ walks a
+// call through it: find_route -> authorize -> (prepare_command | answer) . Routes say who may call,
+// handlers are plain functions. Any thread; nothing here waits. Must not know sockets, threads or
+// SQL.
 //
-//   const Lookup found = find_route(method, raw_path);           // null route: answer no_route(found, …)
-//   if (auto allowed = authorize(*found.route, principal); !allowed) -> problem(allowed.error(), ...)
-//   switch (kind_of(*found.route)):
+//   const Lookup found = find_route(method, raw_path);           // null route: answer
+//   no_route(found, …) if (auto allowed = authorize(*found.route, principal); !allowed) ->
+//   problem(allowed.error(), ...) switch (kind_of(*found.route)):
 //     command  worker: prepare_command() -> lane.submit(command, key, hash) -> finish_command()
 //     query    worker: one read-only transaction around answer_query()
 //     view     any thread: answer_view(); memory only, never blocks
 //     native   server/ does it itself: see enum class Native
-// The server adds X-Request-Id, RateLimit and RateLimit-Policy to every answer; HEAD is GET without body.
+// The server adds X-Request-Id, RateLimit and RateLimit-Policy to every answer; HEAD is GET without
+// body.
 #pragma once
 
 #include <functional>
@@ -25,20 +27,22 @@
 #include "core/result.hpp"
 #include "matching/commands.hpp"
 
-namespace cocoon::db { class Reader; }
+namespace cocoon::db {
+class Reader;
+}
 
 namespace cocoon::api {
 
 // A command handler's product. `render` may be called on any thread, once.
 struct PendingCommand {
     matching::Command command;
-    std::string idempotency_key;      // empty: none
-    matching::Digest input_hash{};    // SHA-256 of method, path and body
+    std::string idempotency_key;    // empty: none
+    matching::Digest input_hash{};  // SHA-256 of method, path and body
     // The answer as HTTP. `replayed`: the lane found it under the idempotency key; secrets are then
     // left out. An Answer of an unexpected kind throws std::logic_error.
     std::function<Response(const matching::Answer& answer, bool replayed)> render;
-    // Prefer: wait=N. When the answer is a RequestAnswer whose request is resting, the server may hold
-    // the response that long and render the newer RequestAnswer instead. 0: answer at once.
+    // Prefer: wait=N. When the answer is a RequestAnswer whose request is resting, the server may
+    // hold the response that long and render the newer RequestAnswer instead. 0: answer at once.
     Duration wait;
 };
 
@@ -54,23 +58,24 @@ using Handler = std::variant<CommandHandler, QueryHandler, ViewHandler, Native>;
 
 struct Route {
     Method method = Method::get;
-    std::string_view pattern;        // "/v1/keys/{id}:rotate"; {…} captures one non-empty segment
-    matching::ScopeSet scopes = 0;   // any one of these; 0: public
+    std::string_view pattern;       // "/v1/keys/{id}:rotate"; {…} captures one non-empty segment
+    matching::ScopeSet scopes = 0;  // any one of these; 0: public
     Handler handler;
-    bool idempotency_key = false;    // Idempotency-Key is required
+    bool idempotency_key = false;  // Idempotency-Key is required
 };
 
 inline Kind kind_of(const Route& route) { return static_cast<Kind>(route.handler.index()); }
-std::string_view method_name(Method method);                  // "GET", …, "DELETE"
+std::string_view method_name(Method method);                    // "GET", …, "DELETE"
 std::optional<Method> method_from_name(std::string_view name);  // "HEAD" is not one of them
 
 std::span<const Route> routes();
 
 struct Lookup {
     const Route* route = nullptr;
-    std::vector<std::string> captures;  // percent-decoded strictly: valid UTF-8, no control characters
-    std::string allow;                  // when only the method is wrong: "GET, POST"
-    bool malformed = false;             // the path has a broken percent-encoding
+    std::vector<std::string>
+        captures;            // percent-decoded strictly: valid UTF-8, no control characters
+    std::string allow;       // when only the method is wrong: "GET, POST"
+    bool malformed = false;  // the path has a broken percent-encoding
 };
 
 // `raw_path`: the request target up to '?', still percent-encoded.
@@ -83,12 +88,14 @@ Result<void> authorize(const Route& route, const Principal& principal);
 
 // Checks Content-Type and Idempotency-Key, hashes the input and calls the handler.
 // REQUIRES: kind_of(route) == Kind::command; call.captured set from the lookup.
-Result<PendingCommand> prepare_command(const Route& route, const Call& call, const Context& context);
+Result<PendingCommand> prepare_command(const Route& route, const Call& call,
+                                       const Context& context);
 // The lane's reply as HTTP: renders, or the refusal as problem+json, adds Idempotency-Replayed.
 Response finish_command(const PendingCommand& pending, const matching::Reply& reply, bool replayed,
                         std::string_view request_id);
 // REQUIRES: kind_of(route) is query, or view.
-Response answer_query(const Route& route, const Call& call, db::Reader& reader, const Context& context);
+Response answer_query(const Route& route, const Call& call, db::Reader& reader,
+                      const Context& context);
 Response answer_view(const Route& route, const Call& call, const Context& context);
 
 // ---- Shared with server/ ------------------------------------------------------------------------
@@ -97,8 +104,8 @@ Response answer_view(const Route& route, const Call& call, const Context& contex
 // ("ck_" or "ce_" and 43 base64url characters): such a credential needs no look-up.
 std::optional<matching::Digest> credential_hash(std::string_view secret);
 
-// What the client of a job needs to seal: the `job` and `node` members of answers, as JSON text (for
-// 409 job_rematched, whose problem carries both).
+// What the client of a job needs to seal: the `job` and `node` members of answers, as JSON text
+// (for 409 job_rematched, whose problem carries both).
 Response rematched_problem(const matching::RequestAnswer& rematched, std::string_view request_id,
                            const Context& context);
 

@@ -1,6 +1,6 @@
-// Everything the API makes from chance or keeps unforgeable with a server secret: key secrets, deposit
-// memos, page cursors, evidence challenges. Pure functions of the call's entropy and the context's
-// secret; any thread. Nothing made here is ever logged.
+// Everything the API makes from chance or keeps unforgeable with a server secret: key secrets,
+// deposit memos, page cursors, evidence challenges. Pure functions of the call's entropy and the
+// context's secret; any thread. Nothing made here is ever logged.
 #pragma once
 
 #include <cstdint>
@@ -20,9 +20,9 @@ std::string mac(std::string_view key, std::string_view message);
 
 // A fresh secret of this call, another for each label.
 struct FreshSecret {
-    std::string text;          // prefix and 43 base64url characters
-    matching::Digest hash{};   // SHA-256 of the whole text
-    std::string shown;         // its first ten characters
+    std::string text;         // prefix and 43 base64url characters
+    matching::Digest hash{};  // SHA-256 of the whole text
+    std::string shown;        // its first ten characters
 };
 FreshSecret fresh_secret(const Call& call, std::string_view prefix, std::string_view label);
 // "cm-" and 16 letters and digits that people do not mix up (80 bits).
@@ -36,17 +36,22 @@ struct Position {
     bool operator==(const Position&) const = default;
 };
 // Sealed with the secret (positions may be internal numbers) and bound to the account, the route's
-// pattern and the filter, so that a cursor is worth nothing elsewhere. Deterministic: the MAC of the
-// position is also what its key stream is derived from (as in RFC 5297).
+// pattern and the filter, so that a cursor is worth nothing elsewhere. Deterministic: the MAC of
+// the position is also what its key stream is derived from (as in RFC 5297).
 std::string make_cursor(const Context& context, AccountId account, std::string_view route,
                         std::string_view filter, Position position);
-std::optional<Position> read_cursor(const Context& context, AccountId account, std::string_view route,
-                                    std::string_view filter, std::string_view cursor);
+std::optional<Position> read_cursor(const Context& context, AccountId account,
+                                    std::string_view route, std::string_view filter,
+                                    std::string_view cursor);
 
 // ---- Evidence challenges ------------------------------------------------------------------------
-// 32 bytes as hex: expiry (unix seconds), chance, and a truncated MAC over both and the node. Stateless:
-// an old nonce dies with its expiry, and a repeated one within it proves the same fresh machine again.
-struct Challenge { std::string nonce; Instant expires_at; };
+// 32 bytes as hex: expiry (unix seconds), chance, and a truncated MAC over both and the node.
+// Stateless: an old nonce dies with its expiry, and a repeated one within it proves the same fresh
+// machine again.
+struct Challenge {
+    std::string nonce;
+    Instant expires_at;
+};
 Challenge make_challenge(const Context& context, const Call& call, NodeId node);
 bool valid_challenge(const Context& context, NodeId node, std::string_view nonce, Instant at);
 

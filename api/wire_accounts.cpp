@@ -52,8 +52,8 @@ std::string read_provider_profile(ObjectReader& in) {
 
 std::string read_profile(ObjectReader in, AccountKind kind) {
     if (!in.exists()) return "{}";
-    std::string profile = kind == AccountKind::provider ? read_provider_profile(in)
-                                                        : read_developer_profile(in);
+    std::string profile =
+        kind == AccountKind::provider ? read_provider_profile(in) : read_developer_profile(in);
     if (profile.size() > limits::profile_bytes_max)
         in.refuse_whole("must have at most " + std::to_string(limits::profile_bytes_max) +
                         " bytes");
@@ -79,8 +79,10 @@ void write_account_members(JsonWriter& out, const Account& account) {
 
 void write_key_members(JsonWriter& out, const ApiKey& key) {
     const auto cap = [&](std::string_view name, Nano amount) {
-        if (amount.value > 0) out.money(name, amount);
-        else out.null(name);
+        if (amount.value > 0)
+            out.money(name, amount);
+        else
+            out.null(name);
     };
     out.id("id", key.id);
     out.text("name", key.name);

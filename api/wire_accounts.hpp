@@ -1,5 +1,6 @@
 // JSON of people and money: accounts, sign-up forms, keys, payouts, deposits, statements. Called by
-// accounts.cpp, keys.cpp, payouts.cpp and admin.cpp; pure functions. Never writes a secret or its hash.
+// accounts.cpp, keys.cpp, payouts.cpp and admin.cpp; pure functions. Never writes a secret or its
+// hash.
 #pragma once
 
 #include <string>
@@ -25,13 +26,14 @@ void write_stored_json(JsonWriter& out, std::string_view name, const std::string
 // One change of one balance of `account`.
 struct StatementEntry {
     matching::Bucket bucket = matching::Bucket::available;
-    Nano amount;                        // signed
-    std::string_view counterpart;       // "self", "market", "account"
+    Nano amount;                   // signed
+    std::string_view counterpart;  // "self", "market", "account"
     matching::Bucket counterpart_bucket = matching::Bucket::available;
 };
 // One or two entries, for each side of the posting that is the account's.
 std::vector<StatementEntry> entries_of(const db::StatementLine& line, AccountId account);
-void write_statement_entry(JsonWriter& out, const db::StatementLine& line, const StatementEntry& entry);
+void write_statement_entry(JsonWriter& out, const db::StatementLine& line,
+                           const StatementEntry& entry);
 std::string statement_csv_header();
 std::string statement_csv_row(const db::StatementLine& line, const StatementEntry& entry);
 

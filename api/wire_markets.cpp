@@ -42,8 +42,10 @@ std::string book_json(const MarketView& view, std::size_t levels_max) {
     for (std::size_t i = 0; i < view.bids.size() && i < levels_max; ++i) {
         const ViewDemand& level = view.bids[i];
         out.open_object();
-        if (level.blended_max == INT64_MAX) out.null("blended_max_nano");
-        else out.decimal("blended_max_nano", level.blended_max);
+        if (level.blended_max == INT64_MAX)
+            out.null("blended_max_nano");
+        else
+            out.decimal("blended_max_nano", level.blended_max);
         out.integer("requests", level.requests);
         out.integer("slots", count(level.slots));
         write_quantity(out, "quantity", level.quantity);
@@ -59,8 +61,10 @@ std::string book_json(const MarketView& view, std::size_t levels_max) {
     out.close_object();
     write_texts(out, "regions", view.regions);
     write_texts(out, "builds", view.builds);
-    if (view.last_price) write_price(out, "last_price", *view.last_price);
-    else out.null("last_price");
+    if (view.last_price)
+        write_price(out, "last_price", *view.last_price);
+    else
+        out.null("last_price");
     out.instant_or_null("last_trade_at", view.last_trade_at);
     out.close_object();
     return out.take();
@@ -74,13 +78,19 @@ void write_market_members(JsonWriter& out, const db::MarketRow& row) {
     out.integer("slots", row.slots);
     out.integer("slots_used", row.slots_used);
     out.integer("resting_requests", row.resting);
-    if (row.best_price) write_price(out, "best_price", *row.best_price);
-    else out.null("best_price");
+    if (row.best_price)
+        write_price(out, "best_price", *row.best_price);
+    else
+        out.null("best_price");
     write_tiers(out, "tiers", row.tiers);
-    if (row.context_tokens_max > 0) out.integer("context_tokens_max", row.context_tokens_max);
-    else out.null("context_tokens_max");
-    if (row.last_trade_at.us != 0) out.money("last_unit_price_nano", row.last_unit_price);
-    else out.null("last_unit_price_nano");
+    if (row.context_tokens_max > 0)
+        out.integer("context_tokens_max", row.context_tokens_max);
+    else
+        out.null("context_tokens_max");
+    if (row.last_trade_at.us != 0)
+        out.money("last_unit_price_nano", row.last_unit_price);
+    else
+        out.null("last_unit_price_nano");
     out.instant_or_null("last_trade_at", row.last_trade_at);
 }
 

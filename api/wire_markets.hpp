@@ -1,5 +1,5 @@
-// JSON of public market data: books, markets, trades, candles. Called by markets.cpp and by server/'s
-// market feed; pure functions. Nothing here names a person, a node or a request.
+// JSON of public market data: books, markets, trades, candles. Called by markets.cpp and by
+// server/'s market feed; pure functions. Nothing here names a person, a node or a request.
 #pragma once
 
 #include <string>

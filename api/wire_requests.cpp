@@ -38,7 +38,8 @@ std::vector<NamedAlternative> read_alternatives(ObjectReader& in) {
 
 void check_rest_until(ObjectReader& in, std::optional<Instant> until, Instant at) {
     if (!until) return;
-    if (*until <= at) in.refuse("rest_until", "must be in the future");
+    if (*until <= at)
+        in.refuse("rest_until", "must be in the future");
     else if (*until - at > seconds(limits::rest_seconds_max))
         in.refuse("rest_until",
                   "must be at most " + std::to_string(limits::rest_seconds_max) + " seconds ahead");
@@ -132,8 +133,10 @@ void write_request_members(JsonWriter& out, const Request& request, const Market
     }
     out.close_array();
     write_quantity(out, "quantity", request.quantity);
-    if (request.cap_total.value > 0) out.money("cap_total_nano", request.cap_total);
-    else out.null("cap_total_nano");
+    if (request.cap_total.value > 0)
+        out.money("cap_total_nano", request.cap_total);
+    else
+        out.null("cap_total_nano");
     write_cap_price(out, "cap_price", request.cap_price);
     write_constraints(out, "constraints", request.constraints);
     out.integer("slots", request.slots);
@@ -179,10 +182,14 @@ void write_job_members(JsonWriter& out, const Job& job, std::string_view market)
     out.instant_or_null("started_at", job.started_at);
     out.instant_or_null("ended_at", job.ended_at);
     out.text_or_null("receipt_hash", job.receipt_hash);
-    if (job.first_output_ms) out.integer("first_output_ms", job.first_output_ms);
-    else out.null("first_output_ms");
-    if (job.output_ms) out.integer("output_ms", job.output_ms);
-    else out.null("output_ms");
+    if (job.first_output_ms)
+        out.integer("first_output_ms", job.first_output_ms);
+    else
+        out.null("first_output_ms");
+    if (job.output_ms)
+        out.integer("output_ms", job.output_ms);
+    else
+        out.null("output_ms");
 }
 
 void write_job_node(JsonWriter& out, std::string_view name, const Job& job, Tier tier,
@@ -190,8 +197,10 @@ void write_job_node(JsonWriter& out, std::string_view name, const Job& job, Tier
     out.open_object(name);
     out.id("id", job.node);
     out.text("tier", tier_name(tier));
-    if (keyset_document) out.text("keyset_document", *keyset_document);
-    else out.null("keyset_document");
+    if (keyset_document)
+        out.text("keyset_document", *keyset_document);
+    else
+        out.null("keyset_document");
     out.text("keyset_digest", job.keyset_digest);
     out.text("evidence_hash", job.evidence_hash);
     out.text("evidence_url",

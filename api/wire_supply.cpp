@@ -32,8 +32,10 @@ void check_expiry(ObjectReader& in, std::optional<Instant> expires_at, Instant a
 }
 
 void count_or_null(JsonWriter& out, std::string_view name, std::int64_t count) {
-    if (count > 0) out.integer(name, count);
-    else out.null(name);
+    if (count > 0)
+        out.integer(name, count);
+    else
+        out.null(name);
 }
 
 }  // namespace
@@ -41,8 +43,10 @@ void count_or_null(JsonWriter& out, std::string_view name, std::int64_t count) {
 PlaceOffer read_place_offer(ObjectReader in, NodeId own_node, Instant at) {
     PlaceOffer place;
     Offer& offer = place.offer;
-    if (own_node) offer.node = in.maybe_id<NodeId>("node").value_or(own_node);
-    else offer.node = in.id<NodeId>("node");
+    if (own_node)
+        offer.node = in.maybe_id<NodeId>("node").value_or(own_node);
+    else
+        offer.node = in.id<NodeId>("node");
     place.market = in.text("market", market_name_rule);
     offer.build = in.maybe_text("build").value_or(std::string{});
     offer.price = read_price(in.object("price"));
@@ -118,8 +122,10 @@ void write_node_members(JsonWriter& out, const Node& node, Instant at, bool ever
     const bool attested = node.evidence_valid_until.us != 0;
     out.id("id", node.id);
     out.id("provider", node.provider);
-    if (attested) out.text("tier", tier_name(node.tier));
-    else out.null("tier");
+    if (attested)
+        out.text("tier", tier_name(node.tier));
+    else
+        out.null("tier");
     out.text("region", node.region);
     out.text("country", node.country);
     out.text("gpu_model", node.gpu_model);

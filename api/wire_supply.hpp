@@ -11,7 +11,8 @@
 
 namespace cocoon::api {
 
-// Everything but id, provider and state. `own_node`: of a node's own key, which may leave `node` out.
+// Everything but id, provider and state. `own_node`: of a node's own key, which may leave `node`
+// out.
 matching::PlaceOffer read_place_offer(ObjectReader in, NodeId own_node, Instant at);
 matching::AmendOffer read_amend_offer(ObjectReader in, Instant at);
 void write_offer_members(JsonWriter& out, const matching::Offer& offer, std::string_view market);

@@ -10,9 +10,12 @@ using namespace matching;
 
 bool is_market_name(std::string_view text) {
     std::string_view rest = text;
-    if (rest.starts_with("inference:")) rest.remove_prefix(10);
-    else if (rest.starts_with("compute:")) rest.remove_prefix(8);
-    else return false;
+    if (rest.starts_with("inference:"))
+        rest.remove_prefix(10);
+    else if (rest.starts_with("compute:"))
+        rest.remove_prefix(8);
+    else
+        return false;
     return !rest.empty() &&
            std::all_of(rest.begin(), rest.end(), [](char c) { return c > ' ' && c < 0x7F; });
 }
@@ -29,8 +32,8 @@ bool is_country(std::string_view text) {
 
 bool is_lower_hex(std::string_view text) {
     return text.size() % 2 == 0 && std::all_of(text.begin(), text.end(), [](char c) {
-        return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-    });
+               return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+           });
 }
 
 const TextRule measurement_rule{32, 128, is_lower_hex, "lower-case hex"};
@@ -94,8 +97,8 @@ std::span<const std::string_view> scope_names() { return scopes; }
 PriceVector read_price(ObjectReader in) {
     PriceVector price;
     for (const PriceField& field : price_fields)
-        price.*
-            field.member = in.maybe_money(field.name, {0, limits::price_nano_max}).value_or(Nano{});
+        price.*field.member =
+            in.maybe_money(field.name, {0, limits::price_nano_max}).value_or(Nano{});
     return price;
 }
 

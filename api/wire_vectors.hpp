@@ -15,10 +15,11 @@ namespace cocoon::api {
 constexpr std::int64_t notice_seconds_max = 31 * 86'400;
 
 // Text rules of names on the wire.
-extern const TextRule market_name_rule;  // "inference:…" or "compute:…", printable ASCII without spaces
-extern const TextRule region_rule;       // lower-case letters, digits, hyphen; at most 32
-extern const TextRule country_rule;      // two capital letters
-extern const TextRule hex64_rule;        // 64 lower-case hex characters
+extern const TextRule
+    market_name_rule;  // "inference:…" or "compute:…", printable ASCII without spaces
+extern const TextRule region_rule;   // lower-case letters, digits, hyphen; at most 32
+extern const TextRule country_rule;  // two capital letters
+extern const TextRule hex64_rule;    // 64 lower-case hex characters
 
 std::span<const std::string_view> tier_names();
 std::span<const std::string_view> data_policy_names();
@@ -35,8 +36,10 @@ matching::Constraints read_constraints(ObjectReader in, bool simulated_allowed);
 void write_price(JsonWriter& out, std::string_view name, const matching::PriceVector& price);
 // Dimensions without a cap are left out.
 void write_cap_price(JsonWriter& out, std::string_view name, const matching::PriceVector& price);
-void write_quantity(JsonWriter& out, std::string_view name, const matching::QuantityVector& quantity);
-void write_constraints(JsonWriter& out, std::string_view name, const matching::Constraints& constraints);
+void write_quantity(JsonWriter& out, std::string_view name,
+                    const matching::QuantityVector& quantity);
+void write_constraints(JsonWriter& out, std::string_view name,
+                       const matching::Constraints& constraints);
 void write_tiers(JsonWriter& out, std::string_view name, matching::TierSet tiers);
 void write_data_policy(JsonWriter& out, std::string_view name, matching::DataPolicySet policy);
 void write_scopes(JsonWriter& out, std::string_view name, matching::ScopeSet scopes);

@@ -233,7 +233,8 @@ private:
         net::CancelToken* const cancel = options_.wait_seconds > 0 ? &hang_up_->token() : nullptr;
         ApiAnswer placed = services_.market.call(call, cancel);
         for (int attempt = 1; !placed.ok() && may_place_again(*placed.problem) &&
-                              attempt < services_.config.calls.attempts_max; ++attempt) {
+                              attempt < services_.config.calls.attempts_max;
+             ++attempt) {
             if (!hang_up_->pause(pause_before(attempt, placed.problem->retry_after_seconds))) break;
             placed = services_.market.call(call, cancel);
         }
@@ -348,8 +349,8 @@ private:
             released = true;
         };
         const ExchangeEnd end = exchange(lease.job, lease.node, lease.bound, failure, settled);
-        const bool lost = end.kind == Kind::refused || end.kind == Kind::unreached ||
-                          end.kind == Kind::uncertain;
+        const bool lost =
+            end.kind == Kind::refused || end.kind == Kind::unreached || end.kind == Kind::uncertain;
         if (!released) services_.sessions.release(lease, std::nullopt, lost);
         if (!lost) return Step::answered;
         if (end.kind != Kind::uncertain) return Step::again;
@@ -383,13 +384,12 @@ private:
                 if (settled) settled(forwarder.usage());
                 forwarder.complete(end.receipt);
                 break;
-            case Kind::cut:
-                forwarder.cut(failure);
-                break;
+            case Kind::cut: forwarder.cut(failure); break;
             case Kind::stopped:
                 if (forwarder.failed())
                     forwarder.cut(Failure{*forwarder.failed(), 0, {}, job.id.text()});
-                else exchange_->abort();
+                else
+                    exchange_->abort();
                 break;
             default: return end;
         }

@@ -156,8 +156,8 @@ Output show_book(const Invocation& call) {
                 table.add(std::move(cells));
                 ++levels;
             }
-        std::string text = printable(name) + "   prices in " + call.config.coin +
-                           " (tokens: per million)\n";
+        std::string text =
+            printable(name) + "   prices in " + call.config.coin + " (tokens: per million)\n";
         text += levels ? table.text() : "no offers\n";
         // A plain count, or an object per price level with its own count.
         const Json* requests = answer.body.find("requests");
@@ -410,7 +410,8 @@ Result<void> read_evidence(const std::string& path, ReceiptBundle& bundle) {
     if (!document) return document.error();
     bundle.evidence = NodeEvidence{std::string{document->text_at("tier").value_or("")},
                                    std::string{document->text_at("nonce").value_or("")},
-                                   std::string{document->text_at("evidence").value_or("")}, {}};
+                                   std::string{document->text_at("evidence").value_or("")},
+                                   {}};
     if (const auto keyset = document->text_at("keyset_document");
         keyset && bundle.keyset_document.empty())
         bundle.keyset_document = *keyset;
@@ -452,8 +453,8 @@ Result<void> add_given(const Invocation& call, ReceiptBundle& bundle) {
 }
 
 std::string job_lines(const sealing::JobReceipt& job, std::string_view coin) {
-    std::string text = "receipt   " + job.receipt_id + "  " +
-                       std::string{sealing::to_text(job.status)} + "\n";
+    std::string text =
+        "receipt   " + job.receipt_id + "  " + std::string{sealing::to_text(job.status)} + "\n";
     text += "work      " + job.job + " of " + job.request + " on " + job.node + ", " + job.market +
             (job.build.empty() ? "" : "@" + job.build) + ", " + job.served_at.text() + "\n";
     Table table{{"", "USAGE", "PRICE " + std::string{coin}}};
@@ -566,8 +567,9 @@ constexpr std::string_view exit_codes =
     "Exit codes: 0 done or valid, 1 refused or invalid, 2 wrong usage or settings.\n";
 
 std::string overview() {
-    std::string text = "cocoon-client: confidential AI on your own OpenAI SDK.\n\n"
-                       "Usage: cocoon-client COMMAND ...\n\n";
+    std::string text =
+        "cocoon-client: confidential AI on your own OpenAI SDK.\n\n"
+        "Usage: cocoon-client COMMAND ...\n\n";
     for (const Command& command : commands()) {
         std::string left = "  " + std::string{command.name} + " " + std::string{command.positional};
         left.resize(std::max<std::size_t>(left.size() + 1, 21), ' ');

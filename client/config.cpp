@@ -50,7 +50,7 @@ void read_secret(FieldReader& fields, std::string_view name, const std::string& 
     if (!direct.empty()) into = direct;
     if (path.empty()) return;
     const std::string whole = (std::filesystem::path{directory} / path).string();
-    struct stat status{};
+    struct stat status {};
     if (::stat(whole.c_str(), &status) == 0 && (status.st_mode & 077) != 0)
         return fields.problem(file_name, whole + " can be read by others: chmod 600 it");
     auto text = read_file(whole, 4096);
@@ -158,8 +158,10 @@ void read_log_level(FieldReader& fields, Config& config) {
     fields.text("log_level", level);
     if (level.empty()) return;
     constexpr std::array<std::pair<std::string_view, log::Level>, 4> levels{
-        {{"debug", log::Level::debug}, {"info", log::Level::info},
-         {"warning", log::Level::warning}, {"error", log::Level::error}}};
+        {{"debug", log::Level::debug},
+         {"info", log::Level::info},
+         {"warning", log::Level::warning},
+         {"error", log::Level::error}}};
     for (const auto& [name, value] : levels)
         if (name == level) {
             config.log_level = value;

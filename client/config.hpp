@@ -20,15 +20,15 @@ namespace cocoon::client {
 
 // How many tokens a call may take at most, from what is known before it runs. See openai.hpp.
 struct EstimateSettings {
-    std::int64_t prompt_bytes_per_token = 2;      // 1 is certain, larger holds less money
-    std::int64_t output_tokens_default = 4'096;   // when the caller names no max_tokens
-    std::int64_t media_tokens_each = 4'096;       // each inline image or sound
+    std::int64_t prompt_bytes_per_token = 2;     // 1 is certain, larger holds less money
+    std::int64_t output_tokens_default = 4'096;  // when the caller names no max_tokens
+    std::int64_t media_tokens_each = 4'096;      // each inline image or sound
 };
 
 struct CallSettings {
-    std::int64_t concurrent_max = 128;      // then 503: one worker thread each
-    std::int64_t attempts_max = 3;          // matches tried before the caller sees a failure
-    std::int64_t wait_seconds = 0;          // rest in the book so long when nothing matches
+    std::int64_t concurrent_max = 128;  // then 503: one worker thread each
+    std::int64_t attempts_max = 3;      // matches tried before the caller sees a failure
+    std::int64_t wait_seconds = 0;      // rest in the book so long when nothing matches
     std::int64_t job_seconds = limits::reservation_seconds_default;
     std::int64_t total_seconds_max = 600;
     std::int64_t body_bytes_max = 16 << 20;
@@ -45,9 +45,9 @@ struct SessionSettings {
 };
 
 struct Config {
-    std::string market_url;          // without a trailing '/'
-    std::string api_key;             // ck_...; a secret
-    std::string ca_file;             // PEM; empty: the system's store
+    std::string market_url;                               // without a trailing '/'
+    std::string api_key;                                  // ck_...; a secret
+    std::string ca_file;                                  // PEM; empty: the system's store
     std::optional<sealing::PublicKey> market_public_key;  // pinned cosigning key
     std::string listen_address = "127.0.0.1";
     std::uint16_t listen_port = 8081;
@@ -63,7 +63,7 @@ struct Config {
 
     // further wishes, as the market reads them
     sealing::Json constraints = sealing::Json::object();
-    std::optional<Nano> cost_max;    // most one call may hold
+    std::optional<Nano> cost_max;              // most one call may hold
     Prices price_max{-1, -1, -1, -1, -1, -1};  // most per dimension; -1: no cap
 
     EstimateSettings estimate;

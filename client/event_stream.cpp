@@ -58,8 +58,10 @@ std::optional<std::string> data_of(std::string_view event) {
         if (!line.starts_with("data:")) continue;
         line.remove_prefix(5);
         if (line.starts_with(' ')) line.remove_prefix(1);
-        if (data) *data += '\n';
-        else data.emplace();
+        if (data)
+            *data += '\n';
+        else
+            data.emplace();
         *data += line;
     }
     return data;
@@ -111,9 +113,12 @@ std::string AnswerStream::finish(std::string_view receipt) {
     if (!last.empty()) {
         // A last event without its blank line: whole, because the sealed stream was.
         last += last.ends_with('\n') ? "\n" : "\n\n";
-        if (!held_.empty()) held_ += last;
-        else if (is_done(data_of(last).value_or(""))) held_ = std::move(last);
-        else out += rewritten(last);
+        if (!held_.empty())
+            held_ += last;
+        else if (is_done(data_of(last).value_or("")))
+            held_ = std::move(last);
+        else
+            out += rewritten(last);
     }
     // A comment, which every event-stream parser skips: receipt and cost for people and proxies.
     out += ": cocoon {\"receipt\":" + json_quote(receipt);

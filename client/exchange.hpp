@@ -21,7 +21,7 @@ struct SealedCall {
     std::string_view path;    // "/v1/chat/completions"
     std::string_view accept;  // "application/json" or "text/event-stream"
     std::string_view body;
-    Quantities bound;         // of this exchange; equals the job's unless it is a session
+    Quantities bound;  // of this exchange; equals the job's unless it is a session
     std::string_view request_id;
 };
 

@@ -168,7 +168,8 @@ Result<JsonObjectText> JsonObjectText::read(std::string_view text) {
     for (std::size_t i = 0; i < object.members_.size(); ++i)
         for (std::size_t j = 0; j < i; ++j)
             if (object.members_[i].name == object.members_[j].name)
-                return Error{ErrorCode::malformed_request, "a field is there twice",
+                return Error{ErrorCode::malformed_request,
+                             "a field is there twice",
                              {{"/" + object.members_[i].name, "is there twice"}}};
     object.data_urls_ = scanner.data_urls;
     object.data_url_bytes_ = scanner.data_url_bytes;

@@ -24,8 +24,8 @@ int serve(const std::vector<std::string>& arguments, const CommandContext& conte
         return 2;
     }
     cocoon::log::set_level(config->log_level);
-    const bool real = std::find(config->tiers.begin(), config->tiers.end(), "simulated") ==
-                      config->tiers.end();
+    const bool real =
+        std::find(config->tiers.begin(), config->tiers.end(), "simulated") == config->tiers.end();
     if (!real)
         cocoon::log::warning("simulated_tier_accepted",
                              {{"meaning", "no hardware is proven for such nodes"}});
@@ -40,9 +40,10 @@ int serve(const std::vector<std::string>& arguments, const CommandContext& conte
 
 int run(const std::vector<std::string>& arguments) {
     const CommandContext context{[](const char* name) {
-        const char* value = std::getenv(name);
-        return std::string{value ? value : ""};
-    }, version};
+                                     const char* value = std::getenv(name);
+                                     return std::string{value ? value : ""};
+                                 },
+                                 version};
     const Output output = run_command(arguments, context);
     if (output.exit_code < 0) return serve(arguments, context);
     std::fputs(output.out.c_str(), stdout);

@@ -32,10 +32,10 @@ struct ApiAnswer {
 
 struct ApiCall {
     std::string method = "GET";
-    std::string path;                 // with query, "/v1/models"
+    std::string path;  // with query, "/v1/models"
     std::optional<sealing::Json> body;
-    std::string idempotency_key;      // sent when not empty
-    std::int64_t wait_seconds = 0;    // Prefer: wait=N
+    std::string idempotency_key;    // sent when not empty
+    std::int64_t wait_seconds = 0;  // Prefer: wait=N
     bool authenticated = true;
     std::string request_id;
 };

@@ -21,7 +21,8 @@ constexpr std::int64_t template_tokens = 64;
 constexpr std::int64_t choices_max = 128;
 
 Error wrong(std::string_view member, std::string message) {
-    return Error{ErrorCode::malformed_request, std::string{member} + " " + message,
+    return Error{ErrorCode::malformed_request,
+                 std::string{member} + " " + message,
                  {{"/" + std::string{member}, std::move(message)}}};
 }
 
@@ -175,7 +176,8 @@ private:
     bool price(std::string_view rest, const std::string& header, std::string_view value) {
         if (rest == "max-cost-nano") {
             const auto amount = whole_number(value, limits::amount_nano_max);
-            if (!amount) problem(header, "must be a whole number of nano");
+            if (!amount)
+                problem(header, "must be a whole number of nano");
             else if (!options_.cost_max || *amount < options_.cost_max->value)
                 options_.cost_max = Nano{*amount};
             return true;
@@ -186,8 +188,10 @@ private:
             if (rest != "max-price-" + dashed + "-nano") continue;
             const auto amount = whole_number(value, limits::price_nano_max);
             std::int64_t& cap = options_.price_max.*dimension.price;
-            if (!amount) problem(header, "must be a whole number of nano");
-            else if (cap < 0 || *amount < cap) cap = *amount;
+            if (!amount)
+                problem(header, "must be a whole number of nano");
+            else if (cap < 0 || *amount < cap)
+                cap = *amount;
             return true;
         }
         return false;
@@ -216,13 +220,14 @@ private:
         if (const Json* list = config_.constraints.find(name))
             for (const Json& item : list->items())
                 configured.emplace_back(item.text().value_or(""));
-        const bool grows = name == std::string_view{"data_policy"} ||
-                           name == std::string_view{"providers_deny"};
+        const bool grows =
+            name == std::string_view{"data_policy"} || name == std::string_view{"providers_deny"};
         std::vector<std::string> result = grows ? configured : std::vector<std::string>{};
         for (const std::string& item : items) {
-            const bool there = std::find(configured.begin(), configured.end(), item) !=
-                               configured.end();
-            if (grows ? !there : (there || configured.empty())) result.push_back(item);
+            const bool there =
+                std::find(configured.begin(), configured.end(), item) != configured.end();
+            if (grows ? !there : (there || configured.empty()))
+                result.push_back(item);
             else if (!grows)
                 problem(header, "\"" + item + "\" is not accepted by this client's settings");
         }
@@ -232,16 +237,20 @@ private:
     bool number(std::string_view rest, const std::string& header, std::string_view value) {
         if (rest == "wait-seconds") {
             const auto seconds = whole_number(value, 3'600);
-            if (!seconds) problem(header, "must be a whole number from 0 to 3600");
-            else options_.wait_seconds = *seconds;
+            if (!seconds)
+                problem(header, "must be a whole number from 0 to 3600");
+            else
+                options_.wait_seconds = *seconds;
             return true;
         }
         if (rest == "reputation-min-permille") {
             const auto least = whole_number(value, 1'000);
             const auto configured =
                 config_.constraints.integer_at("reputation_permille_min").value_or(0);
-            if (!least) problem(header, "must be a whole number from 0 to 1000");
-            else options_.constraints.set("reputation_permille_min", std::max(*least, configured));
+            if (!least)
+                problem(header, "must be a whole number from 0 to 1000");
+            else
+                options_.constraints.set("reputation_permille_min", std::max(*least, configured));
             return true;
         }
         return false;

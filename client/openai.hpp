@@ -22,8 +22,8 @@ std::optional<Endpoint> endpoint_at(std::string_view path);
 
 struct InspectedRequest {
     Endpoint endpoint = Endpoint::chat_completions;
-    std::string model;           // without "@build"
-    std::string build;           // empty: any
+    std::string model;  // without "@build"
+    std::string build;  // empty: any
     bool stream = false;
     bool include_usage = false;  // the caller asked for usage in the stream
     Quantities bound;            // the most this call is expected to take; see below

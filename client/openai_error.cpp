@@ -87,8 +87,8 @@ OpenAiRow openai_row(ErrorCode code) {
 
 std::string error_json(const Failure& failure) {
     const OpenAiRow row = openai_row(failure.error.code);
-    std::string param = failure.error.code == ErrorCode::unknown_market ? "model"
-                                                                        : param_of(failure.error);
+    std::string param =
+        failure.error.code == ErrorCode::unknown_market ? "model" : param_of(failure.error);
     std::string message = message_of(failure);
     if (!is_utf8(message)) message = describe(failure.error.code).title;
     if (!is_utf8(param)) param.clear();
@@ -104,8 +104,8 @@ net::Response error_response(const Failure& failure) {
     response.headers.set("Content-Type", "application/json");
     if (row.should_retry)
         response.headers.set("x-should-retry", *row.should_retry ? "true" : "false");
-    const std::int64_t wait = failure.retry_after_seconds > 0 ? failure.retry_after_seconds
-                                                              : row.retry_after_seconds;
+    const std::int64_t wait =
+        failure.retry_after_seconds > 0 ? failure.retry_after_seconds : row.retry_after_seconds;
     if (wait > 0 && (row.status == 429 || row.status == 503))
         response.headers.set("Retry-After", std::to_string(wait));
     if (!failure.job.empty()) response.headers.set("X-Cocoon-Job", failure.job);

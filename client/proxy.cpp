@@ -107,8 +107,8 @@ Result<std::unique_ptr<Proxy>> Proxy::start(Config config) {
     if (!servable) return servable.error();
     std::unique_ptr<Proxy> proxy{new Proxy{std::move(config)}};
     net::HttpServerOptions options;
-    options.address = proxy->config_.listen_address == "localhost" ? "127.0.0.1"
-                                                                   : proxy->config_.listen_address;
+    options.address =
+        proxy->config_.listen_address == "localhost" ? "127.0.0.1" : proxy->config_.listen_address;
     options.port = proxy->config_.listen_port;
     net::HttpHandler handler;
     Proxy& self = *proxy;

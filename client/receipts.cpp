@@ -86,11 +86,13 @@ public:
         cost(job);
         hash("sealed_request", bundle_.sealed_request_sha256, job.sealed_request_sha256);
         hash("sealed_response", bundle_.sealed_response_sha256, job.sealed_response_sha256);
-        if (!bundle_.price) skip("agreed_price", "the agreed price is not known here");
+        if (!bundle_.price)
+            skip("agreed_price", "the agreed price is not known here");
         else
             note("agreed_price", *bundle_.price == job.prices,
                  "the receipt's prices are the job's");
-        if (!bundle_.usage) skip("reported_usage", "the answer's own usage is not known here");
+        if (!bundle_.usage)
+            skip("reported_usage", "the answer's own usage is not known here");
         else
             note("reported_usage", same_tokens(*bundle_.usage, job.usage),
                  "the receipt counts what the answer said");
@@ -286,8 +288,9 @@ void ReceiptKeeper::fetch(const Answered& answered) {
     if (!report.valid()) {
         for (const ReceiptCheck& check : report.checks)
             if (check.outcome == Outcome::failed)
-                log::error("receipt_invalid", {{"receipt", answered.receipt}, {"check", check.name},
-                                               {"reason", check.text}});
+                log::error(
+                    "receipt_invalid",
+                    {{"receipt", answered.receipt}, {"check", check.name}, {"reason", check.text}});
     } else {
         log::debug("receipt_valid", {{"receipt", answered.receipt}, {"digest", report.digest}});
     }

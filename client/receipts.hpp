@@ -29,8 +29,8 @@ struct ReceiptBundle {
     std::optional<sealing::PublicKey> market_key;
     bool market_key_pinned = false;  // from the reader's own settings, not from the bundle
     std::optional<sealing::Digest> sealed_request_sha256, sealed_response_sha256;
-    std::optional<Prices> price;         // the job's, as agreed before
-    std::optional<Quantities> usage;     // as the answer said
+    std::optional<Prices> price;      // the job's, as agreed before
+    std::optional<Quantities> usage;  // as the answer said
 };
 
 std::string bundle_document(const ReceiptBundle& bundle);
@@ -39,9 +39,9 @@ Result<ReceiptBundle> parse_bundle(std::string_view document);
 
 struct ReceiptCheck {
     enum class Outcome { passed, failed, skipped };
-    std::string name;     // "node_signature", stable
+    std::string name;  // "node_signature", stable
     Outcome outcome;
-    std::string text;     // for people
+    std::string text;  // for people
 };
 std::string_view to_text(ReceiptCheck::Outcome outcome);
 
@@ -70,7 +70,7 @@ public:
         std::string receipt;  // "job_9" or "job_9.3"
         sealing::Digest sealed_request_sha256, sealed_response_sha256;
         std::optional<Quantities> usage;
-        bool whole = true;    // false: the answer was cut, a receipt may not exist
+        bool whole = true;  // false: the answer was cut, a receipt may not exist
     };
     // Never blocks; when too many wait, the receipt is not fetched (it can be: the market keeps
     // it).

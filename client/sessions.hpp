@@ -48,7 +48,7 @@ private:
         Quantities left;
         std::int64_t slots_used = 0;
         bool renewing = false;
-        Instant not_before;      // after a failed opening
+        Instant not_before;  // after a failed opening
     };
 
     std::optional<Lease> take(Session& session, const std::string& key, const Quantities& bound);

@@ -94,7 +94,8 @@ Result<std::shared_ptr<const TrustedNode>> TrustStore::verify(
         if (!verified) return verified.error();
         node = std::make_shared<const TrustedNode>(*std::move(verified));
         remember(key, node, at);
-        log::info("node_verified", {{"node", match.node.id.text()}, {"tier", node->tier},
+        log::info("node_verified", {{"node", match.node.id.text()},
+                                    {"tier", node->tier},
                                     {"valid_until", node->valid_until.text()}});
     }
     if (!holds(tiers, node->tier))

@@ -23,7 +23,7 @@ constexpr std::size_t trusted_nodes_max = 4'096;
 // What a node showed: enough for anyone to check it again, offline.
 struct NodeEvidence {
     std::string tier;
-    std::string nonce;            // 64 hex
+    std::string nonce;  // 64 hex
     std::string evidence_base64;
     std::string keyset_document;  // canonical
 };
@@ -32,9 +32,9 @@ struct TrustedNode {
     sealing::Keyset keyset;
     sealing::ohttp::KeyConfig seal_to;
     NodeEvidence evidence;
-    std::string tier;         // as verified
+    std::string tier;  // as verified
     std::string measurement;
-    Instant valid_until;      // of evidence and keyset, whichever ends first
+    Instant valid_until;  // of evidence and keyset, whichever ends first
 };
 
 // The policy of the settings: its tiers and measurements, `simulated` only if it is named.

@@ -24,12 +24,12 @@ using Quantities = sealing::ReceiptUsage;
 
 // One row for each dimension, so that no list of six can forget one.
 struct Dimension {
-    std::string_view name;            // for people: "prompt"
-    std::string_view price_name;      // "prompt_nano_per_mtok"
-    std::string_view quantity_name;   // "prompt_tokens"
+    std::string_view name;           // for people: "prompt"
+    std::string_view price_name;     // "prompt_nano_per_mtok"
+    std::string_view quantity_name;  // "prompt_tokens"
     std::int64_t Prices::*price;
     std::int64_t Quantities::*quantity;
-    std::int64_t divisor;             // 10^6 for tokens
+    std::int64_t divisor;  // 10^6 for tokens
 };
 constexpr Dimension dimensions[] = {
     {"prompt", "prompt_nano_per_mtok", "prompt_tokens", &Prices::prompt, &Quantities::prompt,
@@ -49,7 +49,7 @@ constexpr Dimension dimensions[] = {
 // what the market holds.
 Result<Nano> cost_bound(const Prices& price, const Quantities& quantity);
 
-sealing::Json prices_json(const Prices& price);           // decimal strings, all six
+sealing::Json prices_json(const Prices& price);             // decimal strings, all six
 sealing::Json quantities_json(const Quantities& quantity);  // integers, all six
 // Absent members are zero; `upstream_failed` when one is malformed or out of limits.
 Result<Prices> parse_prices(const sealing::Json& value);
@@ -58,20 +58,20 @@ Result<Quantities> parse_quantities(const sealing::Json& value);
 // A match: what the client must know to seal, and to check what it is asked to pay.
 struct Job {
     JobId id;
-    std::string request;        // "req_1"
+    std::string request;  // "req_1"
     NodeId node;
-    std::string market;         // "inference:<model>"
+    std::string market;  // "inference:<model>"
     std::string build;
     bool session = false;
     Prices price;
-    Quantities quantity;        // bound of the whole job
-    Quantities usage;           // captured so far
+    Quantities quantity;  // bound of the whole job
+    Quantities usage;     // captured so far
     Nano hold;
     std::string state;
     std::string fencing_token;  // decimal
     std::string keyset_digest;
     std::string evidence_hash;
-    std::string expires_at;     // as the market wrote it: the terms repeat it to the byte
+    std::string expires_at;  // as the market wrote it: the terms repeat it to the byte
     Instant expires;
     std::uint64_t counter = 0;
 };

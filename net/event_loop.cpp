@@ -96,8 +96,10 @@ void Timer::cancel() noexcept {
     pending_.reset();
     if (!pending || pending->over.exchange(true)) return;
     EventLoop& loop = *pending->loop;
-    if (loop.in_loop_thread()) pending->drop();
-    else loop.post([pending = std::move(pending)] { pending->drop(); });
+    if (loop.in_loop_thread())
+        pending->drop();
+    else
+        loop.post([pending = std::move(pending)] { pending->drop(); });
 }
 
 EventLoop::EventLoop() : impl_{std::make_unique<Impl>()} {}
@@ -142,8 +144,10 @@ Timer EventLoop::call_after(Duration delay, std::function<void()> call) {
     pending->call = std::move(call);
     Timer timer;
     timer.pending_ = pending;
-    if (in_loop_thread()) Impl::arm(pending, impl_->context);
-    else post([pending, &context = impl_->context] { Impl::arm(pending, context); });
+    if (in_loop_thread())
+        Impl::arm(pending, impl_->context);
+    else
+        post([pending, &context = impl_->context] { Impl::arm(pending, context); });
     return timer;
 }
 

@@ -1,6 +1,7 @@
 // The one I/O thread of a program: runs sockets, timers and everything posted to it, in order.
-// Called by server/, node/, client/ and the rest of net/. One thread calls run(); post(), call_after()
-// and stop() may be called from any thread. Knows nothing of HTTP. Asio stays behind the pimpl.
+// Called by server/, node/, client/ and the rest of net/. One thread calls run(); post(),
+// call_after() and stop() may be called from any thread. Knows nothing of HTTP. Asio stays behind
+// the pimpl.
 #pragma once
 
 #include <functional>
@@ -15,8 +16,8 @@ class io_context;
 
 namespace cocoon::net {
 
-// A call that is still to come. Destroying or cancelling it drops the call: for certain when done on
-// the loop's thread; from another thread the call may be running at that very moment.
+// A call that is still to come. Destroying or cancelling it drops the call: for certain when done
+// on the loop's thread; from another thread the call may be running at that very moment.
 class Timer {
 public:
     Timer() = default;
@@ -47,10 +48,11 @@ public:
 
     // Runs `call` on the loop's thread, in posting order. Cheap: a burst of posts is one wake-up.
     void post(std::function<void()> call);
-    // Runs `call` on the loop's thread after `delay`, unless the Timer is cancelled or destroyed first.
+    // Runs `call` on the loop's thread after `delay`, unless the Timer is cancelled or destroyed
+    // first.
     [[nodiscard]] Timer call_after(Duration delay, std::function<void()> call);
-    // Calls `call(signal)` on the loop's thread for each arrival of one of `signals` (SIGTERM, SIGINT…).
-    // Once per loop, before run().
+    // Calls `call(signal)` on the loop's thread for each arrival of one of `signals` (SIGTERM,
+    // SIGINT…). Once per loop, before run().
     void on_signals(std::vector<int> signals, std::function<void(int)> call);
 
     // Whether the calling thread is inside run().

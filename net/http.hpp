@@ -27,7 +27,9 @@ public:
     std::vector<std::string_view> all(std::string_view name) const;
     bool contains(std::string_view name) const { return find(name) != nullptr; }
 
-    void add(std::string name, std::string value) { fields_.push_back({std::move(name), std::move(value)}); }
+    void add(std::string name, std::string value) {
+        fields_.push_back({std::move(name), std::move(value)});
+    }
     // Replaces every field with this name by one.
     void set(std::string_view name, std::string value);
     void remove(std::string_view name);
@@ -43,10 +45,10 @@ private:
 
 // Everything before the body.
 struct RequestHead {
-    std::string method;          // as sent: "GET"
-    std::string target;          // as sent: "/v1/offers?limit=5"
-    std::string path;            // "/v1/offers", still percent-encoded; starts with '/', or is "*"
-    std::string query;           // "limit=5", raw, without the '?'
+    std::string method;  // as sent: "GET"
+    std::string target;  // as sent: "/v1/offers?limit=5"
+    std::string path;    // "/v1/offers", still percent-encoded; starts with '/', or is "*"
+    std::string query;   // "limit=5", raw, without the '?'
     Headers headers;
     std::string remote_address;  // "192.0.2.7" or "2001:db8::1", without port
     std::string id;              // X-Request-Id if it was [A-Za-z0-9_-]{1,64}, else made here
@@ -55,11 +57,11 @@ struct RequestHead {
 };
 
 struct Request : RequestHead {
-    std::string body;            // empty when the body is streamed (Decision::stream)
+    std::string body;  // empty when the body is streamed (Decision::stream)
 };
 
-// Content-Length, Transfer-Encoding, Connection, Date and X-Request-Id are the server's own business;
-// such fields in `headers` are dropped. A field with CR, LF or NUL in it is dropped, too.
+// Content-Length, Transfer-Encoding, Connection, Date and X-Request-Id are the server's own
+// business; such fields in `headers` are dropped. A field with CR, LF or NUL in it is dropped, too.
 struct Response {
     int status = 200;
     Headers headers;

@@ -51,8 +51,8 @@ using List = std::unique_ptr<curl_slist, FreeList>;
 bool is_token(std::string_view text) {
     if (text.empty()) return false;
     for (const char c : text) {
-        const bool alphanumeric = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                                  (c >= '0' && c <= '9');
+        const bool alphanumeric =
+            (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
         if (!alphanumeric && std::string_view{"!#$%&'*+-.^_`|~"}.find(c) == std::string_view::npos)
             return false;
     }
@@ -265,8 +265,8 @@ Result<List> HttpClient::Impl::prepare(CURL* easy, const ClientRequest& request)
     curl_easy_setopt(easy, CURLOPT_USERAGENT, options.user_agent.c_str());
     if (target.loopback || !options.environment_proxy) curl_easy_setopt(easy, CURLOPT_PROXY, "");
     if (!options.ca_file.empty()) curl_easy_setopt(easy, CURLOPT_CAINFO, options.ca_file.c_str());
-    const Duration total = request.total_timeout.us > 0 ? request.total_timeout
-                                                        : options.total_timeout;
+    const Duration total =
+        request.total_timeout.us > 0 ? request.total_timeout : options.total_timeout;
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, static_cast<long>(total.milliseconds()));
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
                      static_cast<long>(options.connect_timeout.milliseconds()));

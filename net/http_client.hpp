@@ -1,6 +1,6 @@
-// Outbound HTTP over libcurl: chain, collateral, webhooks, engines, the market's own API. Blocking, one
-// call per worker thread at a time, any number of threads. Connections are kept alive and reused.
-// No redirects; TLS always verified; HTTP/1.1. libcurl stays in the .cpp.
+// Outbound HTTP over libcurl: chain, collateral, webhooks, engines, the market's own API. Blocking,
+// one call per worker thread at a time, any number of threads. Connections are kept alive and
+// reused. No redirects; TLS always verified; HTTP/1.1. libcurl stays in the .cpp.
 #pragma once
 
 #include <functional>
@@ -35,8 +35,9 @@ private:
 struct HttpClientOptions {
     Duration connect_timeout = seconds(10);
     Duration total_timeout = seconds(600);
-    Duration idle_timeout = seconds(120);  // nothing received for so long, also before the first byte
-    std::string ca_file;                   // PEM; empty = the system's store
+    Duration idle_timeout =
+        seconds(120);     // nothing received for so long, also before the first byte
+    std::string ca_file;  // PEM; empty = the system's store
     std::string user_agent = "cocoon-market/0.1";
     std::size_t response_bytes_max = limits::engine_answer_bytes_max;
     std::size_t idle_connections_max = 64;  // sessions kept for reuse
@@ -67,13 +68,14 @@ public:
     HttpClient& operator=(const HttpClient&) = delete;
 
     // Errors of both: malformed_request (url, method or headers unusable), node_unavailable (cannot
-    // resolve or connect), deadline_exceeded (any of the timeouts), body_too_large, stream_truncated
-    // (ended before its announced end), upstream_failed (TLS or protocol broken, or cancelled: the
-    // detail is then "cancelled"). Any HTTP status is a value.
+    // resolve or connect), deadline_exceeded (any of the timeouts), body_too_large,
+    // stream_truncated (ended before its announced end), upstream_failed (TLS or protocol broken,
+    // or cancelled: the detail is then "cancelled"). Any HTTP status is a value.
     Result<ClientResponse> send(const ClientRequest& request, CancelToken* cancel = nullptr);
 
-    // Calls `on_head` once when the final head is there, then `on_chunk` for each piece as it arrives,
-    // both on the calling thread; returning false cancels. Returns the head when the body was whole.
+    // Calls `on_head` once when the final head is there, then `on_chunk` for each piece as it
+    // arrives, both on the calling thread; returning false cancels. Returns the head when the body
+    // was whole.
     Result<ClientResponse> stream(const ClientRequest& request,
                                   const std::function<bool(const ClientResponse&)>& on_head,
                                   const std::function<bool(std::string_view)>& on_chunk,

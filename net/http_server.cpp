@@ -37,10 +37,10 @@ constexpr std::size_t read_bytes_start = 4 << 10;
 constexpr std::size_t body_read_bytes = 64 << 10;
 // copied behind the head: cheaper than a second buffer
 constexpr std::size_t inline_body_bytes = 8 << 10;
-constexpr std::size_t headers_count_max = 128;       // then 431
+constexpr std::size_t headers_count_max = 128;  // then 431
 constexpr std::size_t lingering_connections_max = 256;
 constexpr Duration linger_max = seconds(2);
-constexpr Duration accept_pause = milliseconds(100); // out of file descriptors
+constexpr Duration accept_pause = milliseconds(100);  // out of file descriptors
 
 constexpr SteadyTime never = SteadyTime::max();
 
@@ -186,21 +186,21 @@ struct ExchangeState : std::enable_shared_from_this<ExchangeState> {
     Duration write_max;
     bool http_11 = true;
     bool head_only = false;
-    bool keep_alive = true;             // what the peer asked for
+    bool keep_alive = true;  // what the peer asked for
     bool chunked = false;
-    Connection* connection = nullptr;   // loop's thread only
+    Connection* connection = nullptr;  // loop's thread only
 
     mutable std::mutex mutex;
     std::condition_variable drained;
     Phase phase = Phase::waiting;
-    bool closing = false;               // the answer said `Connection: close`
+    bool closing = false;  // the answer said `Connection: close`
     bool closed = false;
-    bool over = false;                  // nothing more will come of it: callbacks are not kept
-    bool body_open = false;             // a streamed body has not ended
-    bool listed = false;                // waits in the mailbox
-    std::string output;                 // framed, not yet taken by the connection
-    std::string body;                   // of a whole answer, when too large to copy
-    std::size_t pending_bytes = 0;      // output, body and what is being written
+    bool over = false;              // nothing more will come of it: callbacks are not kept
+    bool body_open = false;         // a streamed body has not ended
+    bool listed = false;            // waits in the mailbox
+    std::string output;             // framed, not yet taken by the connection
+    std::string body;               // of a whole answer, when too large to copy
+    std::size_t pending_bytes = 0;  // output, body and what is being written
     int status = 0;
     std::function<void()> on_drained;
     std::vector<std::function<void()>> on_closed;
@@ -263,7 +263,7 @@ public:
     bool in_start_line() const { return !has_start_line_; }
     bool has_body() const { return has_body_; }
     std::size_t body_bytes_max = 0;
-    std::string* body = nullptr;    // where body bytes go
+    std::string* body = nullptr;  // where body bytes go
     std::size_t body_bytes = 0;
     ErrorCode refusal = ErrorCode::malformed_request;
 
@@ -388,8 +388,11 @@ asio::ip::address plain_address(const asio::ip::address& address) {
 
 struct HttpServerState : std::enable_shared_from_this<HttpServerState> {
     HttpServerState(EventLoop& event_loop, HttpServerOptions all, HttpHandler calls)
-        : loop{event_loop}, options{std::move(all)}, handler{std::move(calls)},
-          acceptor{event_loop.context().get_executor()}, sweeper{event_loop.context()} {
+        : loop{event_loop},
+          options{std::move(all)},
+          handler{std::move(calls)},
+          acceptor{event_loop.context().get_executor()},
+          sweeper{event_loop.context()} {
         mailbox->loop = &loop;
     }
 
@@ -434,7 +437,7 @@ public:
 
     void start();
     void start_refused(ErrorCode code);
-    void on_exchange();             // an exchange changed; from any place on the loop's thread
+    void on_exchange();  // an exchange changed; from any place on the loop's thread
     void check_deadlines(SteadyTime now);
     void close(bool tell = true);
     void close_if_idle();
@@ -493,10 +496,10 @@ private:
 
     std::optional<Parser> parser_;
     std::shared_ptr<ExchangeState> exchange_;
-    bool request_begun_ = false;           // some byte of it has come
-    bool handed_out_ = false;              // on_request has seen it
+    bool request_begun_ = false;  // some byte of it has come
+    bool handed_out_ = false;     // on_request has seen it
     std::optional<ErrorCode> body_refusal_;
-    std::string piece_;                    // of a streamed body, not yet asked for
+    std::string piece_;  // of a streamed body, not yet asked for
 
     std::string writing_;
     std::string writing_body_;
@@ -577,8 +580,10 @@ void ExchangeState::head(int code, const Headers& headers, std::optional<std::si
         output += "\r\n";
     }
     if (chunked) output += "Transfer-Encoding: chunked\r\n";
-    if (closing) output += "Connection: close\r\n";
-    else if (!http_11) output += "Connection: keep-alive\r\n";
+    if (closing)
+        output += "Connection: close\r\n";
+    else if (!http_11)
+        output += "Connection: keep-alive\r\n";
     output += "\r\n";
 }
 
@@ -590,8 +595,10 @@ void ExchangeState::respond(Response response) {
     if (response.status < 200 || response.status > 599) response = Response{500, {}, {}};
     head(response.status, response.headers, response.body.size());
     if (!head_only && response.status != 204 && response.status != 304) {
-        if (response.body.size() <= inline_body_bytes) output += response.body;
-        else body = std::move(response.body);
+        if (response.body.size() <= inline_body_bytes)
+            output += response.body;
+        else
+            body = std::move(response.body);
     }
     pending_bytes += output.size() - before + body.size();
     wake(lock);
@@ -724,7 +731,9 @@ namespace {
 
 Connection::Connection(std::shared_ptr<HttpServerState> server, Stream stream, std::string address,
                        std::shared_ptr<Ticket> ticket)
-    : server_{std::move(server)}, stream_{std::move(stream)}, address_{std::move(address)},
+    : server_{std::move(server)},
+      stream_{std::move(stream)},
+      address_{std::move(address)},
       ticket_{std::move(ticket)} {
     ErrorStatus ignored;
     stream_.socket().set_option(Tcp::no_delay{true}, ignored);
@@ -813,8 +822,9 @@ ErrorStatus Connection::feed(std::size_t& consumed) {
     consumed = parser_->put(asio::const_buffer{data, buffered()}, failure);
     if (in_head && (!failure || failure == http::error::need_more)) {
         // Folded lines (RFC 9112 §5.2) are refused: intermediaries read them differently.
-        for (const char* at = data; (at = static_cast<const char*>(
-                 std::memchr(at, '\n', static_cast<std::size_t>(data + consumed - at))));) {
+        for (const char* at = data;
+             (at = static_cast<const char*>(
+                  std::memchr(at, '\n', static_cast<std::size_t>(data + consumed - at))));) {
             if (++at == data + consumed) break;
             if (*at == ' ' || *at == '\t') failure = http::error::bad_obs_fold;
         }
@@ -840,8 +850,8 @@ bool Connection::step_head() {
     }
     std::size_t consumed = 0;
     const char* data = buffer_.data() + begin_;
-    const bool first_line_whole = !parser_->in_start_line() ||
-                                  std::memchr(data, '\n', buffered()) != nullptr;
+    const bool first_line_whole =
+        !parser_->in_start_line() || std::memchr(data, '\n', buffered()) != nullptr;
     const ErrorStatus failure = feed(consumed);
     if (failure == http::error::header_limit) {
         refuse_request(first_line_whole ? ErrorCode::headers_too_large : ErrorCode::uri_too_long);
@@ -954,7 +964,8 @@ void Connection::hand_out() {
 
 // Answers what cannot be read further, and closes.
 void Connection::refuse_request(ErrorCode code) {
-    if (code == ErrorCode::request_timeout) ++counters().timeouts;
+    if (code == ErrorCode::request_timeout)
+        ++counters().timeouts;
     else if (code != ErrorCode::internal_error && code != ErrorCode::too_many_connections)
         ++counters().protocol_errors;
     if (exchange_->request.id.empty()) exchange_->request.id = make_request_id();
@@ -1050,8 +1061,10 @@ bool Connection::deliver_body() {
 
 void Connection::refuse_body(ErrorCode code) {
     body_refusal_ = code;
-    if (code == ErrorCode::request_timeout) ++counters().timeouts;
-    else ++counters().protocol_errors;
+    if (code == ErrorCode::request_timeout)
+        ++counters().timeouts;
+    else
+        ++counters().protocol_errors;
 }
 
 // Room for one read. False = the buffer is as full as it may be.
@@ -1320,16 +1333,17 @@ void Connection::check_deadlines(SteadyTime now) {
     if (now < read_deadline_) return;
     read_deadline_ = never;
     switch (phase_) {
-        case Phase::handshake: ++counters().timeouts; close(); break;
+        case Phase::handshake:
+            ++counters().timeouts;
+            close();
+            break;
         case Phase::head:
             if (!request_begun_) {
                 close();
                 break;
             }
             [[fallthrough]];
-        case Phase::body:
-            refuse_request(ErrorCode::request_timeout);
-            break;
+        case Phase::body: refuse_request(ErrorCode::request_timeout); break;
         case Phase::answering:
             refuse_body(ErrorCode::request_timeout);
             advance();

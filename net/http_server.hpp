@@ -1,6 +1,7 @@
-// The HTTP/1.1 server (RFC 9110, 9112) of every program: connections, limits, timeouts, TLS, streaming
-// and the upgrade to a WebSocket. It runs on an EventLoop's thread; an Exchange may be answered from any
-// thread. It knows no routes and no error format: both come from the caller. Beast stays in the .cpp.
+// The HTTP/1.1 server (RFC 9110, 9112) of every program: connections, limits, timeouts, TLS,
+// streaming and the upgrade to a WebSocket. It runs on an EventLoop's thread; an Exchange may be
+// answered from any thread. It knows no routes and no error format: both come from the caller.
+// Beast stays in the .cpp.
 #pragma once
 
 #include <atomic>
@@ -25,9 +26,10 @@ struct BodyPiece {
     bool last = false;
 };
 
-// One request and its answer. Every method may be called from any thread; callbacks run on the loop's
-// thread. Dropping the last reference without an answer answers 500, or cuts a stream begun. Callbacks
-// must not own the Exchange (capture a weak_ptr), or it is never dropped while the peer stays.
+// One request and its answer. Every method may be called from any thread; callbacks run on the
+// loop's thread. Dropping the last reference without an answer answers 500, or cuts a stream begun.
+// Callbacks must not own the Exchange (capture a weak_ptr), or it is never dropped while the peer
+// stays.
 class Exchange {
 public:
     virtual ~Exchange() = default;
@@ -37,7 +39,8 @@ public:
     // Answers whole. Only the first answer counts; later ones are ignored.
     virtual void respond(Response response) = 0;
 
-    // Answers in pieces: start, write…, then finish or abort. Chunked for HTTP/1.1, until close for 1.0.
+    // Answers in pieces: start, write…, then finish or abort. Chunked for HTTP/1.1, until close
+    // for 1.0.
     virtual void start(int status, Headers headers) = 0;
     // Queues `bytes` as one chunk. False, and nothing queued, when the peer is gone (closed()) or
     // pending_bytes() has already reached the bound: then wait for on_drained and write again.
@@ -51,8 +54,8 @@ public:
 
     // Bytes written but not yet taken by the peer's connection.
     virtual std::size_t pending_bytes() const = 0;
-    // Called once when pending_bytes() is below half of the bound; at once (posted) if it already is.
-    // Setting replaces the one set before.
+    // Called once when pending_bytes() is below half of the bound; at once (posted) if it already
+    // is. Setting replaces the one set before.
     virtual void on_drained(std::function<void()> call) = 0;
 
     // The peer hung up (or was cut) before the answer was complete.
@@ -61,9 +64,10 @@ public:
     // complete. Several may be set.
     virtual void on_closed(std::function<void()> call) = 0;
 
-    // Streamed bodies only: asks for the next piece and gets it once. Not asking is the backpressure:
-    // at most one buffer of unread bytes is kept, then TCP holds the sender. No piece follows `last`.
-    // Errors: stream_truncated (peer gone), body_too_large, request_timeout, malformed_request.
+    // Streamed bodies only: asks for the next piece and gets it once. Not asking is the
+    // backpressure: at most one buffer of unread bytes is kept, then TCP holds the sender. No piece
+    // follows `last`. Errors: stream_truncated (peer gone), body_too_large, request_timeout,
+    // malformed_request.
     virtual void read_body(std::function<void(Result<BodyPiece>)> call) = 0;
 
     // Answers 101 and hands the connection over; `done` gets the socket, or nullptr when the peer
@@ -96,20 +100,23 @@ struct HttpHandler {
     // Optional; without it every request is accepted with the default body limit.
     std::function<Decision(const RequestHead&)> on_head;
     std::function<void(std::shared_ptr<Exchange>)> on_request;
-    // The protocol's own refusals (malformed_request, request_timeout, body_too_large, uri_too_long,
-    // headers_too_large, too_many_connections, draining, internal_error) in the caller's shape.
+    // The protocol's own refusals (malformed_request, request_timeout, body_too_large,
+    // uri_too_long, headers_too_large, too_many_connections, draining, internal_error) in the
+    // caller's shape.
     std::function<Response(ErrorCode, std::string_view request_id)> error_response;
 };
 
 struct HttpLimits {
     std::size_t header_bytes_max = limits::http_header_bytes_max;  // 431
     std::size_t target_bytes_max = limits::http_target_bytes_max;  // 414
-    Duration header_read_max = seconds(limits::http_header_read_seconds_max);  // 408, from the first byte
+    Duration header_read_max =
+        seconds(limits::http_header_read_seconds_max);  // 408, from the first byte
     // Whole bodies: from head to end. Streamed: from asking for a piece to its arrival. 408.
     Duration body_read_max = seconds(limits::http_body_read_seconds_max);
-    Duration idle_max = seconds(limits::http_idle_seconds_max);    // keep-alive, closed silently
-    Duration write_max = seconds(limits::http_write_seconds_max);  // a reader that takes nothing, cut
-    int connections_max = limits::http_connections_max;            // 429
+    Duration idle_max = seconds(limits::http_idle_seconds_max);  // keep-alive, closed silently
+    Duration write_max =
+        seconds(limits::http_write_seconds_max);         // a reader that takes nothing, cut
+    int connections_max = limits::http_connections_max;  // 429
     int connections_per_address_max = limits::http_connections_per_address_max;
     std::size_t response_pending_bytes_max = limits::http_response_pending_bytes_max;
 };
@@ -124,17 +131,17 @@ struct HttpServerOptions {
 
 // Counters since start; read from any thread.
 struct HttpCounters {
-    std::atomic<std::int64_t> connections_open{0};   // WebSockets included
+    std::atomic<std::int64_t> connections_open{0};  // WebSockets included
     std::atomic<std::int64_t> websockets_open{0};
     std::atomic<std::int64_t> exchanges_open{0};
     std::atomic<std::uint64_t> connections{0};
     std::atomic<std::uint64_t> connections_refused{0};
     std::atomic<std::uint64_t> requests{0};
-    std::atomic<std::uint64_t> bytes_in{0};          // before TLS; without WebSockets
+    std::atomic<std::uint64_t> bytes_in{0};  // before TLS; without WebSockets
     std::atomic<std::uint64_t> bytes_out{0};
     std::atomic<std::uint64_t> timeouts{0};
-    std::atomic<std::uint64_t> protocol_errors{0};   // 400, 413, 414, 431
-    std::atomic<std::uint64_t> hang_ups{0};          // peers gone before their answer was complete
+    std::atomic<std::uint64_t> protocol_errors{0};  // 400, 413, 414, 431
+    std::atomic<std::uint64_t> hang_ups{0};         // peers gone before their answer was complete
 };
 
 struct HttpServerState;
@@ -154,9 +161,9 @@ public:
 
     // Closes the listening socket; open connections go on. Any thread.
     void stop_accepting();
-    // Also closes idle connections, marks every answer `Connection: close`, and calls `done` (loop's
-    // thread, once) when none is left, or after `deadline`, when the rest is cut. WebSockets are their
-    // owners' business: neither waited for nor cut. Any thread.
+    // Also closes idle connections, marks every answer `Connection: close`, and calls `done`
+    // (loop's thread, once) when none is left, or after `deadline`, when the rest is cut.
+    // WebSockets are their owners' business: neither waited for nor cut. Any thread.
     void drain(Duration deadline, std::function<void()> done);
 
 private:

@@ -39,14 +39,18 @@ public:
 
     template <class Buffers, class Handler>
     void async_read_some(const Buffers& buffers, Handler&& handler) {
-        if (tls_) tls_->async_read_some(buffers, std::forward<Handler>(handler));
-        else plain_.async_read_some(buffers, std::forward<Handler>(handler));
+        if (tls_)
+            tls_->async_read_some(buffers, std::forward<Handler>(handler));
+        else
+            plain_.async_read_some(buffers, std::forward<Handler>(handler));
     }
 
     template <class Buffers, class Handler>
     void async_write_some(const Buffers& buffers, Handler&& handler) {
-        if (tls_) tls_->async_write_some(buffers, std::forward<Handler>(handler));
-        else plain_.async_write_some(buffers, std::forward<Handler>(handler));
+        if (tls_)
+            tls_->async_write_some(buffers, std::forward<Handler>(handler));
+        else
+            plain_.async_write_some(buffers, std::forward<Handler>(handler));
     }
 
     void cut() {
@@ -63,20 +67,25 @@ private:
 inline void beast_close_socket(Stream& stream) { stream.cut(); }
 
 inline void teardown(boost::beast::role_type role, Stream& stream, ErrorStatus& failure) {
-    if (stream.tls()) boost::beast::teardown(role, *stream.tls(), failure);
-    else boost::beast::websocket::teardown(role, stream.socket(), failure);
+    if (stream.tls())
+        boost::beast::teardown(role, *stream.tls(), failure);
+    else
+        boost::beast::websocket::teardown(role, stream.socket(), failure);
 }
 
 template <class Handler>
 void async_teardown(boost::beast::role_type role, Stream& stream, Handler&& handler) {
-    if (stream.tls()) boost::beast::async_teardown(role, *stream.tls(), std::forward<Handler>(handler));
-    else boost::beast::websocket::async_teardown(role, stream.socket(), std::forward<Handler>(handler));
+    if (stream.tls())
+        boost::beast::async_teardown(role, *stream.tls(), std::forward<Handler>(handler));
+    else
+        boost::beast::websocket::async_teardown(role, stream.socket(),
+                                                std::forward<Handler>(handler));
 }
 
-// Answers the upgrade `request` (already found to be proper) on `stream` and hands the socket to `done`,
-// or nullptr if the peer is gone. `ticket` is kept as long as the connection is.
-void accept_websocket(EventLoop& loop, Stream stream, const Request& request, WebSocketOptions options,
-                      Headers headers, std::shared_ptr<void> ticket,
+// Answers the upgrade `request` (already found to be proper) on `stream` and hands the socket to
+// `done`, or nullptr if the peer is gone. `ticket` is kept as long as the connection is.
+void accept_websocket(EventLoop& loop, Stream stream, const Request& request,
+                      WebSocketOptions options, Headers headers, std::shared_ptr<void> ticket,
                       std::function<void(std::shared_ptr<WebSocket>)> done);
 
 }  // namespace cocoon::net

@@ -78,8 +78,12 @@ struct Shared : std::enable_shared_from_this<Shared> {
 class Core : public std::enable_shared_from_this<Core> {
 public:
     Core(EventLoop& loop, Stream stream, WebSocketOptions options, std::shared_ptr<void> ticket)
-        : loop_{loop}, socket_{std::move(stream)}, options_{options}, ticket_{std::move(ticket)},
-          anchor_{socket_.get_executor()}, patience_{socket_.get_executor()} {
+        : loop_{loop},
+          socket_{std::move(stream)},
+          options_{options},
+          ticket_{std::move(ticket)},
+          anchor_{socket_.get_executor()},
+          patience_{socket_.get_executor()} {
         shared_->loop = &loop;
         shared_->core = this;
         shared_->pending_bytes_max = options.pending_bytes_max;
@@ -116,7 +120,7 @@ private:
     beast::flat_buffer buffer_;
     Shared::Message writing_;
     bool is_writing_ = false;
-    bool message_waits_ = false;   // one whole message came before on_message was set
+    bool message_waits_ = false;  // one whole message came before on_message was set
     bool close_begun_ = false;
     bool close_sent_ = false;
     bool ended_ = false;
@@ -322,10 +326,9 @@ void Core::write() {
     }
     is_writing_ = true;
     socket_.binary(writing_.binary);
-    socket_.async_write(asio::const_buffer{writing_.bytes.data(), writing_.bytes.size()},
-                        [self = shared_from_this()](ErrorStatus failure, std::size_t) {
-                            self->wrote(failure);
-                        });
+    socket_.async_write(
+        asio::const_buffer{writing_.bytes.data(), writing_.bytes.size()},
+        [self = shared_from_this()](ErrorStatus failure, std::size_t) { self->wrote(failure); });
 }
 
 void Core::wrote(ErrorStatus failure) {
@@ -348,8 +351,10 @@ void Core::wrote(ErrorStatus failure) {
             drained = shared_->on_drained;
         }
     }
-    if (more) write();
-    else if (close_now) begin_close();
+    if (more)
+        write();
+    else if (close_now)
+        begin_close();
     if (drained) run_logged(drained);
 }
 
@@ -429,8 +434,10 @@ Result<Url> parse_url(std::string_view text) {
         return refuse(ErrorCode::malformed_request, "not a ws:// or wss:// URL");
     };
     Url url;
-    if (text.starts_with("wss://")) url.secure = true;
-    else if (!text.starts_with("ws://")) return bad();
+    if (text.starts_with("wss://"))
+        url.secure = true;
+    else if (!text.starts_with("ws://"))
+        return bad();
     text.remove_prefix(url.secure ? 6 : 5);
     for (const char c : text)
         if (static_cast<unsigned char>(c) <= 0x20 || c == 0x7F || c == '#') return bad();
@@ -539,16 +546,20 @@ void Connector::resolved(ErrorStatus failure, const Tcp::resolver::results_type&
 void Connector::connected(ErrorStatus failure) {
     if (!done_) return;
     if (failure) return finish(refuse(ErrorCode::node_unavailable, failure.message()));
-    if (url_.secure) start_tls();
-    else start_handshake(Stream{std::move(socket_)});
+    if (url_.secure)
+        start_tls();
+    else
+        start_handshake(Stream{std::move(socket_)});
 }
 
 void Connector::start_tls() {
     ErrorStatus failure;
     tls_.emplace(asio::ssl::context::tls_client);
     SSL_CTX_set_min_proto_version(tls_->native_handle(), TLS1_2_VERSION);
-    if (options_.ca_file.empty()) tls_->set_default_verify_paths(failure);
-    else tls_->load_verify_file(options_.ca_file, failure);
+    if (options_.ca_file.empty())
+        tls_->set_default_verify_paths(failure);
+    else
+        tls_->load_verify_file(options_.ca_file, failure);
     if (failure) return finish(refuse(ErrorCode::node_unavailable, "the CA file cannot be used"));
     stream_.emplace(std::move(socket_), *tls_);
     auto& tls = *stream_->tls();
@@ -572,10 +583,9 @@ void Connector::start_handshake(Stream stream) {
         ws::stream_base::decorator([headers = headers_](ws::request_type& request) {
             for (const Header& field : headers) request.insert(field.name, field.value);
         }));
-    core_->socket().async_handshake(answer_, url_.authority, url_.target,
-                                    [self = shared_from_this()](ErrorStatus failure) {
-                                        self->shook_hands(failure);
-                                    });
+    core_->socket().async_handshake(
+        answer_, url_.authority, url_.target,
+        [self = shared_from_this()](ErrorStatus failure) { self->shook_hands(failure); });
 }
 
 void Connector::shook_hands(ErrorStatus failure) {

@@ -24,8 +24,8 @@ public:
     WorkerPool(const WorkerPool&) = delete;
     WorkerPool& operator=(const WorkerPool&) = delete;
 
-    // False = the queue is full or the pool is stopping: answer `overloaded`. An exception out of `call`
-    // is logged and ends only that call.
+    // False = the queue is full or the pool is stopping: answer `overloaded`. An exception out of
+    // `call` is logged and ends only that call.
     [[nodiscard]] bool submit(std::function<void()> call);
     // Takes nothing more, finishes what is queued, joins. May be called twice.
     // REQUIRES: not one of the pool's threads.

@@ -27,8 +27,8 @@ sealing::Json quantity_json(const sealing::ReceiptUsage& quantity);
 // Whether `usage` fits into `bound`: prompt and output side, requests, GPU-seconds.
 bool fits(const sealing::ReceiptUsage& usage, const sealing::ReceiptUsage& bound);
 
-// `usage` cut to `bound`: a node bills nothing beyond what was
-// reserved, whatever its engine did, and the market refuses receipts that try.
+// `usage` cut to `bound`: a node bills nothing beyond what was reserved, whatever its engine did,
+// and the market refuses receipts that try.
 sealing::ReceiptUsage cut_to(sealing::ReceiptUsage usage, const sealing::ReceiptUsage& bound);
 
 // A sealed exchange as the market announces it.

@@ -29,8 +29,7 @@ std::optional<Aead> find_aead(std::uint16_t id) {
         case Aead::aes_128_gcm:
         case Aead::aes_256_gcm:
         case Aead::chacha20_poly1305:
-        case Aead::export_only:
-            return static_cast<Aead>(id);
+        case Aead::export_only: return static_cast<Aead>(id);
     }
     return std::nullopt;
 }

@@ -40,7 +40,9 @@ public:
     bool open_to(Bytes& out, ByteView nonce, ByteView aad, ByteView ciphertext);
 
 private:
-    struct Free { void operator()(evp_cipher_ctx_st* context) const noexcept; };
+    struct Free {
+        void operator()(evp_cipher_ctx_st* context) const noexcept;
+    };
     using Handle = std::unique_ptr<evp_cipher_ctx_st, Free>;
     Handle make(bool sealing) const;
 

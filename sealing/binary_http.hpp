@@ -137,10 +137,10 @@ private:
     Limits limits_;
     State state_ = State::framing;
     bool known_length_ = false;
-    bool informational_ = false;       // the section being read belongs to an interim response
-    std::size_t section_bytes_ = 0;    // of the open section, used so far
-    bool content_started_ = false;     // a length of the content has been read
-    std::uint64_t content_left_ = 0;   // of the known length, or of the current piece
+    bool informational_ = false;      // the section being read belongs to an interim response
+    std::size_t section_bytes_ = 0;   // of the open section, used so far
+    bool content_started_ = false;    // a length of the content has been read
+    std::uint64_t content_left_ = 0;  // of the known length, or of the current piece
     std::size_t content_bytes_ = 0;
     std::size_t padding_bytes_ = 0;
     Request request_;

@@ -323,8 +323,8 @@ Json& Json::set(std::string name, Json value) {
 bool Json::erase(std::string_view name) {
     Object* members_found = std::get_if<Object>(&content_);
     return members_found && std::erase_if(*members_found, [&](const Member& member) {
-               return member.first == name;
-           }) > 0;
+                                return member.first == name;
+                            }) > 0;
 }
 
 Json& Json::push(Json value) {
@@ -362,9 +362,8 @@ void Json::write_members(std::string& out, bool canonical_form) const {
     order.reserve(members().size());
     for (const Member& member : members()) order.push_back(&member);
     if (canonical_form)
-        std::sort(order.begin(), order.end(), [](const Member* a, const Member* b) {
-            return utf16_less(a->first, b->first);
-        });
+        std::sort(order.begin(), order.end(),
+                  [](const Member* a, const Member* b) { return utf16_less(a->first, b->first); });
     out += '{';
     for (std::size_t i = 0; i < order.size(); ++i) {
         if (i > 0) out += ',';

@@ -38,8 +38,8 @@ public:
     Json(bool flag) : content_{flag} {}
     // Beyond +-(2^53 - 1) a JSON number is not exact for every reader: send such values as strings.
     template <class Integer>
-        requires(std::is_integral_v<Integer> && !std::is_same_v<Integer, bool>)
-    Json(Integer number) : content_{whole(static_cast<std::int64_t>(number))} {
+    requires(std::is_integral_v<Integer> && !std::is_same_v<Integer, bool>) Json(Integer number)
+        : content_{whole(static_cast<std::int64_t>(number))} {
         ENSURE(std::in_range<std::int64_t>(number));
     }
     Json(std::string text) : content_{std::move(text)} {}

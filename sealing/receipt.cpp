@@ -57,7 +57,9 @@ struct TextField {
 bool short_text(std::string_view text) { return !text.empty() && text.size() <= text_bytes_max; }
 bool short_or_empty(std::string_view text) { return text.size() <= text_bytes_max; }
 template <class IdType>
-bool is_id(std::string_view text) { return IdType::parse(text).has_value(); }
+bool is_id(std::string_view text) {
+    return IdType::parse(text).has_value();
+}
 
 constexpr std::array<TextField, 5> job_text_fields{{
     {"job", &JobReceipt::job, is_id<JobId>},
@@ -187,11 +189,11 @@ Json receipt_document(const JobReceipt& receipt, const Keyset& keyset, std::stri
     // Our transport extension's rule for protected bodies (aci.md §7.4): hashes are of the sealed
     // bytes, because the market stores receipts and a hash of a short prompt gives the prompt away.
     Json events = Json::array();
-    events.push(Json::object({{"type", received_type},
-                              {"body_hash", digest_text(receipt.sealed_request_sha256)}}));
+    events.push(Json::object(
+        {{"type", received_type}, {"body_hash", digest_text(receipt.sealed_request_sha256)}}));
     events.push(job_event(receipt));
-    events.push(Json::object({{"type", returned_type},
-                              {"body_hash", digest_text(receipt.sealed_response_sha256)}}));
+    events.push(Json::object(
+        {{"type", returned_type}, {"body_hash", digest_text(receipt.sealed_response_sha256)}}));
     document.set("event_log", std::move(events));
     return document;
 }

@@ -1,8 +1,9 @@
 // Receipts: what a node says it did, signed with a key of its keyset (ACI receipt, RFC 8785 and
 // Ed25519) with our `market.job` event, and the market's cosignature around it. Called by node
 // (build, sign), market (verify, cosign), client and auditors (verify offline). Pure functions on
-// plain values; verifying does not check that the cost follows from price and usage: callers compare
-// with cost_of. The market sees receipts, so hashes are of sealed bytes, never of plaintext.
+// plain values; verifying does not check that the cost follows from price and usage: callers
+// compare with cost_of. The market sees receipts, so hashes are of sealed bytes, never of
+// plaintext.
 #pragma once
 
 #include <cstdint>
@@ -48,9 +49,9 @@ struct ReceiptUsage {
 enum class ReceiptStatus { completed, partial, failed };
 std::string_view to_text(ReceiptStatus status);
 
-// ceil((tokens x price per million) + requests x price + gpu_seconds x price), one rounding at the end:
-// what node and client compute. The market's own is matching::cost, and every receipt compares the two.
-// `arithmetic_overflow` beyond int64; `malformed_request` if a number is negative.
+// ceil((tokens x price per million) + requests x price + gpu_seconds x price), one rounding at the
+// end: what node and client compute. The market's own is matching::cost, and every receipt compares
+// the two. `arithmetic_overflow` beyond int64; `malformed_request` if a number is negative.
 Result<Nano> cost_of(const ReceiptPrices& price, const ReceiptUsage& usage);
 
 struct JobReceipt {
@@ -84,16 +85,16 @@ Result<std::string> sign_receipt(const JobReceipt& receipt, const Keyset& keyset
 
 // Why a receipt does not verify; the wire name is the enumerator's.
 enum class ReceiptFault {
-    malformed,            // not JSON, a missing or wrong field, over a limit
+    malformed,  // not JSON, a missing or wrong field, over a limit
     wrong_api_version,
-    wrong_keyset,         // names another keyset digest
-    unknown_key,          // key_id is not an Ed25519 key of the keyset
-    bad_signature_format, // not 128 lower-case hex characters
+    wrong_keyset,          // names another keyset digest
+    unknown_key,           // key_id is not an Ed25519 key of the keyset
+    bad_signature_format,  // not 128 lower-case hex characters
     bad_signature,
-    wrong_event_order,    // the first event is not request.received
-    no_job_event,         // no market.job event, or more than one
+    wrong_event_order,  // the first event is not request.received
+    no_job_event,       // no market.job event, or more than one
     bad_job_event,
-    hash_mismatch,        // the job event and the ACI events disagree about the sealed bytes
+    hash_mismatch,  // the job event and the ACI events disagree about the sealed bytes
     bad_cosignature,
     wrong_market_key,
 };
@@ -119,9 +120,15 @@ public:
     ReceiptVerdict(ReceiptRefusal refusal) : refusal_{std::move(refusal)} {}
     explicit operator bool() const { return receipt_.has_value(); }
     // REQUIRES: verified.
-    const VerifiedReceipt& receipt() const { ENSURE(receipt_); return *receipt_; }
+    const VerifiedReceipt& receipt() const {
+        ENSURE(receipt_);
+        return *receipt_;
+    }
     // REQUIRES: refused.
-    const ReceiptRefusal& refusal() const { ENSURE(refusal_); return *refusal_; }
+    const ReceiptRefusal& refusal() const {
+        ENSURE(refusal_);
+        return *refusal_;
+    }
 
 private:
     std::optional<VerifiedReceipt> receipt_;

@@ -41,9 +41,9 @@ PublicKey public_part(const EVP_PKEY* key) {
 Secret private_part(const EVP_PKEY* key) {
     Secret out{seed_bytes};
     std::size_t size = out.size();
-    openssl_check(EVP_PKEY_get_raw_private_key(key, out.writable().data(), &size) == 1 &&
-                      size == out.size(),
-                  "private key");
+    openssl_check(
+        EVP_PKEY_get_raw_private_key(key, out.writable().data(), &size) == 1 && size == out.size(),
+        "private key");
     return out;
 }
 

@@ -48,7 +48,9 @@ public:
     Digest finish();
 
 private:
-    struct Free { void operator()(evp_md_ctx_st* context) const noexcept; };
+    struct Free {
+        void operator()(evp_md_ctx_st* context) const noexcept;
+    };
     std::unique_ptr<evp_md_ctx_st, Free> context_;
 };
 

@@ -18,38 +18,40 @@ std::int64_t seconds_up(Duration time) { return (time.us + 999'999) / 1'000'000;
 }  // namespace
 
 Admission::Admission(const Directory& directory, AdmissionOptions options)
-    : directory_{directory}, options_{std::move(options)}, keys_{options_.per_key},
-        addresses_{options_.per_address},
+    : directory_{directory},
+      options_{std::move(options)},
+      keys_{options_.per_key},
+      addresses_{options_.per_address},
       failures_{options_.failed_credentials} {}
 
 std::string Admission::address_of(const net::RequestHead& head) const {
     const auto& proxies = options_.proxy_addresses;
-    if (std::find(proxies.begin(), proxies.end(), head.remote_address) == proxies.end(
-        )) return head.remote_address;
+    if (std::find(proxies.begin(), proxies.end(), head.remote_address) == proxies.end())
+        return head.remote_address;
     // The last entry is the one our own proxy added; those before it are the caller's own words.
     const auto all = head.headers.all("X-Forwarded-For");
     if (all.empty()) return head.remote_address;
     std::string_view last = all.back();
-    if (const std::size_t comma = last.rfind(',');
-        comma != std::string_view::npos) last.remove_prefix(comma + 1);
+    if (const std::size_t comma = last.rfind(','); comma != std::string_view::npos)
+        last.remove_prefix(comma + 1);
     last = trimmed(last);
     return last.empty() || last.size() > 64 ? head.remote_address : std::string{last};
 }
 
 std::optional<Error> Admission::recognise(std::string_view authorization, Instant now,
-    api::Principal& principal) const {
+                                          api::Principal& principal) const {
     constexpr std::string_view scheme = "Bearer ";
-    if (authorization.size() <= scheme.size() || !net::same_ignoring_case(authorization.substr(0,
-        scheme.size()), scheme)) {
+    if (authorization.size() <= scheme.size() ||
+        !net::same_ignoring_case(authorization.substr(0, scheme.size()), scheme)) {
         return refuse(ErrorCode::unauthenticated, "Authorization must be: Bearer <API key>");
     }
     const auto hash = api::credential_hash(trimmed(authorization.substr(scheme.size())));
     const Credential* credential = hash ? directory_.credential(*hash) : nullptr;
-    if (credential == nullptr) return refuse(ErrorCode::unauthenticated,
-        "this API key is not known");
+    if (credential == nullptr)
+        return refuse(ErrorCode::unauthenticated, "this API key is not known");
     if (credential->revoked) return refuse(ErrorCode::key_revoked);
-    if (credential->expires_at.us != 0 && credential->expires_at <= now) return refuse(
-        ErrorCode::key_expired);
+    if (credential->expires_at.us != 0 && credential->expires_at <= now)
+        return refuse(ErrorCode::key_expired);
     const AccountEntry* account = directory_.account(credential->account);
     if (account == nullptr) return refuse(ErrorCode::unauthenticated, "this API key is not known");
     principal.account = credential->account;
@@ -67,14 +69,13 @@ Admitted Admission::admit(const net::RequestHead& head, Instant now) {
     if (authorization != nullptr) {
         admitted.refused = recognise(*authorization, now, admitted.principal);
         // A right key always passes: behind one address others may be guessing, and 256 random bits
-        // are
-        // not guessed. What is limited is the noise of wrong ones.
+        // are not guessed. What is limited is the noise of wrong ones.
         if (admitted.refused && !failures_.take(address, now).allowed) {
             admitted.rate = failures_.look(address, now);
             admitted.policy = failures_.policy();
             admitted.policy_name = "failed-credentials";
-            admitted.refused = refuse(ErrorCode::rate_limited,
-                "too many wrong credentials from this address");
+            admitted.refused =
+                refuse(ErrorCode::rate_limited, "too many wrong credentials from this address");
             return admitted;
         }
     }
@@ -93,13 +94,13 @@ Admitted Admission::admit(const net::RequestHead& head, Instant now) {
 
 void add_rate_headers(const Admitted& admitted, net::Headers& headers) {
     const std::string name = "\"" + std::string{admitted.policy_name} + "\"";
-    headers.add("RateLimit-Policy", name + ";q=" + std::to_string(admitted.policy.limit) + ";w=" +
-                                        std::to_string(admitted.policy.window.seconds()));
-    headers.add("RateLimit", name + ";r=" + std::to_string(admitted.rate.remaining) + ";t=" +
-                                 std::to_string(seconds_up(admitted.rate.reset)));
+    headers.add("RateLimit-Policy", name + ";q=" + std::to_string(admitted.policy.limit) +
+                                        ";w=" + std::to_string(admitted.policy.window.seconds()));
+    headers.add("RateLimit", name + ";r=" + std::to_string(admitted.rate.remaining) +
+                                 ";t=" + std::to_string(seconds_up(admitted.rate.reset)));
     if (!admitted.rate.allowed) {
-        headers.add("Retry-After", std::to_string(std::max<std::int64_t>(1,
-            seconds_up(admitted.rate.retry_after))));
+        headers.add("Retry-After", std::to_string(std::max<std::int64_t>(
+                                       1, seconds_up(admitted.rate.retry_after))));
     }
 }
 

@@ -1,7 +1,6 @@
 // Who is calling, and whether they may call so often: the first thing a request meets, on the I/O
-// thread,
-// from memory alone. Knows headers and the directory; whether the route allows the caller is api's
-// question (authorize).
+// thread, from memory alone. Knows headers and the directory; whether the route allows the caller
+// is api's question (authorize).
 #pragma once
 
 #include <optional>
@@ -23,11 +22,11 @@ struct AdmissionOptions {
 };
 
 struct Admitted {
-    api::Principal principal;         // without account: no credential was presented
+    api::Principal principal;  // without account: no credential was presented
     // unauthenticated, key_expired, key_revoked, account_frozen, rate_limited
     std::optional<Error> refused;
     RateAnswer rate;
-    std::string_view policy_name;     // "key" or "address"
+    std::string_view policy_name;  // "key" or "address"
     RatePolicy policy;
 };
 
@@ -41,7 +40,7 @@ public:
 
 private:
     std::optional<Error> recognise(std::string_view authorization, Instant now,
-        api::Principal& principal) const;
+                                   api::Principal& principal) const;
 
     const Directory& directory_;
     const AdmissionOptions options_;

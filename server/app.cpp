@@ -81,8 +81,8 @@ std::string own_url(const Config& config) {
     if (!config.public_url.empty()) return config.public_url;
     const bool v6 = config.listen_address.find(':') != std::string::npos;
     return (config.tls_key_file.empty() ? "http://" : "https://") +
-        (v6 ? "[" + config.listen_address + "]" : config.listen_address) +
-           ":" + std::to_string(config.listen_port);
+           (v6 ? "[" + config.listen_address + "]" : config.listen_address) + ":" +
+           std::to_string(config.listen_port);
 }
 
 net::HttpServerOptions listening(const Config& config) {
@@ -108,29 +108,30 @@ AdmissionOptions admission_of(const Config& config) {
 
 AnswerPolicy answers_of(const Config& config) {
     return {config.cors_origin == "none" ? "" : config.cors_origin, config.access_log == "all",
-        config.access_log != "none"};
+            config.access_log != "none"};
 }
 
 // A command from outside the I/O thread that waits for its answer.
 std::optional<matching::Reply> ask_lane(Lane& lane, const std::atomic<bool>& stop,
-    matching::Command command) {
+                                        matching::Command command) {
     auto promise = std::make_shared<std::promise<matching::Reply>>();
     auto future = promise->get_future();
     matching::Envelope envelope;
     envelope.command = std::move(command);
     const auto submitted = lane.submit(std::move(envelope), [promise](matching::Answered answer) {
-        promise->set_value(std::move(answer.reply)); });
+        promise->set_value(std::move(answer.reply));
+    });
     if (!submitted) return matching::Reply{submitted.error()};
     for (Duration waited; waited < ask_patience && !stop; waited = waited + milliseconds(100)) {
-        if (future.wait_for(
-            std::chrono::milliseconds{100}) == std::future_status::ready) return future.get();
+        if (future.wait_for(std::chrono::milliseconds{100}) == std::future_status::ready)
+            return future.get();
     }
     return std::nullopt;
 }
 
 // Whether the books balance, as the database sees them; now and then.
 void check_books(const db::ConnectOptions& options, Metrics& metrics,
-    const std::atomic<bool>& stop) {
+                 const std::atomic<bool>& stop) {
     Duration waited = books_interval;
     while (!stop) {
         if (waited >= books_interval) {
@@ -138,8 +139,9 @@ void check_books(const db::ConnectOptions& options, Metrics& metrics,
             try {
                 const auto problems = db::check_books(options);
                 metrics.books_balanced.set(problems.empty() ? 1 : 0);
-                for (const auto& problem : problems) log::error("books_do_not_balance",
-                    {{"check", problem.check}, {"subject", problem.subject}});
+                for (const auto& problem : problems)
+                    log::error("books_do_not_balance",
+                               {{"check", problem.check}, {"subject", problem.subject}});
             } catch (const std::exception& failure) {
                 log::warning("books_not_checked", {{"why", failure.what()}});
             }
@@ -150,7 +152,7 @@ void check_books(const db::ConnectOptions& options, Metrics& metrics,
 }
 
 api::Context context_of(const Config& config, const sealing::SigningKey& key,
-    settlement::DevChain* chain, Lane& lane, db::Outbox& outbox) {
+                        settlement::DevChain* chain, Lane& lane, db::Outbox& outbox) {
     api::Context context;
     context.public_url = own_url(config);
     context.coin_name = config.coin_name;
@@ -162,8 +164,8 @@ api::Context context_of(const Config& config, const sealing::SigningKey& key,
     context.secret = context_secret(key);
     context.views = [&lane] { return lane.views(); };
     context.payout_address = [chain](const std::string& address) -> Result<std::string> {
-        if (chain == nullptr) return refuse(ErrorCode::invalid_body,
-            "payouts are not open on this market");
+        if (chain == nullptr)
+            return refuse(ErrorCode::invalid_body, "payouts are not open on this market");
         return chain->normal_address(address);
     };
     context.redeliver = [&outbox](WebhookId webhook, std::uint64_t since) {
@@ -173,7 +175,8 @@ api::Context context_of(const Config& config, const sealing::SigningKey& key,
     context.deposit_address = chain->deposit_address();
     context.deposit_minimum = chain->deposit_minimum();
     context.development_deposit = [chain](const std::string& memo, Nano amount) {
-        return chain->faucet(memo, amount); };
+        return chain->faucet(memo, amount);
+    };
     return context;
 }
 

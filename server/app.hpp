@@ -8,8 +8,7 @@
 namespace cocoon::server {
 
 // Serves until SIGTERM or SIGINT. The process's exit status: 0 after a clean drain, 1 when the
-// market
-// could not start or another writer took over.
+// market could not start or another writer took over.
 int serve(const Config& config);
 
 }  // namespace cocoon::server

@@ -19,8 +19,8 @@ void make_folder_of(const std::string& file) {
     if (folder.empty()) return;
     std::error_code failure;
     std::filesystem::create_directories(folder, failure);
-    if (failure) throw std::runtime_error("cannot make the folder of " + file + ": " +
-        failure.message());
+    if (failure)
+        throw std::runtime_error("cannot make the folder of " + file + ": " + failure.message());
 }
 
 void write_secret_file(const std::string& file, const std::string& content) {
@@ -29,12 +29,12 @@ void write_secret_file(const std::string& file, const std::string& content) {
     const int descriptor = ::open(draft.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (descriptor < 0) throw std::runtime_error("cannot write " + draft);
     const bool written = ::fchmod(descriptor, 0600) == 0 &&
-                         ::write(descriptor, content.data(),
-                             content.size()) == static_cast<ssize_t>(content.size()) &&
+                         ::write(descriptor, content.data(), content.size()) ==
+                             static_cast<ssize_t>(content.size()) &&
                          ::fsync(descriptor) == 0;
     ::close(descriptor);
-    if (!written || std::rename(draft.c_str(), file.c_str()) != 0) throw std::runtime_error(
-        "cannot write " + file);
+    if (!written || std::rename(draft.c_str(), file.c_str()) != 0)
+        throw std::runtime_error("cannot write " + file);
 }
 
 sealing::SigningKey market_key(const std::string& file) {
@@ -73,11 +73,12 @@ void open_first_admin(matching::Writer& writer, const Config& config, Instant no
                             matching::scope_audit;
     std::array<matching::Envelope, 2> envelopes;
     envelopes[0].command = std::move(open);
-    envelopes[1].command = matching::SetFee{static_cast<int>(config.fee_basis_points),
-        "first start"};
+    envelopes[1].command =
+        matching::SetFee{static_cast<int>(config.fee_basis_points), "first start"};
     for (const matching::Answered& answered : writer.step(envelopes, now)) {
-        if (!answered.reply) throw std::runtime_error("the first admin could not be opened: " +
-            answered.reply.error().detail);
+        if (!answered.reply)
+            throw std::runtime_error("the first admin could not be opened: " +
+                                     answered.reply.error().detail);
     }
     log::info("first_start", {{"admin_token_file", config.admin_token_file}});
 }

@@ -1,6 +1,5 @@
 // What exists before anyone signs up: the market's key, its first admin, the first fee. Called by
-// app
-// before the lane runs. Secrets go to files of mode 0600 and nowhere else.
+// app before the lane runs. Secrets go to files of mode 0600 and nowhere else.
 #pragma once
 
 #include <string>

@@ -19,7 +19,7 @@ struct Setting {
     std::string_view name;
     std::variant<Text, Number, Listen> member;
     std::string_view default_value;
-    std::string_view choices;       // texts: "a|b", empty: any
+    std::string_view choices;               // texts: "a|b", empty: any
     std::int64_t minimum = 0, maximum = 0;  // numbers
     bool secret = false;
     bool required = false;
@@ -27,74 +27,86 @@ struct Setting {
 };
 
 Setting text(std::string_view name, Text member, std::string_view default_value,
-    std::string_view help,
-             std::string_view choices = {}) {
+             std::string_view help, std::string_view choices = {}) {
     return {name, member, default_value, choices, 0, 0, false, false, help};
 }
 Setting number(std::string_view name, Number member, std::string_view default_value,
-    std::int64_t minimum,
-               std::int64_t maximum, std::string_view help) {
+               std::int64_t minimum, std::int64_t maximum, std::string_view help) {
     return {name, member, default_value, {}, minimum, maximum, false, false, help};
 }
 
 const std::vector<Setting>& settings() {
     static const std::vector<Setting> table{
-        {"MARKET_LISTEN", Listen{}, "127.0.0.1:8080", {}, 0, 0, false, false,
+        {"MARKET_LISTEN",
+         Listen{},
+         "127.0.0.1:8080",
+         {},
+         0,
+         0,
+         false,
+         false,
          "address and port; [::1]:8080 for IPv6; port 0 lets the kernel choose"},
-        {"DATABASE_URL", &Config::database_url, "", {}, 0, 0, true, true,
+        {"DATABASE_URL",
+         &Config::database_url,
+         "",
+         {},
+         0,
+         0,
+         true,
+         true,
          "PostgreSQL: postgresql://user:password@host:port/name"},
         text("MARKET_PUBLIC_URL", &Config::public_url, "",
-            "how clients reach this market; default http(s)://MARKET_LISTEN"),
+             "how clients reach this market; default http(s)://MARKET_LISTEN"),
         text("MARKET_TLS_CERTIFICATE", &Config::tls_certificate_file, "",
-            "PEM chain; with MARKET_TLS_KEY the port speaks TLS only"),
+             "PEM chain; with MARKET_TLS_KEY the port speaks TLS only"),
         text("MARKET_TLS_KEY", &Config::tls_key_file, "", "PEM private key"),
         text("MARKET_KEY_FILE", &Config::key_file, "var/market.key",
-            "raw 32-byte Ed25519 seed that cosigns receipts, mode 0600; made if absent"),
+             "raw 32-byte Ed25519 seed that cosigns receipts, mode 0600; made if absent"),
         number("MARKET_FEE_BASIS_POINTS", &Config::fee_basis_points, "500", 0, 10'000,
-            "the market's fee; only for a new market, later PUT /v1/admin/fee"),
+               "the market's fee; only for a new market, later PUT /v1/admin/fee"),
         text("MARKET_SIMULATED_TIER", &Config::simulated_tier, "refuse",
-            "whether evidence of the `simulated` tier (proves nothing) may trade", "refuse|allow"),
+             "whether evidence of the `simulated` tier (proves nothing) may trade", "refuse|allow"),
         text("MARKET_CHAIN", &Config::chain, "none",
-            "where deposits and payouts happen; `dev` is a file, no real coin", "none|dev"),
+             "where deposits and payouts happen; `dev` is a file, no real coin", "none|dev"),
         text("MARKET_CHAIN_FILE", &Config::chain_file, "var/dev-chain.txt",
-            "the development chain's file"),
+             "the development chain's file"),
         text("MARKET_COIN_NAME", &Config::coin_name, "TON", "the coin's name as people see it"),
         text("MARKET_ADMIN_TOKEN_FILE", &Config::admin_token_file, "var/admin-token",
-            "the first admin key is written here (0600) when a new market starts"),
+             "the first admin key is written here (0600) when a new market starts"),
         text("MARKET_CORS_ORIGIN", &Config::cors_origin, "*",
-            "browsers of this origin may call; `*` any (credentials are never ambient), `none` no "
-            "other"),
+             "browsers of this origin may call; `*` any (credentials are never ambient), `none` no "
+             "other"),
         text("MARKET_WEBHOOK_DESTINATIONS", &Config::webhook_destinations, "public",
-            "`loopback` also lets webhooks go to 127.0.0.0/8 and ::1, for tests",
-            "public|loopback"),
+             "`loopback` also lets webhooks go to 127.0.0.0/8 and ::1, for tests",
+             "public|loopback"),
         text("MARKET_PROXY_ADDRESSES", &Config::proxy_addresses, "",
-            "comma-separated addresses whose X-Forwarded-For is believed"),
+             "comma-separated addresses whose X-Forwarded-For is believed"),
         text("MARKET_LOG_LEVEL", &Config::log_level, "info", "lines below are dropped",
-            "debug|info|warning|error"),
+             "debug|info|warning|error"),
         text("MARKET_ACCESS_LOG", &Config::access_log, "all",
-            "one line per request: all, only 5xx and 429, or none", "all|failures|none"),
+             "one line per request: all, only 5xx and 429, or none", "all|failures|none"),
         number("MARKET_WORKERS", &Config::workers, "4", 1, 256,
-            "threads for reads, receipts and evidence"),
+               "threads for reads, receipts and evidence"),
         number("MARKET_READ_CONNECTIONS", &Config::read_connections, "4", 1, 256,
-            "database connections for reads"),
+               "database connections for reads"),
         number("MARKET_RATE_PER_MINUTE", &Config::rate_per_minute, "60000", 1, 1'000'000'000,
-            "requests per API key"),
+               "requests per API key"),
         number("MARKET_ADDRESS_RATE_PER_MINUTE", &Config::address_rate_per_minute, "6000", 1,
-            1'000'000'000, "requests without a key per address (IPv6: per /64)"),
-        number("MARKET_FAILED_CREDENTIALS_PER_MINUTE", &Config::failed_credentials_per_minute,
-            "30", 1, 1'000'000'000, "wrong credentials per address, then 429"),
+               1'000'000'000, "requests without a key per address (IPv6: per /64)"),
+        number("MARKET_FAILED_CREDENTIALS_PER_MINUTE", &Config::failed_credentials_per_minute, "30",
+               1, 1'000'000'000, "wrong credentials per address, then 429"),
         number("MARKET_CONNECTIONS_MAX", &Config::connections_max, std::string_view{"4096"}, 1,
-            1'000'000, "open connections"),
+               1'000'000, "open connections"),
         number("MARKET_CONNECTIONS_PER_ADDRESS_MAX", &Config::connections_per_address_max, "1024",
-            1, 1'000'000, "open connections of one address"),
+               1, 1'000'000, "open connections of one address"),
         number("MARKET_INBOX_COMMANDS_MAX", &Config::inbox_commands_max, "4096", 16, 1'000'000,
-            "commands waiting for the lane, then 503"),
+               "commands waiting for the lane, then 503"),
         number("MARKET_BATCH_COMMANDS_MAX", &Config::batch_commands_max, "512", 1, 65'536,
-            "commands in one commit"),
+               "commands in one commit"),
         number("MARKET_DRAIN_SECONDS", &Config::drain_seconds, "20", 0, 3'600,
-            "after SIGTERM open answers may go on so long"),
+               "after SIGTERM open answers may go on so long"),
         number("MARKET_SETTLEMENT_INTERVAL_MS", &Config::settlement_interval_ms, "1000", 10,
-            3'600'000, "how often the chain is asked"),
+               3'600'000, "how often the chain is asked"),
     };
     return table;
 }
@@ -138,7 +150,7 @@ std::string take(Config& config, const Setting& setting, std::string_view value)
         const auto parsed = integer_in(value);
         if (!parsed || *parsed < setting.minimum || *parsed > setting.maximum) {
             return "must be a whole number " + std::to_string(setting.minimum) + ".." +
-                std::to_string(setting.maximum);
+                   std::to_string(setting.maximum);
         }
         config.*(*member) = *parsed;
         return {};
@@ -175,7 +187,7 @@ Environment process_environment() {
         const std::size_t equals = pair.find('=');
         if (equals == std::string_view::npos) continue;
         environment.emplace_back(std::string{pair.substr(0, equals)},
-            std::string{pair.substr(equals + 1)});
+                                 std::string{pair.substr(equals + 1)});
     }
     return environment;
 }
@@ -198,15 +210,15 @@ Result<Config> read_config(const Environment& environment) {
         }
     }
     if (config.tls_certificate_file.empty() != config.tls_key_file.empty()) {
-        error.fields.push_back({"MARKET_TLS_KEY",
-            "must be set together with MARKET_TLS_CERTIFICATE"});
+        error.fields.push_back(
+            {"MARKET_TLS_KEY", "must be set together with MARKET_TLS_CERTIFICATE"});
     }
     if (config.batch_commands_max > config.inbox_commands_max) {
-        error.fields.push_back({"MARKET_BATCH_COMMANDS_MAX",
-            "must not exceed MARKET_INBOX_COMMANDS_MAX"});
+        error.fields.push_back(
+            {"MARKET_BATCH_COMMANDS_MAX", "must not exceed MARKET_INBOX_COMMANDS_MAX"});
     }
-    while (!config.public_url.empty()
-        && config.public_url.back() == '/') config.public_url.pop_back();
+    while (!config.public_url.empty() && config.public_url.back() == '/')
+        config.public_url.pop_back();
     if (!config.public_url.empty() && !config.public_url.starts_with("http://") &&
         !config.public_url.starts_with("https://")) {
         error.fields.push_back({"MARKET_PUBLIC_URL", "must start with http:// or https://"});
@@ -224,7 +236,7 @@ std::string config_help() {
         if (!setting.choices.empty()) help += "   [" + std::string{setting.choices} + "]";
         if (std::holds_alternative<Number>(setting.member)) {
             help += "   [" + std::to_string(setting.minimum) + ".." +
-                std::to_string(setting.maximum) + "]";
+                    std::to_string(setting.maximum) + "]";
         }
         help += "\n      " + std::string{setting.help} + "\n";
     }
@@ -235,8 +247,8 @@ std::vector<std::string> describe_config(const Environment& environment) {
     std::vector<std::string> lines;
     for (const auto& [name, value] : environment) {
         const Setting* setting = find_setting(name);
-        if (setting != nullptr) lines.push_back(name + "=" + (setting->secret ? std::string{"***"}
-            : value));
+        if (setting != nullptr)
+            lines.push_back(name + "=" + (setting->secret ? std::string{"***"} : value));
     }
     std::sort(lines.begin(), lines.end());
     return lines;

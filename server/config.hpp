@@ -1,8 +1,6 @@
 // The settings of cocoon-market: read once at start from the environment through one table
-// (config.cpp),
-// then read-only. Called by main and app. Knows no other part; every MARKET_* it does not know
-// refuses
-// the start, so that a typing error cannot silently mean the default.
+// (config.cpp), then read-only. Called by main and app. Knows no other part; every MARKET_* it does
+// not know refuses the start, so that a typing error cannot silently mean the default.
 #pragma once
 
 #include <cstdint>
@@ -21,16 +19,16 @@ namespace cocoon::server {
 struct Config {
     std::string listen_address = "127.0.0.1";
     std::uint16_t listen_port = 8080;
-    std::string database_url;           // secret
-    std::string public_url;             // empty: made from the listening address
+    std::string database_url;  // secret
+    std::string public_url;    // empty: made from the listening address
     std::string tls_certificate_file, tls_key_file;
     std::string key_file;
     std::int64_t fee_basis_points = 500;
     std::string simulated_tier, chain, chain_file, coin_name, admin_token_file, cors_origin;
     std::string webhook_destinations, proxy_addresses, log_level, access_log;
     std::int64_t workers = 4, read_connections = 4;
-    std::int64_t rate_per_minute = 0, address_rate_per_minute = 0, failed_credentials_per_minute =
-        0;
+    std::int64_t rate_per_minute = 0, address_rate_per_minute = 0,
+                 failed_credentials_per_minute = 0;
     std::int64_t connections_max = 0, connections_per_address_max = 0;
     std::int64_t inbox_commands_max = 0, batch_commands_max = 0;
     std::int64_t drain_seconds = 0, settlement_interval_ms = 0;
@@ -44,8 +42,7 @@ using Environment = std::vector<std::pair<std::string, std::string>>;
 // The process's own environment.
 Environment process_environment();
 // invalid_body with one field error per wrong setting; the path is the setting's name and no
-// message
-// holds the value of a secret.
+// message holds the value of a secret.
 Result<Config> read_config(const Environment& environment);
 // The table as text for --help.
 std::string config_help();

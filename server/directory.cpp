@@ -22,8 +22,8 @@ void Directory::fill(const matching::State& state) {
     state.markets.for_each([this](const matching::MarketRecord& record) {
         markets_[record.market.id] = std::make_shared<const std::string>(record.market.name);
     });
-    state.jobs.for_each([this](const matching::JobRecord& record) {
-        put(record.job, record.job.ended_at); });
+    state.jobs.for_each(
+        [this](const matching::JobRecord& record) { put(record.job, record.job.ended_at); });
 }
 
 void Directory::apply(const matching::Batch& batch, Instant now) {
@@ -37,17 +37,18 @@ void Directory::apply(const matching::Batch& batch, Instant now) {
     forget(now);
 }
 
-void Directory::put(const matching::Account& account) { accounts_[account.id] = {account.kind,
-    account.frozen}; }
+void Directory::put(const matching::Account& account) {
+    accounts_[account.id] = {account.kind, account.frozen};
+}
 
 void Directory::put(const matching::ApiKey& key) {
-    credentials_[key.secret_hash] = {key.id, key.account, key.node, key.scopes, key.expires_at,
-        key.revoked};
+    credentials_[key.secret_hash] = {key.id,     key.account,    key.node,
+                                     key.scopes, key.expires_at, key.revoked};
 }
 
 void Directory::put(const matching::Node& node) {
-    nodes_[node.id] = {node.provider, node.tier, node.evidence_valid_until, node.connected,
-        node.suspended, node.keyset_digest};
+    nodes_[node.id] = {node.provider,  node.tier,      node.evidence_valid_until,
+                       node.connected, node.suspended, node.keyset_digest};
     if (!node.keyset_digest.empty() && !keysets_.contains(node.keyset_digest)) {
         keep_keyset(node.id, node.keyset_digest, node.keyset_document);
     }
@@ -76,15 +77,15 @@ void Directory::put(const matching::Job& job, Instant now) {
     place = std::make_shared<const matching::Job>(job);
     JobId& newest = newest_jobs_[job.request];
     newest = std::max(newest, job.id);
-    if (!open(job.state) && (was_open || job.ended_at == now || ended_.empty()
-        || ended_.back().job != job.id)) {
+    if (!open(job.state) &&
+        (was_open || job.ended_at == now || ended_.empty() || ended_.back().job != job.id)) {
         ended_.push_back({now, job.id});
     }
 }
 
 void Directory::forget(Instant now) {
-    while (!ended_.empty() && ended_.front().at +
-        seconds(limits::terminal_in_memory_seconds) < now) {
+    while (!ended_.empty() &&
+           ended_.front().at + seconds(limits::terminal_in_memory_seconds) < now) {
         const JobId id = ended_.front().job;
         ended_.pop_front();
         const auto found = jobs_.find(id);
@@ -142,8 +143,8 @@ std::vector<NodeId> Directory::connected_nodes() const {
 
 std::size_t Directory::nodes_of_tier(matching::Tier tier) const {
     std::size_t count = 0;
-    for (const auto& [id, node] : nodes_) count += node.connected
-        && node.evidence_valid_until.us > 0 && node.tier == tier;
+    for (const auto& [id, node] : nodes_)
+        count += node.connected && node.evidence_valid_until.us > 0 && node.tier == tier;
     return count;
 }
 

@@ -1,10 +1,7 @@
 // What the I/O thread knows of the market without asking anyone: credentials, nodes with their
-// keysets,
-// open jobs. A copy of committed state, filled once at start and then fed by each stored batch,
-// before
-// the batch's answers are delivered: a revoked key is refused from the moment its revocation is
-// answered.
-// I/O thread only. Decides nothing.
+// keysets, open jobs. A copy of committed state, filled once at start and then fed by each stored
+// batch, before the batch's answers are delivered: a revoked key is refused from the moment its
+// revocation is answered. I/O thread only. Decides nothing.
 #pragma once
 
 #include <deque>
@@ -59,7 +56,8 @@ public:
     // Nodes that the journal believes connected: after a start none of them is.
     std::vector<NodeId> connected_nodes() const;
     std::size_t open_jobs(matching::JobState state) const {
-        return job_counts_[static_cast<std::size_t>(state)]; }
+        return job_counts_[static_cast<std::size_t>(state)];
+    }
     std::size_t nodes_of_tier(matching::Tier tier) const;  // connected and attested
     // Since when the oldest open job holds money; 0: none.
     Instant oldest_hold() const;
@@ -72,7 +70,10 @@ private:
     void keep_keyset(NodeId node, const std::string& digest, const std::string& document);
     void forget(Instant now);
 
-    struct Ended { Instant at; JobId job; };
+    struct Ended {
+        Instant at;
+        JobId job;
+    };
 
     std::unordered_map<matching::Digest, Credential, matching::DigestHash> credentials_;
     std::unordered_map<AccountId, AccountEntry> accounts_;

@@ -18,8 +18,8 @@ constexpr Duration read_patience = seconds(2);
 constexpr std::size_t answered_accounts_max = 4'096;
 
 bool is_exchange(const net::RequestHead& head) {
-    return head.method == "POST" && head.path.starts_with("/v1/jobs/")
-        && head.path.ends_with("/exchange");
+    return head.method == "POST" && head.path.starts_with("/v1/jobs/") &&
+           head.path.ends_with("/exchange");
 }
 
 bool open_to_strangers(const matching::Command& command) {
@@ -52,15 +52,16 @@ net::HttpHandler Dispatch::handler() {
         return is_exchange(head) ? net::Decision::stream() : net::Decision::accept();
     };
     handler.on_request = [this](std::shared_ptr<net::Exchange> exchange) {
-        take(std::move(exchange)); };
+        take(std::move(exchange));
+    };
     handler.error_response = [](ErrorCode code, std::string_view request_id) {
         api::Response problem = api::problem(refuse(code), request_id);
         net::Response response;
         response.status = problem.status;
         response.headers.add("Content-Type", problem.content_type);
         for (auto& [name, value] : problem.headers) response.headers.add(name, value);
-        if (response.status == 429 || response.status == 503) response.headers.set("Retry-After",
-            "1");
+        if (response.status == 429 || response.status == 503)
+            response.headers.set("Retry-After", "1");
         response.body = std::move(problem.body);
         return response;
     };
@@ -73,8 +74,8 @@ void Dispatch::take(std::shared_ptr<net::Exchange> exchange) {
     Admitted admitted = doors_.admission.admit(request, now);
     const std::optional<Error> refused = admitted.refused;
     const auto in = std::make_shared<Incoming>(std::move(exchange), std::move(admitted),
-        doors_.admission.address_of(request),
-                                               now, doors_.clock, doors_.metrics, doors_.policy);
+                                               doors_.admission.address_of(request), now,
+                                               doors_.clock, doors_.metrics, doors_.policy);
     in->route = "-";
     if (request.method == "OPTIONS") return preflight(*in);
     if (refused) return in->refuse(*refused);
@@ -84,23 +85,23 @@ void Dispatch::take(std::shared_ptr<net::Exchange> exchange) {
     if (lookup.route == nullptr) return in->respond(api::no_route(lookup, in->request_id()));
     const api::Route& route = *lookup.route;
     in->route = route.pattern;
-    if (const auto allowed = api::authorize(route, in->principal());
-        !allowed) return in->refuse(allowed.error());
+    if (const auto allowed = api::authorize(route, in->principal()); !allowed)
+        return in->refuse(allowed.error());
     const AccountEntry* account = doors_.directory.account(in->principal().account);
     const bool reads = *method == api::Method::get;
-    if (account != nullptr && account->frozen
-        && !reads) return in->refuse(refuse(ErrorCode::account_frozen));
+    if (account != nullptr && account->frozen && !reads)
+        return in->refuse(refuse(ErrorCode::account_frozen));
     switch (api::kind_of(route)) {
-        case api::Kind::native: return doors_.native(std::get<api::Native>(route.handler), in,
-            lookup.captures);
+        case api::Kind::native:
+            return doors_.native(std::get<api::Native>(route.handler), in, lookup.captures);
         case api::Kind::view: {
             const auto task = task_of(in, route, *method, std::move(lookup.captures));
             return in->respond(api::answer_view(route, task->call, doors_.context));
         }
-        case api::Kind::query: return run_query(task_of(in, route, *method,
-            std::move(lookup.captures)));
-        case api::Kind::command: return run_command(task_of(in, route, *method,
-            std::move(lookup.captures)));
+        case api::Kind::query:
+            return run_query(task_of(in, route, *method, std::move(lookup.captures)));
+        case api::Kind::command:
+            return run_command(task_of(in, route, *method, std::move(lookup.captures)));
     }
 }
 
@@ -111,10 +112,10 @@ void Dispatch::preflight(Incoming& in) const {
     response.headers = {{"Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"}};
     if (!doors_.policy.cors_origin.empty()) {
         response.headers.emplace_back("Access-Control-Allow-Methods",
-            "GET, HEAD, POST, PUT, PATCH, DELETE");
+                                      "GET, HEAD, POST, PUT, PATCH, DELETE");
         response.headers.emplace_back("Access-Control-Allow-Headers",
                                       "Authorization, Content-Type, Idempotency-Key, If-Match, "
-                                          "Prefer, Last-Event-ID, "
+                                      "Prefer, Last-Event-ID, "
                                       "X-Request-Id, Cocoon-Fencing-Token, Cocoon-Terms");
         response.headers.emplace_back("Access-Control-Max-Age", "600");
     }
@@ -122,9 +123,8 @@ void Dispatch::preflight(Incoming& in) const {
 }
 
 std::shared_ptr<Dispatch::Task> Dispatch::task_of(const std::shared_ptr<Incoming>& in,
-    const api::Route& route,
-                                                  api::Method method,
-                                                      std::vector<std::string> captures) {
+                                                  const api::Route& route, api::Method method,
+                                                  std::vector<std::string> captures) {
     auto task = std::make_shared<Task>();
     const net::Request& request = in->request();
     task->in = in;
@@ -135,8 +135,8 @@ std::shared_ptr<Dispatch::Task> Dispatch::task_of(const std::shared_ptr<Incoming
     task->call.query = request.query;
     task->call.headers.reserve(request.headers.size());
     for (const net::Header& header : request.headers) {
-        if (!net::same_ignoring_case(header.name,
-            "Authorization")) task->call.headers.emplace_back(header.name, header.value);
+        if (!net::same_ignoring_case(header.name, "Authorization"))
+            task->call.headers.emplace_back(header.name, header.value);
     }
     task->call.body = request.body;
     task->call.principal = in->principal();
@@ -168,13 +168,14 @@ void Dispatch::run_command(const std::shared_ptr<Task>& task) {
             submit(task);
         } catch (const std::exception& failure) {
             log::error("handler_failed", {{"request_id", task->in->request_id()},
-                {"route", task->in->route}, {"why", failure.what()}});
+                                          {"route", task->in->route},
+                                          {"why", failure.what()}});
             task->in->refuse(refuse(ErrorCode::internal_error));
         }
     };
     if (task->call.body.size() <= inline_body_bytes_max) return prepare();
-    if (!doors_.workers.submit(prepare)) task->in->refuse(refuse(ErrorCode::overloaded,
-        "all workers are busy"));
+    if (!doors_.workers.submit(prepare))
+        task->in->refuse(refuse(ErrorCode::overloaded, "all workers are busy"));
 }
 
 void Dispatch::submit(const std::shared_ptr<Task>& task) {
@@ -189,7 +190,8 @@ void Dispatch::submit(const std::shared_ptr<Task>& task) {
     // already keeps strangers to these three; a route added in haste must not open the rest.
     if (!envelope.actor && !open_to_strangers(envelope.command))
         return task->in->refuse(refuse(ErrorCode::unauthenticated));
-    const auto submitted = doors_.lane.submit(std::move(envelope),
+    const auto submitted = doors_.lane.submit(
+        std::move(envelope),
         [this, task](matching::Answered answer) { finish(task, std::move(answer)); });
     if (!submitted) task->in->refuse(submitted.error());
 }
@@ -200,23 +202,23 @@ void Dispatch::finish(const std::shared_ptr<Task>& task, matching::Answered answ
     if (answer.reply)
         if (const auto* opened = std::get_if<matching::AccountAnswer>(&*answer.reply))
             answered(opened->account, answer.sequence);
-    const auto* placed = answer.reply ? std::get_if<matching::RequestAnswer>(&*answer.reply)
-        : nullptr;
-    if (placed != nullptr && task->pending.wait.us > 0
-        && placed->request.state == matching::RequestState::resting) {
+    const auto* placed =
+        answer.reply ? std::get_if<matching::RequestAnswer>(&*answer.reply) : nullptr;
+    if (placed != nullptr && task->pending.wait.us > 0 &&
+        placed->request.state == matching::RequestState::resting) {
         const RequestId request = placed->request.id;
         return park(task, std::move(answer), request);
     }
-    task->in->respond(api::finish_command(task->pending, answer.reply, answer.replayed,
-        task->in->request_id()));
+    task->in->respond(
+        api::finish_command(task->pending, answer.reply, answer.replayed, task->in->request_id()));
 }
 
 void Dispatch::answered(AccountId account, std::uint64_t sequence) {
     if (!account || sequence == 0) return;
     if (answered_.size() >= answered_accounts_max) {
         const std::uint64_t projected = doors_.projector.sequence();
-        std::erase_if(answered_, [projected](const auto& entry) { return entry.second <= projected;
-            });
+        std::erase_if(answered_,
+                      [projected](const auto& entry) { return entry.second <= projected; });
     }
     std::uint64_t& newest = answered_[account];
     newest = std::max(newest, sequence);
@@ -224,7 +226,7 @@ void Dispatch::answered(AccountId account, std::uint64_t sequence) {
 
 // Prefer: wait=N on a resting request: the answer waits until the request is no longer resting.
 void Dispatch::park(const std::shared_ptr<Task>& task, matching::Answered answer,
-    RequestId request) {
+                    RequestId request) {
     const auto parked = std::make_shared<Parked>(Parked{task, std::move(answer), request, {}});
     const std::weak_ptr<Parked> weak = parked;
     parked->timer = doors_.loop.call_after(task->pending.wait, [this, weak] {
@@ -243,7 +245,7 @@ void Dispatch::unpark(const std::shared_ptr<Parked>& parked) {
     parked->timer.cancel();
     const Task& task = *parked->task;
     task.in->respond(api::finish_command(task.pending, parked->answer.reply,
-        parked->answer.replayed, task.in->request_id()));
+                                         parked->answer.replayed, task.in->request_id()));
 }
 
 void Dispatch::stored(const matching::Batch& batch) {
@@ -279,11 +281,13 @@ void Dispatch::run_query(const std::shared_ptr<Task>& task) {
             answer_query(*task, sequence);
         } catch (const db::Failure& failure) {
             log::error("read_failed", {{"request_id", task->in->request_id()},
-                {"route", task->in->route}, {"why", failure.what()}});
+                                       {"route", task->in->route},
+                                       {"why", failure.what()}});
             task->in->refuse(refuse(ErrorCode::overloaded, "the database does not answer"));
         } catch (const std::exception& failure) {
             log::error("handler_failed", {{"request_id", task->in->request_id()},
-                {"route", task->in->route}, {"why", failure.what()}});
+                                          {"route", task->in->route},
+                                          {"why", failure.what()}});
             task->in->refuse(refuse(ErrorCode::internal_error));
         }
     });

@@ -1,8 +1,7 @@
 // From a request on the socket to its answer: admission, route, authorization, then one of four
-// ways
-// (command, query, view, native). Runs on the I/O thread; reads and large bodies go to workers,
-// commands
-// to the lane, streams to relay and feeds. Knows the routes' kinds and none of their meanings.
+// ways (command, query, view, native). Runs on the I/O thread; reads and large bodies go to
+// workers, commands to the lane, streams to relay and feeds. Knows the routes' kinds and none of
+// their meanings.
 #pragma once
 
 #include <functional>
@@ -35,7 +34,8 @@ struct DispatchDoors {
     const AnswerPolicy& policy;
     // Routes that are streams or speak about the process.
     std::function<void(api::Native, std::shared_ptr<Incoming>,
-        const std::vector<std::string>& captures)> native;
+                       const std::vector<std::string>& captures)>
+        native;
 };
 
 class Dispatch {
@@ -49,14 +49,13 @@ public:
     void answered(AccountId account, std::uint64_t sequence);
 
 private:
-    struct Task;      // one request after routing
-    struct Parked;    // an answer that waits for its request to match
+    struct Task;    // one request after routing
+    struct Parked;  // an answer that waits for its request to match
 
     void take(std::shared_ptr<net::Exchange> exchange);
     void preflight(Incoming& in) const;
     std::shared_ptr<Task> task_of(const std::shared_ptr<Incoming>& in, const api::Route& route,
-        api::Method method,
-                                  std::vector<std::string> captures);
+                                  api::Method method, std::vector<std::string> captures);
     void run_command(const std::shared_ptr<Task>& task);
     void submit(const std::shared_ptr<Task>& task);
     void finish(const std::shared_ptr<Task>& task, matching::Answered answer);

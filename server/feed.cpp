@@ -20,8 +20,8 @@ std::optional<std::uint64_t> last_event_id(const net::Request& request) {
     const std::string_view text = request.headers.get("Last-Event-ID");
     std::uint64_t id = 0;
     const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), id);
-    if (text.empty() || failure != std::errc{} || end != text.data() +
-        text.size()) return std::nullopt;
+    if (text.empty() || failure != std::errc{} || end != text.data() + text.size())
+        return std::nullopt;
     return id;
 }
 
@@ -35,9 +35,11 @@ std::string market_in(std::string_view query) {
         if (!pair.starts_with("market=")) continue;
         pair.remove_prefix(7);
         for (std::size_t i = 0; i < pair.size(); ++i) {
-            const auto byte = pair[i] == '%' && i + 2 < pair.size()
-                ? from_hex(std::string{static_cast<char>(std::tolower(pair[i + 1])),
-                static_cast<char>(std::tolower(pair[i + 2]))}) : std::nullopt;
+            const auto byte =
+                pair[i] == '%' && i + 2 < pair.size()
+                    ? from_hex(std::string{static_cast<char>(std::tolower(pair[i + 1])),
+                                           static_cast<char>(std::tolower(pair[i + 2]))})
+                    : std::nullopt;
             market.push_back(byte ? static_cast<char>((*byte)[0]) : pair[i]);
             if (byte) i += 2;
         }
@@ -46,8 +48,9 @@ std::string market_in(std::string_view query) {
 }
 
 std::string gap_event(std::uint64_t from, std::uint64_t to) {
-    return sse_event("gap", to, "{\"after\":\"" + std::to_string(from) + "\",\"resumed_at\":\"" +
-        std::to_string(to) + "\"}");
+    return sse_event("gap", to,
+                     "{\"after\":\"" + std::to_string(from) + "\",\"resumed_at\":\"" +
+                         std::to_string(to) + "\"}");
 }
 
 }  // namespace
@@ -61,9 +64,9 @@ std::string sse_event(std::string_view name, std::uint64_t id, std::string_view 
 
 struct Feed::Subscriber {
     std::shared_ptr<Incoming> in;
-    AccountId account;               // none: public
-    std::string market;              // public: only this one; empty: all
-    std::uint64_t cursor = 0;        // sequence up to which everything was sent
+    AccountId account;         // none: public
+    std::string market;        // public: only this one; empty: all
+    std::uint64_t cursor = 0;  // sequence up to which everything was sent
     bool reading = false, wanted = false, blocked = false, ended = false;
     std::uint64_t bytes = 0;
     net::Timer poll_timer;
@@ -76,8 +79,8 @@ struct Feed::Page {
     bool more = false, gap = false, failed = false;
 };
 
-Feed::Feed(FeedDoors doors, FeedOptions options) : doors_{std::move(doors)},
-    options_{std::move(options)} {
+Feed::Feed(FeedDoors doors, FeedOptions options)
+    : doors_{std::move(doors)}, options_{std::move(options)} {
     newest_ = doors_.projector.sequence();
 }
 
@@ -90,8 +93,8 @@ Feed::SubscriberPtr Feed::admit(const std::shared_ptr<Incoming>& in) {
     subscriber->in = in;
     all_.insert(subscriber);
     doors_.metrics.feed_subscribers.set(static_cast<std::int64_t>(all_.size()));
-    if (all_.size() == 1) heartbeat_ = doors_.loop.call_after(options_.keep_alive, [this] { beat();
-        });
+    if (all_.size() == 1)
+        heartbeat_ = doors_.loop.call_after(options_.keep_alive, [this] { beat(); });
     in->start(200, "text/event-stream", net::Headers{{"X-Accel-Buffering", "no"}});
     const std::weak_ptr<Subscriber> weak = subscriber;
     in->exchange().on_closed([this, weak] {
@@ -202,8 +205,8 @@ Feed::Page Feed::read_page(AccountId account, std::uint64_t after) const {
         if (wire.empty()) continue;
         // The id comes with the last event of an entry: who resumes after it has seen the whole
         // entry.
-        const bool last = i + 1 == feed.events.size()
-            || feed.events[i + 1].key.sequence != event.key.sequence;
+        const bool last =
+            i + 1 == feed.events.size() || feed.events[i + 1].key.sequence != event.key.sequence;
         page.text += sse_event(wire, last ? event.key.sequence : 0, api::event_json(event, names));
         ++page.events;
     }
@@ -231,8 +234,8 @@ void Feed::take_page(const SubscriberPtr& subscriber, Page page) {
     subscriber->cursor = page.cursor;
     doors_.metrics.feed_events.add(page.events);
     if (page.gap) doors_.metrics.feed_gaps.add();
-    if (page.more || page.failed || subscriber->wanted || subscriber->cursor < newest_) wake(
-        subscriber);
+    if (page.more || page.failed || subscriber->wanted || subscriber->cursor < newest_)
+        wake(subscriber);
 }
 
 // ---- Public market data ------------------------------------------------------------------------
@@ -248,22 +251,24 @@ void Feed::market_events(std::shared_ptr<Incoming> in) {
         write(subscriber, gap_event(after, oldest));
     }
     for (const Public& event : recent_) {
-        if (event.sequence > after && (subscriber->market.empty()
-            || subscriber->market == event.market)) write(subscriber, event.text);
+        if (event.sequence > after &&
+            (subscriber->market.empty() || subscriber->market == event.market))
+            write(subscriber, event.text);
     }
     const auto views = doors_.views();
     for (const auto& [name, view] : views->by_name) {
-        if (subscriber->market.empty() || subscriber->market == name) write(subscriber,
-            sse_event("book", 0, api::book_json(*view, book_levels)));
+        if (subscriber->market.empty() || subscriber->market == name)
+            write(subscriber, sse_event("book", 0, api::book_json(*view, book_levels)));
     }
 }
 
 void Feed::publish(Public event) {
     for (const SubscriberPtr& subscriber : all_) {
-        if (subscriber->account || (!subscriber->market.empty()
-            && subscriber->market != event.market)) continue;
-        const std::string gap = subscriber->blocked ? gap_event(subscriber->cursor, event.sequence)
-            : std::string{};
+        if (subscriber->account ||
+            (!subscriber->market.empty() && subscriber->market != event.market))
+            continue;
+        const std::string gap =
+            subscriber->blocked ? gap_event(subscriber->cursor, event.sequence) : std::string{};
         if (write(subscriber, gap + event.text)) {
             if (subscriber->blocked) doors_.metrics.feed_gaps.add();
             subscriber->blocked = false;
@@ -295,8 +300,8 @@ void Feed::stored(const matching::Batch& batch) {
     }
     for (const matching::Offer& offer : changes.offers) books_stale_.insert(offer.market);
     for (const matching::Request& request : changes.requests) {
-        for (const matching::Alternative& alternative : request.alternatives) books_stale_.insert(
-            alternative.market);
+        for (const matching::Alternative& alternative : request.alternatives)
+            books_stale_.insert(alternative.market);
     }
     for (const matching::Entry& entry : batch.entries) {
         for (const matching::Event& event : entry.events) {
@@ -325,8 +330,8 @@ void Feed::publish_books() {
     for (const MarketId market : books_stale_) {
         const auto found = views->by_name.find(*doors_.directory.market_name(market));
         if (found == views->by_name.end()) continue;
-        publish({newest_, found->first, sse_event("book", newest_, api::book_json(*found->second,
-            book_levels))});
+        publish({newest_, found->first,
+                 sse_event("book", newest_, api::book_json(*found->second, book_levels))});
     }
     books_stale_.clear();
 }

@@ -1,9 +1,7 @@
 // Server-sent events: an account's own (from the journal, so that nothing can be missed) and public
 // market data (from memory). I/O thread; journal reads run on workers. The journal is the buffer of
-// a
-// slow or absent reader: a subscriber is only a cursor, and what it cannot take is read again
-// later. Only
-// one who is further behind than `behind_entries_max` is told so by an explicit `gap`.
+// a slow or absent reader: a subscriber is only a cursor, and what it cannot take is read again
+// later. Only one who is further behind than `behind_entries_max` is told so by an explicit `gap`.
 #pragma once
 
 #include <deque>
@@ -40,8 +38,8 @@ struct FeedOptions {
     std::size_t public_events_max = limits::feed_pending_events_max;
     std::uint64_t behind_entries_max = 100'000;
     std::size_t page_entries = 500;
-    Duration poll_interval = milliseconds(50);      // events gather a little before they are read
-    Duration book_interval = milliseconds(250);     // per market
+    Duration poll_interval = milliseconds(50);   // events gather a little before they are read
+    Duration book_interval = milliseconds(250);  // per market
     Duration keep_alive = seconds(15);
 };
 
@@ -59,7 +57,10 @@ public:
 private:
     struct Subscriber;
     struct Page;
-    struct Public { std::uint64_t sequence = 0; std::string market, text; };
+    struct Public {
+        std::uint64_t sequence = 0;
+        std::string market, text;
+    };
     using SubscriberPtr = std::shared_ptr<Subscriber>;
 
     SubscriberPtr admit(const std::shared_ptr<Incoming>& in);

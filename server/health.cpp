@@ -52,8 +52,8 @@ void Health::ready(std::shared_ptr<Incoming> in) const {
     checks.push_back({"accepting", !draining_, draining_ ? "the process is shutting down" : ""});
     const Instant since = doors_.lane.committing_since();
     const bool stuck = since.us != 0 && doors_.clock.now() - since > commit_patience;
-    checks.push_back({"journal", !stuck, stuck ? "a commit has been under way since " +
-        since.text() : ""});
+    checks.push_back(
+        {"journal", !stuck, stuck ? "a commit has been under way since " + since.text() : ""});
     const auto lag = doors_.projector.lag();
     const bool behind = lag.oldest > projection_patience;
     checks.push_back({"projector", !behind, std::to_string(lag.entries) + " entries behind"});
@@ -78,54 +78,54 @@ void Health::ready(std::shared_ptr<Incoming> in) const {
 void Health::metrics(Incoming& in) const {
     std::vector<Sample> samples;
     const auto sample = [&](std::string_view name, std::string_view type, std::string_view help,
-        std::string labels, std::int64_t value, bool seconds = false) {
+                            std::string labels, std::int64_t value, bool seconds = false) {
         samples.push_back({name, type, help, std::move(labels), value, seconds});
     };
     const Instant now = doors_.clock.now();
     sample("cocoon_uptime_seconds", "gauge", "Since the process started", "",
-        (now - started_at_).us, true);
+           (now - started_at_).us, true);
     const auto lag = doors_.projector.lag();
     sample("cocoon_projector_lag_entries", "gauge", "Journal entries not yet in the tables", "",
-        static_cast<std::int64_t>(lag.entries));
+           static_cast<std::int64_t>(lag.entries));
     sample("cocoon_projector_lag_seconds", "gauge", "Age of the oldest of them", "", lag.oldest.us,
-        true);
+           true);
     sample("cocoon_projector_rows_total", "counter", "Rows written by the projector", "",
-        static_cast<std::int64_t>(lag.rows_written));
+           static_cast<std::int64_t>(lag.rows_written));
     for (std::size_t tier = 0; tier < matching::tier_count; ++tier) {
         const auto which = static_cast<matching::Tier>(tier);
         sample("cocoon_nodes", "gauge", "Connected nodes with evidence, by tier",
-            "tier=\"" + std::string{matching::tier_name(which)} + "\"",
+               "tier=\"" + std::string{matching::tier_name(which)} + "\"",
                static_cast<std::int64_t>(doors_.directory.nodes_of_tier(which)));
     }
     for (const auto state : {matching::JobState::reserved, matching::JobState::running}) {
-        sample("cocoon_jobs_open", "gauge", "Open jobs by state", "state=\"" +
-            std::string{matching::name_of(state)} + "\"",
+        sample("cocoon_jobs_open", "gauge", "Open jobs by state",
+               "state=\"" + std::string{matching::name_of(state)} + "\"",
                static_cast<std::int64_t>(doors_.directory.open_jobs(state)));
     }
     const Instant oldest = doors_.directory.oldest_hold();
     sample("cocoon_holds_oldest_seconds", "gauge", "Age of the oldest open hold", "",
-        oldest.us == 0 ? 0 : (now - oldest).us, true);
+           oldest.us == 0 ? 0 : (now - oldest).us, true);
     sample("cocoon_db_connections_in_use", "gauge", "Read connections at work", "",
-        static_cast<std::int64_t>(doors_.pool.in_use()));
+           static_cast<std::int64_t>(doors_.pool.in_use()));
     sample("cocoon_db_connections_max", "gauge", "Read connections there may be", "",
-        static_cast<std::int64_t>(doors_.pool.connections_max()));
+           static_cast<std::int64_t>(doors_.pool.connections_max()));
     sample("cocoon_workers_busy", "gauge", "Worker threads at work", "",
-        static_cast<std::int64_t>(doors_.workers.busy()));
+           static_cast<std::int64_t>(doors_.workers.busy()));
     sample("cocoon_workers_queued", "gauge", "Calls waiting for a worker", "",
-        static_cast<std::int64_t>(doors_.workers.queued()));
+           static_cast<std::int64_t>(doors_.workers.queued()));
     const auto timings = db::statement_timings();
     for (const auto& timing : timings) {
         sample("cocoon_db_statement_calls_total", "counter", "Calls of each named statement",
-            "statement=\"" + timing.name + "\"", static_cast<std::int64_t>(timing.calls));
+               "statement=\"" + timing.name + "\"", static_cast<std::int64_t>(timing.calls));
     }
     for (const auto& timing : timings) {
         sample("cocoon_db_statement_seconds_total", "counter", "Time in each named statement",
-            "statement=\"" + timing.name + "\"",
-            static_cast<std::int64_t>(timing.microseconds_total), true);
+               "statement=\"" + timing.name + "\"",
+               static_cast<std::int64_t>(timing.microseconds_total), true);
     }
     for (const auto& timing : timings) {
         sample("cocoon_db_statement_failures_total", "counter", "Failures of each named statement",
-            "statement=\"" + timing.name + "\"", static_cast<std::int64_t>(timing.failures));
+               "statement=\"" + timing.name + "\"", static_cast<std::int64_t>(timing.failures));
     }
     api::Response response;
     response.content_type = "text/plain; version=0.0.4; charset=utf-8";

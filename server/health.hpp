@@ -28,8 +28,8 @@ struct HealthDoors {
 
 class Health {
 public:
-    explicit Health(HealthDoors doors) : doors_{std::move(doors)},
-        started_at_{doors_.clock.now()} {}
+    explicit Health(HealthDoors doors)
+        : doors_{std::move(doors)}, started_at_{doors_.clock.now()} {}
 
     // 200 while the I/O thread answers at all.
     void live(Incoming& in) const;

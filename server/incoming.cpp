@@ -6,9 +6,12 @@ namespace cocoon::server {
 
 int retry_after_seconds(ErrorCode code) {
     switch (code) {
-        case ErrorCode::overloaded: case ErrorCode::commit_failed: return 1;
-        case ErrorCode::rate_limited: case ErrorCode::too_many_connections: return 1;
-        case ErrorCode::no_eligible_offer: case ErrorCode::price_cap_too_low: return 5;
+        case ErrorCode::overloaded:
+        case ErrorCode::commit_failed: return 1;
+        case ErrorCode::rate_limited:
+        case ErrorCode::too_many_connections: return 1;
+        case ErrorCode::no_eligible_offer:
+        case ErrorCode::price_cap_too_low: return 5;
         case ErrorCode::node_unavailable: return 2;
         case ErrorCode::draining: return 5;
         default: return 0;
@@ -16,11 +19,15 @@ int retry_after_seconds(ErrorCode code) {
 }
 
 Incoming::Incoming(std::shared_ptr<net::Exchange> exchange, Admitted admitted, std::string address,
-    Instant arrived,
-                   const Clock& clock, Metrics& metrics, const AnswerPolicy& policy)
-    : exchange_{std::move(exchange)}, admitted_{std::move(admitted)}, address_{std::move(address)},
-        arrived_{arrived},
-      clock_{clock}, metrics_{metrics}, policy_{policy} {}
+                   Instant arrived, const Clock& clock, Metrics& metrics,
+                   const AnswerPolicy& policy)
+    : exchange_{std::move(exchange)},
+      admitted_{std::move(admitted)},
+      address_{std::move(address)},
+      arrived_{arrived},
+      clock_{clock},
+      metrics_{metrics},
+      policy_{policy} {}
 
 Incoming::~Incoming() {
     // A part dropped the request: net answers 500 or cuts the stream; the line says so.
@@ -35,7 +42,7 @@ net::Headers Incoming::common_headers() const {
         headers.add("Access-Control-Allow-Origin", policy_.cors_origin);
         headers.add("Access-Control-Expose-Headers",
                     "RateLimit, RateLimit-Policy, Retry-After, ETag, Location, Link, X-Request-Id, "
-                        "Cocoon-Receipt, Idempotency-Replayed");
+                    "Cocoon-Receipt, Idempotency-Replayed");
         if (policy_.cors_origin != "*") headers.add("Vary", "Origin");
     }
     headers.add("X-Content-Type-Options", "nosniff");
@@ -54,8 +61,8 @@ void Incoming::respond(api::Response response) {
         answer.headers.add("Cache-Control", "private, no-store");
     }
     for (auto& [name, value] : response.headers) {
-        if (net::same_ignoring_case(name, "Retry-After") || net::same_ignoring_case(name,
-            "Cache-Control")) {
+        if (net::same_ignoring_case(name, "Retry-After") ||
+            net::same_ignoring_case(name, "Cache-Control")) {
             answer.headers.set(name, value);
         } else {
             answer.headers.add(std::move(name), std::move(value));

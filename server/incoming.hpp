@@ -1,8 +1,6 @@
 // One request on its way through the server: the socket's exchange, who calls, and the headers and
-// the
-// access line that every answer gets, whichever part gives it. Made by dispatch, passed to relay
-// and
-// feeds. Answers may be given from any thread; only the first counts.
+// the access line that every answer gets, whichever part gives it. Made by dispatch, passed to
+// relay and feeds. Answers may be given from any thread; only the first counts.
 #pragma once
 
 #include <atomic>
@@ -19,15 +17,14 @@
 namespace cocoon::server {
 
 struct AnswerPolicy {
-    std::string cors_origin;       // empty: none
+    std::string cors_origin;  // empty: none
     bool log_all = true, log_failures = true;
 };
 
 class Incoming {
 public:
     Incoming(std::shared_ptr<net::Exchange> exchange, Admitted admitted, std::string address,
-        Instant arrived,
-             const Clock& clock, Metrics& metrics, const AnswerPolicy& policy);
+             Instant arrived, const Clock& clock, Metrics& metrics, const AnswerPolicy& policy);
     ~Incoming();
     Incoming(const Incoming&) = delete;
     Incoming& operator=(const Incoming&) = delete;

@@ -20,7 +20,7 @@ void append(std::vector<T>& into, std::vector<T>&& from) {
         into = std::move(from);
     } else {
         into.insert(into.end(), std::make_move_iterator(from.begin()),
-            std::make_move_iterator(from.end()));
+                    std::make_move_iterator(from.end()));
     }
 }
 
@@ -69,9 +69,12 @@ void keep_last(matching::Changes& changes) {
 }  // namespace
 
 Lane::Lane(matching::Writer& writer, const Clock& clock, Metrics& metrics, LaneOptions options,
-    Doors doors)
-    : writer_{writer}, clock_{clock}, metrics_{metrics}, options_{options},
-        doors_{std::move(doors)} {
+           Doors doors)
+    : writer_{writer},
+      clock_{clock},
+      metrics_{metrics},
+      options_{options},
+      doors_{std::move(doors)} {
     views_.store(view_maker_.rebuild(writer_.state(), clock_.now()));
     views_stale_ = false;
 }
@@ -128,17 +131,17 @@ bool Lane::wait_for_work(std::vector<Item>& items, bool& tick, Verdict& verdict)
     while (true) {
         if (broken_) return false;
         const std::size_t built = next_ ? next_->dones.size() : 0;
-        const std::size_t room = options_.batch_commands_max - std::min(built,
-            options_.batch_commands_max);
-        const std::size_t wanted = in_flight_ && !stopping_ ? std::min(group_commands,
-            options_.batch_commands_max) : 1;
+        const std::size_t room =
+            options_.batch_commands_max - std::min(built, options_.batch_commands_max);
+        const std::size_t wanted =
+            in_flight_ && !stopping_ ? std::min(group_commands, options_.batch_commands_max) : 1;
         const std::optional<Instant> due = writer_.loaded() ? writer_.next_due() : std::nullopt;
         const Instant now = clock_.now();
         tick = due && *due <= now;  // alone it waits for the commit, with others it goes along
-        const bool view_due = !in_flight_ && views_stale_ && now >= views_made_at_ +
-            options_.view_interval;
-        if (verdict_ != Verdict::none || (tick && !in_flight_) || view_due
-            || (room > 0 && inbox_.size() >= wanted)) {
+        const bool view_due =
+            !in_flight_ && views_stale_ && now >= views_made_at_ + options_.view_interval;
+        if (verdict_ != Verdict::none || (tick && !in_flight_) || view_due ||
+            (room > 0 && inbox_.size() >= wanted)) {
             verdict = std::exchange(verdict_, Verdict::none);
             // A finished commit also takes what has gathered since, whatever the group.
             for (std::size_t i = 0; i < room && !inbox_.empty(); ++i) {
@@ -156,8 +159,8 @@ bool Lane::wait_for_work(std::vector<Item>& items, bool& tick, Verdict& verdict)
             until = until ? std::min(*until, view_at) : view_at;
         }
         if (until) {
-            applier_.wait_for(lock, std::chrono::microseconds{std::max<std::int64_t>(1,
-                (*until - now).us)});
+            applier_.wait_for(
+                lock, std::chrono::microseconds{std::max<std::int64_t>(1, (*until - now).us)});
         } else {
             applier_.wait(lock);
         }
@@ -171,14 +174,14 @@ void Lane::apply_loop() {
         bool tick = false;
         Verdict verdict = Verdict::none;
         if (!wait_for_work(items, tick, verdict)) return;
-        if (verdict == Verdict::fenced) return give_up(
-            "another process is the writer, or the database is gone at shutdown");
+        if (verdict == Verdict::fenced)
+            return give_up("another process is the writer, or the database is gone at shutdown");
         if (verdict == Verdict::stored) settle(matching::Journal::Outcome::stored);
         if (verdict == Verdict::not_stored) settle(matching::Journal::Outcome::not_stored);
         if ((!items.empty() || tick) && !prepare(std::move(items), tick)) return;
         if (next_ && !in_flight_) hand_over();
-        if (!in_flight_ && views_stale_ && writer_.loaded() && clock_.now() >= views_made_at_ +
-            options_.view_interval) {
+        if (!in_flight_ && views_stale_ && writer_.loaded() &&
+            clock_.now() >= views_made_at_ + options_.view_interval) {
             views_.store(make_views(), std::memory_order_release);
         }
     }
@@ -237,12 +240,12 @@ void Lane::hand_over() {
     next_.reset();
     if (in_flight_->merged) keep_last(in_flight_->pending.batch.changes);
     views_stale_ = views_stale_ || !in_flight_->pending.batch.entries.empty();
-    if (views_stale_ && clock_.now() >= views_made_at_ + options_.view_interval) in_flight_->view =
-        make_views();
-    if (in_flight_->pending.batch.entries.empty()) return settle(
-        matching::Journal::Outcome::stored);
-    metrics_.lane_batch_commands.observe(static_cast<std::int64_t>(
-        in_flight_->pending.batch.entries.size()));
+    if (views_stale_ && clock_.now() >= views_made_at_ + options_.view_interval)
+        in_flight_->view = make_views();
+    if (in_flight_->pending.batch.entries.empty())
+        return settle(matching::Journal::Outcome::stored);
+    metrics_.lane_batch_commands.observe(
+        static_cast<std::int64_t>(in_flight_->pending.batch.entries.size()));
     {
         const std::lock_guard lock{mutex_};
         to_commit_ = &in_flight_->pending.batch;
@@ -255,7 +258,7 @@ std::shared_ptr<const matching::MarketsView> Lane::make_views() {
     views_stale_ = false;
     const bool all = std::exchange(views_lost_, false);
     return all ? view_maker_.rebuild(writer_.state(), views_made_at_)
-        : view_maker_.refresh(writer_.state(), views_made_at_);
+               : view_maker_.refresh(writer_.state(), views_made_at_);
 }
 
 void Lane::settle(matching::Journal::Outcome outcome) {
@@ -269,7 +272,7 @@ void Lane::settle(matching::Journal::Outcome outcome) {
     }
     if (stored && work.view) views_.store(std::move(work.view), std::memory_order_release);
     deliver(std::move(work.dones), writer_.settle(std::move(work.pending), outcome),
-        std::move(batch));
+            std::move(batch));
     if (stored) return;
     metrics_.lane_not_stored.add();
     log::warning("lane_batch_not_stored");
@@ -288,15 +291,15 @@ void Lane::deliver(std::vector<Done> dones, std::vector<matching::Answered> answ
         std::shared_ptr<const matching::Batch> batch;
     };
     ENSURE(dones.size() == answers.size());
-    auto mail = std::make_shared<Mail>(Mail{std::move(dones), std::move(answers),
-        std::move(batch)});
+    auto mail =
+        std::make_shared<Mail>(Mail{std::move(dones), std::move(answers), std::move(batch)});
     doors_.post([this, mail] {
         if (mail->batch && doors_.stored) doors_.stored(*mail->batch);
         for (std::size_t i = 0; i < mail->dones.size(); ++i) {
             if (!mail->dones[i]) continue;
             try {
                 mail->dones[i](std::move(mail->answers[i]));
-            // one broken answer must not take the others with it
+                // one broken answer must not take the others with it
             } catch (const std::exception& failure) {
                 log::error("answer_failed", {{"why", failure.what()}});
             }
@@ -317,8 +320,8 @@ void Lane::give_up(const std::string& why) {
 
 bool Lane::wait_or_stop(Duration time) {
     std::unique_lock lock{mutex_};
-    applier_.wait_for(lock, std::chrono::microseconds{time.us}, [this] { return stopping_
-        || broken_; });
+    applier_.wait_for(lock, std::chrono::microseconds{time.us},
+                      [this] { return stopping_ || broken_; });
     return !stopping_ && !broken_;
 }
 
@@ -337,9 +340,9 @@ void Lane::commit_loop() {
         committing_since_.store(clock_.now().us, std::memory_order_relaxed);
         const Verdict verdict = commit_until_certain(*batch);
         committing_since_.store(0, std::memory_order_relaxed);
-        metrics_.lane_commit_seconds.observe(
-            std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now(
-                ) - begun).count());
+        metrics_.lane_commit_seconds.observe(std::chrono::duration_cast<std::chrono::microseconds>(
+                                                 std::chrono::steady_clock::now() - begun)
+                                                 .count());
         {
             const std::lock_guard lock{mutex_};
             verdict_ = verdict;
@@ -356,7 +359,7 @@ Lane::Verdict Lane::commit_until_certain(const matching::Batch& batch) {
         try {
             const auto outcome = in_doubt ? writer_.resolve(batch) : writer_.commit(batch);
             return outcome == matching::Journal::Outcome::stored ? Verdict::stored
-                : Verdict::not_stored;
+                                                                 : Verdict::not_stored;
         } catch (const std::exception& failure) {
             log::error("commit_in_doubt", {{"sequence", batch.last()}, {"why", failure.what()}});
             if (doors_.is_fenced && doors_.is_fenced(failure)) return Verdict::fenced;
@@ -365,7 +368,7 @@ Lane::Verdict Lane::commit_until_certain(const matching::Batch& batch) {
         }
         std::unique_lock lock{mutex_};
         committer_.wait_for(lock, std::chrono::microseconds{options_.retry_interval.us},
-            [this] { return finished_ || broken_; });
+                            [this] { return finished_ || broken_; });
         if (stopping_) waited_in_shutdown = waited_in_shutdown + options_.retry_interval;
         if (waited_in_shutdown > shutdown_patience) return Verdict::fenced;
     }

@@ -1,14 +1,11 @@
 // The lane: the one writer. Commands come in from any thread through a bounded inbox, are applied
-// by one
-// thread and made durable by another, and answered on the I/O thread, one mailbox post per batch.
-// What
-// arrives during a commit is the next batch; there is no timer. Knows no command's meaning.
+// by one thread and made durable by another, and answered on the I/O thread, one mailbox post per
+// batch. What arrives during a commit is the next batch; there is no timer. Knows no command's
+// meaning.
 //
 // Two threads share the Writer as its header allows: the applier prepares batch n+1 and settles,
-// the
-// committer only calls commit and resolve. When a batch was not stored, the applier waits for
-// nothing
-// in flight, answers commit_failed, and the next prepare loads the state again.
+// the committer only calls commit and resolve. When a batch was not stored, the applier waits for
+// nothing in flight, answers commit_failed, and the next prepare loads the state again.
 #pragma once
 
 #include <atomic>
@@ -32,7 +29,7 @@ namespace cocoon::server {
 struct LaneOptions {
     std::size_t inbox_commands_max = limits::lane_inbox_commands_max;
     std::size_t batch_commands_max = limits::lane_batch_commands_max;
-    Duration view_interval = milliseconds(50);  // public snapshots are not remade more often
+    Duration view_interval = milliseconds(50);    // public snapshots are not remade more often
     Duration retry_interval = milliseconds(200);  // between attempts on a broken machine
 };
 
@@ -54,7 +51,7 @@ public:
 
     // REQUIRES: the writer is loaded. The writer belongs to the lane until stop() has returned.
     Lane(matching::Writer& writer, const Clock& clock, Metrics& metrics, LaneOptions options,
-        Doors doors);
+         Doors doors);
     ~Lane();
     Lane(const Lane&) = delete;
     Lane& operator=(const Lane&) = delete;
@@ -65,7 +62,8 @@ public:
     Result<void> submit(matching::Envelope envelope, Done done);
     // The newest published snapshot; never null. Any thread.
     std::shared_ptr<const matching::MarketsView> views() const {
-        return views_.load(std::memory_order_acquire); }
+        return views_.load(std::memory_order_acquire);
+    }
     // Takes nothing more, finishes what is in the inbox, joins. Answers may still be in the
     // mailbox.
     void stop();
@@ -73,7 +71,8 @@ public:
     std::size_t waiting() const;
     // When the oldest batch now being committed began; 0: none. For /readyz.
     Instant committing_since() const {
-        return Instant{committing_since_.load(std::memory_order_relaxed)}; }
+        return Instant{committing_since_.load(std::memory_order_relaxed)};
+    }
 
 private:
     struct Item {

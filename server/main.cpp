@@ -1,6 +1,5 @@
 // cocoon-market: the server. Settings come from the environment (config.cpp); this file only
-// chooses
-// what to do and turns broken machines into exit status 1.
+// chooses what to do and turns broken machines into exit status 1.
 #include <cstdio>
 #include <exception>
 #include <string>
@@ -48,8 +47,8 @@ int check(const server::Config& config) {
         return 1;
     }
     const auto problems = db::check_books(connection_of(config));
-    for (const auto& problem : problems) std::printf("books: %s: %s\n", problem.check.c_str(),
-        problem.subject.c_str());
+    for (const auto& problem : problems)
+        std::printf("books: %s: %s\n", problem.check.c_str(), problem.subject.c_str());
     if (problems.empty()) std::printf("the schema is this program's and the books balance\n");
     return problems.empty() ? 0 : 1;
 }
@@ -58,14 +57,13 @@ int replay(const server::Config& config) {
     const auto report = db::rebuild_and_compare(connection_of(config));
     std::printf("replayed %llu entries up to sequence %llu into %zu tables\n",
                 static_cast<unsigned long long>(report.entries),
-                    static_cast<unsigned long long>(report.sequence),
-                report.tables.size());
+                static_cast<unsigned long long>(report.sequence), report.tables.size());
     for (const auto& difference : report.differences) {
         std::printf("%s: %llu missing, %llu unexpected\n", difference.table.c_str(),
                     static_cast<unsigned long long>(difference.missing),
-                        static_cast<unsigned long long>(difference.unexpected));
-        for (const std::string& example : difference.examples) std::printf("  %s\n",
-            example.c_str());
+                    static_cast<unsigned long long>(difference.unexpected));
+        for (const std::string& example : difference.examples)
+            std::printf("  %s\n", example.c_str());
     }
     if (report.differences.empty()) std::printf("every table is what the journal says\n");
     return report.differences.empty() ? 0 : 1;
@@ -85,7 +83,7 @@ int run(std::string_view command) {
     if (!config) {
         for (const FieldError& field : config.error().fields) {
             std::fprintf(stderr, "cocoon-market: %s %s\n", field.path.c_str(),
-                field.message.c_str());
+                         field.message.c_str());
         }
         return 2;
     }

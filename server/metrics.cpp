@@ -11,52 +11,67 @@ std::string decimal_seconds(std::uint64_t us) {
 }
 
 void head(std::string& out, std::string_view name, std::string_view type, std::string_view help) {
-    out.append("# HELP ").append(name).append(" ").append(help).append("\n# TYPE ").append(
-        name).append(" ");
+    out.append("# HELP ")
+        .append(name)
+        .append(" ")
+        .append(help)
+        .append("\n# TYPE ")
+        .append(name)
+        .append(" ");
     out.append(type).append("\n");
 }
 
 void line(std::string& out, std::string_view name, std::string_view labels,
-    std::string_view value) {
+          std::string_view value) {
     out.append(name);
     if (!labels.empty()) out.append("{").append(labels).append("}");
     out.append(" ").append(value).append("\n");
 }
 
 void histogram(std::string& out, std::string_view name, std::string_view help,
-    const Histogram& data, bool times) {
+               const Histogram& data, bool times) {
     head(out, name, "histogram", help);
     const std::string bucket = std::string{name} + "_bucket";
     std::uint64_t below = 0;
     for (std::size_t i = 0; i < Histogram::bucket_count; ++i) {
         below += data.in_bucket(i);
         const auto bound = static_cast<std::uint64_t>(data.bounds()[i]);
-        line(out, bucket, "le=\"" + (times ? decimal_seconds(bound) : std::to_string(bound)) +
-            "\"", std::to_string(below));
+        line(out, bucket, "le=\"" + (times ? decimal_seconds(bound) : std::to_string(bound)) + "\"",
+             std::to_string(below));
     }
     // Counted apart from the buckets; a scrape in between must still be monotonic.
     const std::uint64_t count = std::max(data.count(), below);
     line(out, bucket, "le=\"+Inf\"", std::to_string(count));
-    line(out, std::string{name} + "_sum", "", times ? decimal_seconds(data.sum())
-        : std::to_string(data.sum()));
+    line(out, std::string{name} + "_sum", "",
+         times ? decimal_seconds(data.sum()) : std::to_string(data.sum()));
     line(out, std::string{name} + "_count", "", std::to_string(count));
 }
 
-struct NamedCounter { std::string_view name, help; Counter Metrics::*member; };
-struct NamedGauge { std::string_view name, help; Gauge Metrics::*member; };
-struct NamedHistogram { std::string_view name, help; Histogram Metrics::*member; bool times; };
+struct NamedCounter {
+    std::string_view name, help;
+    Counter Metrics::*member;
+};
+struct NamedGauge {
+    std::string_view name, help;
+    Gauge Metrics::*member;
+};
+struct NamedHistogram {
+    std::string_view name, help;
+    Histogram Metrics::*member;
+    bool times;
+};
 
 constexpr NamedCounter counters[] = {
     {"cocoon_http_rate_limited_total", "Requests answered 429", &Metrics::http_rate_limited},
     {"cocoon_http_unauthenticated_total", "Requests with a wrong credential",
-        &Metrics::http_unauthenticated},
+     &Metrics::http_unauthenticated},
     {"cocoon_lane_commands_total", "Commands applied", &Metrics::lane_commands},
     {"cocoon_lane_overloaded_total", "Commands refused because the inbox was full",
-        &Metrics::lane_refused_overloaded},
+     &Metrics::lane_refused_overloaded},
     {"cocoon_lane_batches_total", "Batches committed", &Metrics::lane_batches},
     {"cocoon_lane_not_stored_total", "Batches that were not stored", &Metrics::lane_not_stored},
     {"cocoon_lane_in_doubt_total", "Commits whose outcome had to be read back",
-        &Metrics::lane_in_doubt},
+     &Metrics::lane_in_doubt},
     {"cocoon_requests_placed_total", "Requests placed", &Metrics::requests_placed},
     {"cocoon_matches_total", "Requests matched", &Metrics::matches},
     {"cocoon_nodes_lost_total", "Matched requests whose node was lost", &Metrics::nodes_lost},
@@ -65,32 +80,32 @@ constexpr NamedCounter counters[] = {
     {"cocoon_captured_nano_total", "nanoTON captured from developers", &Metrics::captured_nano},
     {"cocoon_fees_nano_total", "nanoTON of it that are the market's fee", &Metrics::fees_nano},
     {"cocoon_relay_request_bytes_total", "Sealed request bytes relayed",
-        &Metrics::relay_request_bytes},
+     &Metrics::relay_request_bytes},
     {"cocoon_relay_response_bytes_total", "Sealed response bytes relayed",
-        &Metrics::relay_response_bytes},
+     &Metrics::relay_response_bytes},
     {"cocoon_relay_response_chunks_total", "Response frames relayed",
-        &Metrics::relay_response_chunks},
+     &Metrics::relay_response_chunks},
     {"cocoon_relay_streams_total", "Exchanges opened on a node", &Metrics::relay_streams_opened},
     {"cocoon_relay_receipts_refused_total", "Receipts that did not verify",
-        &Metrics::relay_receipts_refused},
+     &Metrics::relay_receipts_refused},
     {"cocoon_relay_node_losses_total", "Node connections that ended with exchanges open",
-        &Metrics::relay_nodes_lost},
+     &Metrics::relay_nodes_lost},
     {"cocoon_relay_client_hang_ups_total", "Clients that left before their answer was complete",
-        &Metrics::relay_client_hang_ups},
+     &Metrics::relay_client_hang_ups},
     {"cocoon_relay_rematched_total", "Exchanges answered 409 job_rematched",
-        &Metrics::relay_rematched},
+     &Metrics::relay_rematched},
     {"cocoon_feed_events_total", "Events sent to feed subscribers", &Metrics::feed_events},
     {"cocoon_feed_gaps_total", "Gaps told to feed subscribers", &Metrics::feed_gaps},
     {"cocoon_webhook_deliveries_total", "Webhooks delivered", &Metrics::webhook_deliveries},
     {"cocoon_webhook_failures_total", "Webhook attempts that failed", &Metrics::webhook_failures},
     {"cocoon_settlement_deposits_total", "Transfers taken from the chain",
-        &Metrics::settlement_deposits},
+     &Metrics::settlement_deposits},
     {"cocoon_settlement_payouts_paid_total", "Payouts paid on the chain",
-        &Metrics::settlement_payouts_paid},
+     &Metrics::settlement_payouts_paid},
     {"cocoon_settlement_payouts_returned_total", "Payouts returned to their accounts",
-        &Metrics::settlement_payouts_returned},
+     &Metrics::settlement_payouts_returned},
     {"cocoon_settlement_failures_total", "Rounds in which the chain or the database failed",
-        &Metrics::settlement_failures},
+     &Metrics::settlement_failures},
 };
 constexpr NamedGauge gauges[] = {
     {"cocoon_lane_inbox_commands", "Commands waiting for the lane", &Metrics::lane_inbox_commands},
@@ -98,35 +113,36 @@ constexpr NamedGauge gauges[] = {
     {"cocoon_relay_streams", "Exchanges open", &Metrics::relay_streams},
     {"cocoon_feed_subscribers", "Open event streams", &Metrics::feed_subscribers},
     {"cocoon_settlement_deposits_on_hold", "Transfers whose memo names no account",
-        &Metrics::settlement_deposits_on_hold},
+     &Metrics::settlement_deposits_on_hold},
     {"cocoon_books_balanced", "1 if the newest check of the books found nothing",
-        &Metrics::books_balanced},
+     &Metrics::books_balanced},
 };
 constexpr NamedHistogram histograms[] = {
     {"cocoon_http_request_seconds", "From a request's arrival to its answer",
-        &Metrics::http_request_seconds, true},
+     &Metrics::http_request_seconds, true},
     {"cocoon_lane_batch_commands", "Commands per batch", &Metrics::lane_batch_commands, false},
     {"cocoon_lane_commit_seconds", "One durable commit", &Metrics::lane_commit_seconds, true},
     {"cocoon_relay_first_output_seconds", "From opening an exchange to its first response byte",
-        &Metrics::relay_first_output_seconds, true},
+     &Metrics::relay_first_output_seconds, true},
 };
 
 std::size_t unmatched_index(std::string_view reason) {
     const auto found = std::find(unmatched_reasons.begin(), unmatched_reasons.end(), reason);
-    return found == unmatched_reasons.end() ? unmatched_reasons.size() - 1
-                                            : static_cast<std::size_t>(
-                                                found - unmatched_reasons.begin());
+    return found == unmatched_reasons.end()
+               ? unmatched_reasons.size() - 1
+               : static_cast<std::size_t>(found - unmatched_reasons.begin());
 }
 
 }  // namespace
 
 void Histogram::observe(std::int64_t value) {
     const auto found = std::lower_bound(bounds_.begin(), bounds_.end(), value);
-    if (found != bounds_.end()) counts_[static_cast<std::size_t>(found - bounds_.begin(
-        ))].fetch_add(1, std::memory_order_relaxed);
+    if (found != bounds_.end())
+        counts_[static_cast<std::size_t>(found - bounds_.begin())].fetch_add(
+            1, std::memory_order_relaxed);
     count_.fetch_add(1, std::memory_order_relaxed);
     sum_.fetch_add(static_cast<std::uint64_t>(std::max<std::int64_t>(0, value)),
-        std::memory_order_relaxed);
+                   std::memory_order_relaxed);
 }
 
 void Metrics::count(const matching::Event& event) {
@@ -138,8 +154,8 @@ void Metrics::count(const matching::Event& event) {
         return;
     }
     if (const auto* ended = std::get_if<RequestEnded>(&event)) {
-        if (ended->state == RequestState::unmatched) requests_unmatched[unmatched_index(
-            ended->reason)].add();
+        if (ended->state == RequestState::unmatched)
+            requests_unmatched[unmatched_index(ended->reason)].add();
         return;
     }
     if (const auto* captured = std::get_if<UsageCaptured>(&event)) {
@@ -161,20 +177,20 @@ std::string render_metrics(const Metrics& metrics, const std::vector<Sample>& sa
     head(out, "cocoon_http_responses_total", "counter", "Answers by status class");
     for (std::size_t i = 1; i < metrics.http_responses.size(); ++i) {
         line(out, "cocoon_http_responses_total", "status=\"" + std::to_string(i) + "xx\"",
-            std::to_string(metrics.http_responses[i].value()));
+             std::to_string(metrics.http_responses[i].value()));
     }
     head(out, "cocoon_jobs_ended_total", "counter", "Jobs by how they ended");
     for (const auto state : {matching::JobState::completed, matching::JobState::failed,
-        matching::JobState::cancelled, matching::JobState::expired}) {
-        line(out, "cocoon_jobs_ended_total", "state=\"" + std::string{matching::name_of(state)} +
-            "\"",
+                             matching::JobState::cancelled, matching::JobState::expired}) {
+        line(out, "cocoon_jobs_ended_total",
+             "state=\"" + std::string{matching::name_of(state)} + "\"",
              std::to_string(metrics.jobs_ended[static_cast<std::size_t>(state)].value()));
     }
     head(out, "cocoon_requests_unmatched_total", "counter",
-        "Immediate requests that found no offer, by reason");
+         "Immediate requests that found no offer, by reason");
     for (std::size_t i = 0; i < unmatched_reasons.size(); ++i) {
-        line(out, "cocoon_requests_unmatched_total", "reason=\"" +
-            std::string{unmatched_reasons[i]} + "\"",
+        line(out, "cocoon_requests_unmatched_total",
+             "reason=\"" + std::string{unmatched_reasons[i]} + "\"",
              std::to_string(metrics.requests_unmatched[i].value()));
     }
     for (const NamedCounter& row : counters) {
@@ -185,16 +201,15 @@ std::string render_metrics(const Metrics& metrics, const std::vector<Sample>& sa
         head(out, row.name, "gauge", row.help);
         line(out, row.name, "", std::to_string((metrics.*row.member).value()));
     }
-    for (const NamedHistogram& row : histograms) histogram(out, row.name, row.help,
-        metrics.*row.member, row.times);
+    for (const NamedHistogram& row : histograms)
+        histogram(out, row.name, row.help, metrics.*row.member, row.times);
     std::string_view previous;
     for (const Sample& sample : samples) {
         if (sample.name != previous) head(out, sample.name, sample.type, sample.help);
         previous = sample.name;
         line(out, sample.name, sample.labels,
-             sample.seconds_from_us
-                 ? decimal_seconds(static_cast<std::uint64_t>(std::max<std::int64_t>(0,
-                 sample.value)))
+             sample.seconds_from_us ? decimal_seconds(static_cast<std::uint64_t>(
+                                          std::max<std::int64_t>(0, sample.value)))
                                     : std::to_string(sample.value));
     }
     return out;

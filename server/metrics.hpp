@@ -1,7 +1,7 @@
 // Every metric of the server, named once, and its text form (Prometheus exposition 0.0.4). Parts
-// bump
-// their members from any thread; app samples the rest at each scrape. Labels come from small closed
-// sets (method, status, state, tier, reason); never an id, so that the number of series is bounded.
+// bump their members from any thread; app samples the rest at each scrape. Labels come from small
+// closed sets (method, status, state, tier, reason); never an id, so that the number of series is
+// bounded.
 #pragma once
 
 #include <array>
@@ -40,8 +40,8 @@ class Histogram {
 public:
     static constexpr std::size_t bucket_count = 12;
     using Bounds = std::array<std::int64_t, bucket_count>;
-    static constexpr Bounds times_us{50, 200, 500, 1'000, 2'000, 5'000, 10'000, 50'000, 200'000,
-        1'000'000, 3'000'000, 10'000'000};
+    static constexpr Bounds times_us{50,     200,    500,     1'000,     2'000,     5'000,
+                                     10'000, 50'000, 200'000, 1'000'000, 3'000'000, 10'000'000};
     static constexpr Bounds sizes{1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1'024, 2'048};
 
     explicit Histogram(const Bounds& bounds) : bounds_{bounds} {}
@@ -50,7 +50,8 @@ public:
 
     const Bounds& bounds() const { return bounds_; }
     std::uint64_t in_bucket(std::size_t i) const {
-        return counts_[i].load(std::memory_order_relaxed); }
+        return counts_[i].load(std::memory_order_relaxed);
+    }
     std::uint64_t count() const { return count_.load(std::memory_order_relaxed); }
     std::uint64_t sum() const { return sum_.load(std::memory_order_relaxed); }
 
@@ -62,7 +63,7 @@ private:
 
 struct Metrics {
     // http
-    std::array<Counter, 6> http_responses;           // [status / 100]
+    std::array<Counter, 6> http_responses;  // [status / 100]
     Histogram http_request_seconds{Histogram::times_us};
     Counter http_rate_limited, http_unauthenticated;
     // lane
@@ -72,8 +73,8 @@ struct Metrics {
     Histogram lane_commit_seconds{Histogram::times_us};
     // market, from the events of stored batches
     Counter requests_placed, matches, nodes_lost, deposits_credited, payouts_requested;
-    std::array<Counter, 6> jobs_ended;               // [JobState]
-    std::array<Counter, 4> requests_unmatched;       // see unmatched_reasons
+    std::array<Counter, 6> jobs_ended;          // [JobState]
+    std::array<Counter, 4> requests_unmatched;  // see unmatched_reasons
     Counter captured_nano, fees_nano;
     // relay
     Gauge relay_nodes, relay_streams;
@@ -87,21 +88,21 @@ struct Metrics {
     Counter settlement_deposits, settlement_payouts_paid, settlement_payouts_returned,
         settlement_failures;
     Gauge settlement_deposits_on_hold;
-    Gauge books_balanced{};                          // 1: the newest check found nothing
+    Gauge books_balanced{};  // 1: the newest check found nothing
 
     // Counts what a stored entry says.
     void count(const matching::Event& event);
 };
 
-constexpr std::array<std::string_view, 4> unmatched_reasons{"no_eligible_offer",
-    "price_cap_too_low", "insufficient_funds", "other"};
+constexpr std::array<std::string_view, 4> unmatched_reasons{
+    "no_eligible_offer", "price_cap_too_low", "insufficient_funds", "other"};
 
 // One line group of a metric that is read when asked.
 struct Sample {
-    std::string_view name;    // "cocoon_nodes"
-    std::string_view type;    // "gauge" or "counter"
+    std::string_view name;  // "cocoon_nodes"
+    std::string_view type;  // "gauge" or "counter"
     std::string_view help;
-    std::string labels;       // "tier=\"tdx\"" or empty
+    std::string labels;  // "tier=\"tdx\"" or empty
     std::int64_t value = 0;
     bool seconds_from_us = false;  // value is microseconds, shown as seconds
 };

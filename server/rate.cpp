@@ -11,8 +11,8 @@ namespace cocoon::server {
 
 RateTable::RateTable(RatePolicy policy, std::size_t entries_max)
     : policy_{policy},
-      interval_{std::max<std::int64_t>(1, policy.window.us / std::max<std::int64_t>(1,
-          policy.limit))},
+      interval_{
+          std::max<std::int64_t>(1, policy.window.us / std::max<std::int64_t>(1, policy.limit))},
       entries_max_{entries_max} {}
 
 RateAnswer RateTable::measure(Instant full_at, Instant now) const {
@@ -29,8 +29,8 @@ RateAnswer RateTable::measure(Instant full_at, Instant now) const {
 RateAnswer RateTable::take(std::uint64_t caller, Instant now) {
     auto found = full_at_.find(caller);
     if (found == full_at_.end() && full_at_.size() >= prune_at_) prune(now);
-    if (found == full_at_.end() && full_at_.size() < entries_max_) found = full_at_.emplace(caller,
-        now).first;
+    if (found == full_at_.end() && full_at_.size() < entries_max_)
+        found = full_at_.emplace(caller, now).first;
     Instant& full_at = found != full_at_.end() ? found->second : shared_full_at_;
     RateAnswer answer = measure(full_at, now);
     if (answer.allowed) {

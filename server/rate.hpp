@@ -1,7 +1,6 @@
 // Rate limits: one token bucket per key or address. Used by admission on the I/O thread only; one
-// map
-// look-up and a few integer operations per request, no allocation for a caller already known. Knows
-// neither HTTP nor who the callers are.
+// map look-up and a few integer operations per request, no allocation for a caller already known.
+// Knows neither HTTP nor who the callers are.
 #pragma once
 
 #include <cstdint>
@@ -13,20 +12,19 @@
 namespace cocoon::server {
 
 struct RatePolicy {
-    std::int64_t limit = 0;        // calls per window; also the burst
+    std::int64_t limit = 0;  // calls per window; also the burst
     Duration window = seconds(60);
 };
 
 struct RateAnswer {
     bool allowed = true;
     std::int64_t remaining = 0;
-    Duration reset;                // until the bucket is full again
-    Duration retry_after;          // when refused: until one call would pass
+    Duration reset;        // until the bucket is full again
+    Duration retry_after;  // when refused: until one call would pass
 };
 
-// The generic cell rate algorithm: a bucket is one number, the instant at which it will be full.
-// A quiet bucket is full and needs no memory; the table drops those when it has grown. When it
-// holds
+// The generic cell rate algorithm: a bucket is one number, the instant at which it will be full. A
+// quiet bucket is full and needs no memory; the table drops those when it has grown. When it holds
 // `entries_max` busy callers, the rest share one bucket: a flood from many addresses is slowed as
 // one.
 class RateTable {
@@ -46,7 +44,7 @@ private:
     void prune(Instant now);
 
     RatePolicy policy_;
-    Duration interval_;            // one call's share of the window
+    Duration interval_;  // one call's share of the window
     std::size_t entries_max_;
     std::size_t prune_at_ = 1'024;
     Instant shared_full_at_;

@@ -21,9 +21,9 @@ struct ReceiptExpectation {
 };
 
 struct CheckedReceipt {
-    std::string hash;             // hex SHA-256 of the receipt: what the money posting carries
-    std::string cosigned;         // the envelope that is stored and handed out
-    matching::QuantityVector usage;       // of this exchange
+    std::string hash;                // hex SHA-256 of the receipt: what the money posting carries
+    std::string cosigned;            // the envelope that is stored and handed out
+    matching::QuantityVector usage;  // of this exchange
     matching::QuantityVector cumulative;  // of the session up to `counter`
     std::uint64_t counter = 0;            // 0: not a session
     sealing::ReceiptStatus status = sealing::ReceiptStatus::completed;
@@ -37,6 +37,6 @@ struct MarketSigner {
 // receipt_invalid with the first thing that is wrong.
 Result<CheckedReceipt> check_receipt(std::string_view document, const sealing::Keyset& keyset,
                                      const ReceiptExpectation& expected,
-                                         const MarketSigner& signer);
+                                     const MarketSigner& signer);
 
 }  // namespace cocoon::server

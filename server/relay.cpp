@@ -1,6 +1,5 @@
 // The bytes' side of the relay: clients and nodes. relay_outcome.cpp decides nothing either, but
-// says to
-// the lane what happened.
+// says to the lane what happened.
 #include "server/relay.hpp"
 
 #include <algorithm>
@@ -46,8 +45,8 @@ std::size_t FinalChunkFinder::feed(std::string_view bytes) {
     return at;
 }
 
-Relay::Relay(RelayDoors doors, RelayOptions options) : doors_{std::move(doors)},
-    options_{std::move(options)} {}
+Relay::Relay(RelayDoors doors, RelayOptions options)
+    : doors_{std::move(doors)}, options_{std::move(options)} {}
 Relay::~Relay() = default;
 
 void Relay::start() {
@@ -94,16 +93,16 @@ Result<Relay::StreamPtr> Relay::examine(const std::shared_ptr<Incoming>& in, Job
     if (draining_) return refuse(ErrorCode::draining);
     const net::Headers& headers = in->request().headers;
     if (!net::same_ignoring_case(headers.get("Content-Type"),
-        sealing::ohttp::chunked_request_media_type)) {
+                                 sealing::ohttp::chunked_request_media_type)) {
         return refuse(ErrorCode::unsupported_media_type, "send message/ohttp-chunked-req");
     }
     const auto newest = doors_.directory.newest_job(job->request);
-    if (headers.get("Cocoon-Fencing-Token") != std::to_string(job->fencing_token)
-        || (newest && newest->id != id)) {
+    if (headers.get("Cocoon-Fencing-Token") != std::to_string(job->fencing_token) ||
+        (newest && newest->id != id)) {
         return refuse(ErrorCode::stale_fencing_token);
     }
-    if (job->state == matching::JobState::expired || (is_open(job->state)
-        && job->expires_at <= doors_.clock.now())) {
+    if (job->state == matching::JobState::expired ||
+        (is_open(job->state) && job->expires_at <= doors_.clock.now())) {
         return refuse(ErrorCode::reservation_expired);
     }
     if (!is_open(job->state)) return refuse(ErrorCode::wrong_state, "the job has ended");
@@ -118,10 +117,10 @@ Result<Relay::StreamPtr> Relay::examine(const std::shared_ptr<Incoming>& in, Job
     stream->job = job;
     stream->market = doors_.directory.market_name(job->market);
     stream->keyset = doors_.directory.keyset(job->keyset_digest);
-    if (!stream->keyset) return refuse(ErrorCode::node_unavailable,
-        "the node's keys are not known any more");
-    if (auto fits = check_terms(*stream, headers.get("Cocoon-Terms"));
-        !fits) return std::move(fits).error();
+    if (!stream->keyset)
+        return refuse(ErrorCode::node_unavailable, "the node's keys are not known any more");
+    if (auto fits = check_terms(*stream, headers.get("Cocoon-Terms")); !fits)
+        return std::move(fits).error();
     return stream;
 }
 
@@ -139,16 +138,16 @@ Result<void> Relay::check_terms(Stream& stream, std::string_view header) {
     const matching::Job& job = *stream.job;
     if (stream.terms.job != job.id) return wrong("/job is another job");
     if (stream.terms.market != *stream.market) return wrong("/market is not the job's");
-    if (stream.terms.fencing_token != job.fencing_token) return refuse(
-        ErrorCode::stale_fencing_token);
+    if (stream.terms.fencing_token != job.fencing_token)
+        return refuse(ErrorCode::stale_fencing_token);
     if (!(stream.terms.price == job.price)) return wrong("/price is not the job's");
     if (!job.session) {
         if (stream.terms.expires_at != job.expires_at) return wrong("/expires_at is not the job's");
         if (!(stream.terms.quantity == job.quantity)) return wrong("/quantity is not the job's");
         return {};
     }
-    if (stream.terms.expires_at > job.expires_at) return wrong(
-        "/expires_at is after the session's");
+    if (stream.terms.expires_at > job.expires_at)
+        return wrong("/expires_at is after the session's");
     const auto found = sessions_.find(job.id);
     matching::QuantityVector taken = job.usage;
     if (found != sessions_.end()) {
@@ -189,8 +188,8 @@ void Relay::take_piece(const StreamPtr& stream, Result<net::BodyPiece> piece) {
         return pump_request(stream);
     }
     stream->prefix += piece->bytes;
-    if (stream->prefix.size() < sealing::ohttp::sealed_prefix_bytes_min
-        && !stream->body_ended) return read_more(stream);
+    if (stream->prefix.size() < sealing::ohttp::sealed_prefix_bytes_min && !stream->body_ended)
+        return read_more(stream);
     if (const auto sealed = check_prefix(*stream); !sealed) {
         stream->in->refuse(sealed.error());
         return forget(stream);
@@ -232,20 +231,24 @@ void Relay::open(const StreamPtr& stream) {
     link->streams.insert(stream->id);
     stream->credit = stream->allowance = options_.window_bytes;
     doors_.metrics.relay_streams_opened.add();
-    send(link, open_message(stream->id, *stream->job, *stream->market, stream->terms_text,
-        stream->in->request_id()), false);
+    send(link,
+         open_message(stream->id, *stream->job, *stream->market, stream->terms_text,
+                      stream->in->request_id()),
+         false);
     stream->unsent = std::move(stream->prefix);
     if (stream->job->state == matching::JobState::reserved) {
         const std::weak_ptr<Stream> weak = stream;
         command(matching::StartJob{stream->job->id, stream->job->fencing_token},
-            [this, weak](matching::Answered answer) {
-            const StreamPtr alive = weak.lock();
-            if (!alive || answer.reply || alive->phase != Phase::open) return;
-            // Another exchange of a session may have been first; anything else ends this one.
-            if (alive->job->session && answer.reply.error().code == ErrorCode::wrong_state) return;
-            if (!alive->started) alive->in->refuse(answer.reply.error());
-            stop(alive, std::string{describe(answer.reply.error().code).name});
-        });
+                [this, weak](matching::Answered answer) {
+                    const StreamPtr alive = weak.lock();
+                    if (!alive || answer.reply || alive->phase != Phase::open) return;
+                    // Another exchange of a session may have been first; anything else ends this
+                    // one.
+                    if (alive->job->session && answer.reply.error().code == ErrorCode::wrong_state)
+                        return;
+                    if (!alive->started) alive->in->refuse(answer.reply.error());
+                    stop(alive, std::string{describe(answer.reply.error().code).name});
+                });
     }
     pump_request(stream);
 }
@@ -255,11 +258,12 @@ void Relay::pump_request(const StreamPtr& stream) {
     if (!link || stream->phase != Phase::open) return;
     std::size_t sent = 0;
     while (sent < stream->unsent.size() && stream->credit > 0) {
-        const std::size_t piece = std::min({stream->unsent.size() - sent,
-            static_cast<std::size_t>(stream->credit), request_piece_bytes_max});
+        const std::size_t piece =
+            std::min({stream->unsent.size() - sent, static_cast<std::size_t>(stream->credit),
+                      request_piece_bytes_max});
         const std::string_view bytes = std::string_view{stream->unsent}.substr(sent, piece);
-        if (!link->waiting.empty()
-            || !link->socket->send_binary(make_frame(FrameType::request_data, stream->id, bytes))) {
+        if (!link->waiting.empty() ||
+            !link->socket->send_binary(make_frame(FrameType::request_data, stream->id, bytes))) {
             link->blocked.push_back(stream->id);  // on_drained comes back here
             break;
         }
@@ -294,8 +298,8 @@ void Relay::stop(const StreamPtr& stream, std::string reason) {
     stream->backlog.clear();
     stream->give_up_at = doors_.clock.now() + options_.cancel_grace;
     if (stream->started && !stream->client_left) cut(stream, stream->reason);
-    if (const auto link = stream->link.lock()) send(link, make_frame(FrameType::cancel,
-        stream->id), true);
+    if (const auto link = stream->link.lock())
+        send(link, make_frame(FrameType::cancel, stream->id), true);
 }
 
 // All that gathered in this turn of the loop goes to its clients in one write each.
@@ -312,8 +316,8 @@ void Relay::flush() {
 }
 
 void Relay::flush(const StreamPtr& stream) {
-    if (stream->client_left || stream->phase == Phase::stopping
-        || stream->phase == Phase::checking) return;
+    if (stream->client_left || stream->phase == Phase::stopping || stream->phase == Phase::checking)
+        return;
     net::Exchange& exchange = stream->in->exchange();
     if (!stream->started) {
         stream->started = true;
@@ -371,48 +375,49 @@ void Relay::grant(const StreamPtr& stream) {
 
 void Relay::accept_node(std::shared_ptr<Incoming> in) {
     const NodeId node = in->principal().node;
-    if (!node) return in->refuse(refuse(ErrorCode::forbidden,
-        "the relay is for nodes with their own key"));
+    if (!node)
+        return in->refuse(
+            refuse(ErrorCode::forbidden, "the relay is for nodes with their own key"));
     if (draining_) return in->refuse(refuse(ErrorCode::draining));
     if (!in->request().websocket) {
-        return in->refuse(Error{ErrorCode::malformed_request, "",
-            {{"Upgrade:", "must ask for a WebSocket"}}});
+        return in->refuse(
+            Error{ErrorCode::malformed_request, "", {{"Upgrade:", "must ask for a WebSocket"}}});
     }
     const AccountId provider = in->principal().account;
     const auto exchange = in->shared_exchange();
-    exchange->upgrade(options_.socket, {}, [this, node, provider,
-        in](std::shared_ptr<net::WebSocket> socket) {
-        if (!socket) return;
-        in->finished("upgraded", 0);
-        const auto link = std::make_shared<Link>();
-        link->node = node;
-        link->provider = provider;
-        link->socket = std::move(socket);
-        link->opened_at = link->attest_told_at = doors_.clock.now();
-        const auto older = links_.find(node);
-        if (older != links_.end()) {
-            const std::shared_ptr<Link> replaced = older->second;
-            replaced->replaced = true;
-            replaced->socket->close(4001, "replaced by a newer connection");
-            link_closed(replaced);
-        }
-        links_[node] = link;
-        doors_.metrics.relay_nodes.set(static_cast<std::int64_t>(links_.size()));
-        const std::weak_ptr<Link> weak = link;
-        link->socket->on_drained([this, weak] {
-            if (const auto alive = weak.lock()) drained(alive);
+    exchange->upgrade(
+        options_.socket, {}, [this, node, provider, in](std::shared_ptr<net::WebSocket> socket) {
+            if (!socket) return;
+            in->finished("upgraded", 0);
+            const auto link = std::make_shared<Link>();
+            link->node = node;
+            link->provider = provider;
+            link->socket = std::move(socket);
+            link->opened_at = link->attest_told_at = doors_.clock.now();
+            const auto older = links_.find(node);
+            if (older != links_.end()) {
+                const std::shared_ptr<Link> replaced = older->second;
+                replaced->replaced = true;
+                replaced->socket->close(4001, "replaced by a newer connection");
+                link_closed(replaced);
+            }
+            links_[node] = link;
+            doors_.metrics.relay_nodes.set(static_cast<std::int64_t>(links_.size()));
+            const std::weak_ptr<Link> weak = link;
+            link->socket->on_drained([this, weak] {
+                if (const auto alive = weak.lock()) drained(alive);
+            });
+            link->socket->on_message([this, weak](std::string_view bytes, bool binary) {
+                if (const auto alive = weak.lock()) take_message(alive, bytes, binary);
+            });
+            link->socket->on_closed([this, weak](std::uint16_t code, const std::string& reason) {
+                const auto alive = weak.lock();
+                if (!alive) return;
+                log::info("node_disconnected",
+                          {{"node", alive->node.text()}, {"code", code}, {"why", reason}});
+                link_closed(alive);
+            });
         });
-        link->socket->on_message([this, weak](std::string_view bytes, bool binary) {
-            if (const auto alive = weak.lock()) take_message(alive, bytes, binary);
-        });
-        link->socket->on_closed([this, weak](std::uint16_t code, const std::string& reason) {
-            const auto alive = weak.lock();
-            if (!alive) return;
-            log::info("node_disconnected", {{"node", alive->node.text()}, {"code", code},
-                {"why", reason}});
-            link_closed(alive);
-        });
-    });
 }
 
 void Relay::greet(const std::shared_ptr<Link>& link) {
@@ -455,8 +460,8 @@ void Relay::take_frame(const std::shared_ptr<Link>& link, const Frame& frame) {
         case FrameType::response_end: return settle_receipt(stream, std::string{frame.payload});
         case FrameType::credit: {
             const auto credit = parse_credit(frame.payload);
-            if (!credit || stream->credit + *credit > (1u << 30)) return link->socket->close(1002,
-                "wrong credit");
+            if (!credit || stream->credit + *credit > (1u << 30))
+                return link->socket->close(1002, "wrong credit");
             stream->credit += *credit;
             return pump_request(stream);
         }
@@ -465,10 +470,10 @@ void Relay::take_frame(const std::shared_ptr<Link>& link, const Frame& frame) {
 }
 
 void Relay::take_response(const std::shared_ptr<Link>& link, const StreamPtr& stream,
-    std::string_view payload) {
+                          std::string_view payload) {
     if (payload.empty() || stream->phase == Phase::settling) return;
-    if (payload.size() > stream->allowance) return link->socket->close(1002,
-        "more than the credit allows");
+    if (payload.size() > stream->allowance)
+        return link->socket->close(1002, "more than the credit allows");
     stream->allowance -= payload.size();
     stream->response_hash.update(as_bytes(payload));
     const Instant now = doors_.clock.now();
@@ -500,8 +505,8 @@ void Relay::link_closed(const std::shared_ptr<Link>& link) {
         links_.erase(found);
         doors_.metrics.relay_nodes.set(static_cast<std::int64_t>(links_.size()));
     }
-    if (current && link->present && !link->replaced) command(matching::SetNodePresence{link->node,
-        false}, {});
+    if (current && link->present && !link->replaced)
+        command(matching::SetNodePresence{link->node, false}, {});
     const auto streams = std::move(link->streams);
     link->streams.clear();
     if (!streams.empty()) doors_.metrics.relay_nodes_lost.add();
@@ -515,8 +520,8 @@ void Relay::link_closed(const std::shared_ptr<Link>& link) {
 // connection.
 void Relay::send(const std::shared_ptr<Link>& link, std::string message, bool binary) {
     if (link->waiting.empty()) {
-        const bool sent = binary ? link->socket->send_binary(message)
-            : link->socket->send_text(message);
+        const bool sent =
+            binary ? link->socket->send_binary(message) : link->socket->send_text(message);
         if (sent || link->socket->closed()) return;
     }
     link->waiting_bytes += message.size();
@@ -527,8 +532,8 @@ void Relay::send(const std::shared_ptr<Link>& link, std::string message, bool bi
 void Relay::drained(const std::shared_ptr<Link>& link) {
     while (!link->waiting.empty()) {
         const auto& [message, binary] = link->waiting.front();
-        if (!(binary ? link->socket->send_binary(message)
-            : link->socket->send_text(message))) return;
+        if (!(binary ? link->socket->send_binary(message) : link->socket->send_text(message)))
+            return;
         link->waiting_bytes -= message.size();
         link->waiting.pop_front();
     }

@@ -1,10 +1,8 @@
 // The relay: sealed requests to nodes, sealed answers back, and the money word that follows from
-// what
-// happened. Nodes hold one WebSocket each; an exchange is a stream on it. Everything runs on the
-// I/O
-// thread; signatures are checked by workers, and every decision about a job is a command to the
-// lane.
-// It hashes and counts bytes and cannot read them. Contract: docs of the exchange and relay routes.
+// what happened. Nodes hold one WebSocket each; an exchange is a stream on it. Everything runs on
+// the I/O thread; signatures are checked by workers, and every decision about a job is a command to
+// the lane. It hashes and counts bytes and cannot read them. Contract: docs of the exchange and
+// relay routes.
 //
 // An exchange lives through
 //   checking   the client's headers, terms and first bytes are looked at; no node knows of it yet
@@ -37,11 +35,11 @@ namespace cocoon::server {
 
 struct RelayOptions {
     std::size_t window_bytes = limits::relay_window_bytes;
-    Duration cancel_grace = seconds(10);   // for the node's last word after CANCEL
+    Duration cancel_grace = seconds(10);  // for the node's last word after CANCEL
     Duration hello_grace = seconds(10);
     Duration attest_notice = minutes(10);  // before the evidence ends
     Duration heartbeat = milliseconds(100);
-    int command_attempts_max = 100;        // of a command that the lane could not take or store
+    int command_attempts_max = 100;  // of a command that the lane could not take or store
     net::WebSocketOptions socket;
 };
 
@@ -56,8 +54,8 @@ struct RelayDoors {
     // To the lane, as the market itself.
     std::function<Result<void>(matching::Command, Lane::Done)> submit;
     // 409 job_rematched with what the client needs to seal anew.
-    std::function<api::Response(const matching::RequestAnswer&,
-        std::string_view request_id)> rematched;
+    std::function<api::Response(const matching::RequestAnswer&, std::string_view request_id)>
+        rematched;
     // The account was told of something at this sequence: later reads must include it.
     std::function<void(AccountId, std::uint64_t sequence)> answered;
 };
@@ -129,7 +127,7 @@ private:
     void take_message(const std::shared_ptr<Link>& link, std::string_view bytes, bool binary);
     void take_frame(const std::shared_ptr<Link>& link, const Frame& frame);
     void take_response(const std::shared_ptr<Link>& link, const StreamPtr& stream,
-        std::string_view payload);
+                       std::string_view payload);
     void take_failed(const StreamPtr& stream, Failed failed);
     void take_late_receipt(const std::shared_ptr<Link>& link, LateReceipt late);
     void link_closed(const std::shared_ptr<Link>& link);

@@ -19,35 +19,35 @@ constexpr std::array<std::pair<std::string_view, Nano matching::PriceVector::*>,
     {"request_nano", &matching::PriceVector::request},
     {"gpu_second_nano", &matching::PriceVector::gpu_second},
 }};
-constexpr std::array<std::pair<std::string_view, std::int64_t matching::QuantityVector::*>,
-    6> quantity_members{{
-    {"prompt_tokens", &matching::QuantityVector::prompt},
-    {"cached_tokens", &matching::QuantityVector::cached},
-    {"completion_tokens", &matching::QuantityVector::completion},
-    {"reasoning_tokens", &matching::QuantityVector::reasoning},
-    {"requests", &matching::QuantityVector::requests},
-    {"gpu_seconds", &matching::QuantityVector::gpu_seconds},
-}};
+constexpr std::array<std::pair<std::string_view, std::int64_t matching::QuantityVector::*>, 6>
+    quantity_members{{
+        {"prompt_tokens", &matching::QuantityVector::prompt},
+        {"cached_tokens", &matching::QuantityVector::cached},
+        {"completion_tokens", &matching::QuantityVector::completion},
+        {"reasoning_tokens", &matching::QuantityVector::reasoning},
+        {"requests", &matching::QuantityVector::requests},
+        {"gpu_seconds", &matching::QuantityVector::gpu_seconds},
+    }};
 
 Json to_json(const matching::PriceVector& price) {
     Json object = Json::object();
-    for (const auto& [name, member] : price_members) object.set(std::string{name},
-        (price.*member).text());
+    for (const auto& [name, member] : price_members)
+        object.set(std::string{name}, (price.*member).text());
     return object;
 }
 
 Json to_json(const matching::QuantityVector& quantity) {
     Json object = Json::object();
-    for (const auto& [name, member] : quantity_members) object.set(std::string{name},
-        quantity.*member);
+    for (const auto& [name, member] : quantity_members)
+        object.set(std::string{name}, quantity.*member);
     return object;
 }
 
 std::optional<std::uint64_t> decimal(std::string_view text) {
     std::uint64_t value = 0;
     const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (text.empty() || failure != std::errc{} || end != text.data() +
-        text.size()) return std::nullopt;
+    if (text.empty() || failure != std::errc{} || end != text.data() + text.size())
+        return std::nullopt;
     if (text.size() > 1 && text.front() == '0') return std::nullopt;
     return value;
 }
@@ -59,12 +59,13 @@ std::uint64_t big_endian(std::string_view bytes) {
 }
 
 void put_big_endian(std::string& out, std::uint64_t value, int bytes) {
-    for (int shift = 8 * (bytes - 1); shift >= 0;
-        shift -= 8) out.push_back(static_cast<char>(value >> shift & 0xff));
+    for (int shift = 8 * (bytes - 1); shift >= 0; shift -= 8)
+        out.push_back(static_cast<char>(value >> shift & 0xff));
 }
 
-Error bad_control(std::string detail) { return refuse(ErrorCode::malformed_request,
-    std::move(detail)); }
+Error bad_control(std::string detail) {
+    return refuse(ErrorCode::malformed_request, std::move(detail));
+}
 Error bad_terms(std::string why) {
     return Error{ErrorCode::invalid_body, "", {{"Cocoon-Terms:", std::move(why)}}};
 }
@@ -100,8 +101,12 @@ bool read_members(const Json* object, Vector& vector, const Members& members, co
 std::optional<Frame> parse_frame(std::string_view message) {
     if (message.size() < frame_header_bytes) return std::nullopt;
     switch (static_cast<FrameType>(message[0])) {
-        case FrameType::request_data: case FrameType::request_end: case FrameType::response_data:
-        case FrameType::response_end: case FrameType::credit: case FrameType::cancel: break;
+        case FrameType::request_data:
+        case FrameType::request_end:
+        case FrameType::response_data:
+        case FrameType::response_end:
+        case FrameType::credit:
+        case FrameType::cancel: break;
         default: return std::nullopt;
     }
     return Frame{static_cast<FrameType>(message[0]), big_endian(message.substr(1, 8)),
@@ -136,22 +141,22 @@ Result<Control> parse_control(std::string_view message) {
     json_limits.depth_max = 32;
     json_limits.values_max = 4'096;
     const auto parsed = Json::parse(message, json_limits);
-    if (!parsed || !parsed->is_object()) return bad_control(
-        "a control message must be a JSON object");
+    if (!parsed || !parsed->is_object())
+        return bad_control("a control message must be a JSON object");
     const auto type = parsed->text_at("type");
     if (!type) return bad_control("a control message must have a type");
     if (*type == "hello") {
         const auto protocol = parsed->integer_at("protocol");
         if (!protocol) return bad_control("`hello` without a protocol");
-        return Control{Hello{*protocol,
-            std::string{parsed->text_at("program").value_or("")}.substr(0, 128)}};
+        return Control{
+            Hello{*protocol, std::string{parsed->text_at("program").value_or("")}.substr(0, 128)}};
     }
     if (*type == "failed") return parse_failed(*parsed);
     if (*type == "receipt") {
         const auto job = JobId::parse(parsed->text_at("job").value_or(""));
         const Json* receipt = parsed->find("receipt");
-        if (!job || receipt == nullptr || !receipt->is_object()) return bad_control(
-            "`receipt` without job or receipt");
+        if (!job || receipt == nullptr || !receipt->is_object())
+            return bad_control("`receipt` without job or receipt");
         return Control{LateReceipt{*job, receipt->serialize()}};
     }
     return Control{Unknown{std::string{type->substr(0, 64)}}};
@@ -187,8 +192,8 @@ std::string open_message(std::uint64_t stream, const matching::Job& job, std::st
 }
 
 std::string receipt_ack_message(JobId job, std::uint64_t counter) {
-    return Json::object({{"type", "receipt_ack"}, {"job", job.text()},
-        {"counter", std::to_string(counter)}})
+    return Json::object(
+               {{"type", "receipt_ack"}, {"job", job.text()}, {"counter", std::to_string(counter)}})
         .serialize();
 }
 
@@ -206,8 +211,8 @@ Result<Terms> parse_terms(std::string_view bytes) {
     const auto market = parsed->text_at("market");
     const auto expires_at = Instant::parse(parsed->text_at("expires_at").value_or(""));
     if (parsed->integer_at("version") != 1) return bad_terms("/version must be 1");
-    if (!job || !token || !market
-        || !expires_at) return bad_terms("job, fencing_token, market or expires_at is missing");
+    if (!job || !token || !market || !expires_at)
+        return bad_terms("job, fencing_token, market or expires_at is missing");
     if (parsed->members().size() != 7) return bad_terms("has unknown members");
     const auto read_price = [](const Json& value, Nano& into) {
         const auto amount = Nano::parse(value.text().value_or(""));
@@ -221,8 +226,8 @@ Result<Terms> parse_terms(std::string_view bytes) {
         into = *count;
         return true;
     };
-    if (!read_members(parsed->find("price"), terms.price, price_members,
-        read_price)) return bad_terms("/price is wrong");
+    if (!read_members(parsed->find("price"), terms.price, price_members, read_price))
+        return bad_terms("/price is wrong");
     if (!read_members(parsed->find("quantity"), terms.quantity, quantity_members, read_count)) {
         return bad_terms("/quantity is wrong");
     }

@@ -1,10 +1,7 @@
 // The relay's words on the wire: binary frames and control messages between market and node, and
-// the
-// clear terms of a sealed exchange. Pure functions on text, called by relay.cpp and tests. A frame
-// is one
-// WebSocket message: 1 byte type, 8 bytes stream (big endian), payload. Control is JSON {"type":
-// …}.
-// Knows no socket and decides nothing.
+// the clear terms of a sealed exchange. Pure functions on text, called by relay.cpp and tests. A
+// frame is one WebSocket message: 1 byte type, 8 bytes stream (big endian), payload. Control is
+// JSON {"type": …}. Knows no socket and decides nothing.
 #pragma once
 
 #include <cstdint>
@@ -46,15 +43,23 @@ std::optional<std::uint32_t> parse_credit(std::string_view payload);
 
 // ---- Control, node -> market -------------------------------------------------------------------
 
-struct Hello { std::int64_t protocol = 0; std::string program; };
+struct Hello {
+    std::int64_t protocol = 0;
+    std::string program;
+};
 struct Failed {
     std::uint64_t stream = 0;
     std::string code, detail;
     bool started = false;
     std::string receipt;  // JSON text of the partial receipt; empty: none
 };
-struct LateReceipt { JobId job; std::string receipt; };  // JSON text
-struct Unknown { std::string type; };                    // of a newer protocol: ignored
+struct LateReceipt {
+    JobId job;
+    std::string receipt;
+};  // JSON text
+struct Unknown {
+    std::string type;
+};  // of a newer protocol: ignored
 using Control = std::variant<Hello, Failed, LateReceipt, Unknown>;
 
 // malformed_request unless it is an object with a "type" and, for a known type, its members.

@@ -1,7 +1,6 @@
 // The job's side of the relay: which word goes to the lane when an exchange ends, and what the
-// client is
-// told once the lane has answered. The rules themselves (who is paid, who is matched again) are the
-// engine's.
+// client is told once the lane has answered. The rules themselves (who is paid, who is matched
+// again) are the engine's.
 #include <algorithm>
 #include <charconv>
 
@@ -12,21 +11,20 @@
 namespace cocoon::server {
 namespace {
 
-constexpr std::int64_t matching::QuantityVector::* dimensions[] = {
-    &matching::QuantityVector::prompt,    &matching::QuantityVector::cached,
-        &matching::QuantityVector::completion,
-    &matching::QuantityVector::reasoning, &matching::QuantityVector::requests,
-        &matching::QuantityVector::gpu_seconds};
+constexpr std::int64_t matching::QuantityVector::*dimensions[] = {
+    &matching::QuantityVector::prompt,     &matching::QuantityVector::cached,
+    &matching::QuantityVector::completion, &matching::QuantityVector::reasoning,
+    &matching::QuantityVector::requests,   &matching::QuantityVector::gpu_seconds};
 
 bool at_least(const matching::QuantityVector& a, const matching::QuantityVector& b) {
     return std::all_of(std::begin(dimensions), std::end(dimensions),
-        [&](auto member) { return a.*member >= b.*member; });
+                       [&](auto member) { return a.*member >= b.*member; });
 }
 
 std::uint32_t milliseconds_between(Instant from, Instant to) {
     if (from.us == 0 || to <= from) return 0;
-    return static_cast<std::uint32_t>(std::min<std::int64_t>((to - from).milliseconds(),
-        UINT32_MAX));
+    return static_cast<std::uint32_t>(
+        std::min<std::int64_t>((to - from).milliseconds(), UINT32_MAX));
 }
 
 // "job_9.5" inside the receipt: 5. 0 if it is no session's.
@@ -38,8 +36,8 @@ std::uint64_t counter_in(std::string_view receipt) {
     id = id.substr(0, id.find('"'));
     const std::size_t dot = id.find('.');
     std::uint64_t counter = 0;
-    if (dot != std::string_view::npos) std::from_chars(id.data() + dot + 1, id.data() + id.size(),
-        counter);
+    if (dot != std::string_view::npos)
+        std::from_chars(id.data() + dot + 1, id.data() + id.size(), counter);
     return counter;
 }
 
@@ -58,7 +56,7 @@ matching::QuantityVector sum(const matching::QuantityVector& a, const matching::
 }
 
 matching::QuantityVector difference(const matching::QuantityVector& a,
-    const matching::QuantityVector& b) {
+                                    const matching::QuantityVector& b) {
     matching::QuantityVector rest = a;
     for (const auto member : dimensions) rest.*member -= b.*member;
     return rest;
@@ -73,8 +71,10 @@ bool is_open(matching::JobState state) {
 void Relay::settle_receipt(const StreamPtr& stream, std::string document) {
     if (stream->phase == Phase::settling) return;
     if (stream->phase == Phase::open && stream->reason.empty() && !stream->final_chunk.found()) {
-        return fail(stream, refuse(ErrorCode::stream_truncated,
-            "the node ended its answer before the final chunk"), true, !stream->started);
+        return fail(
+            stream,
+            refuse(ErrorCode::stream_truncated, "the node ended its answer before the final chunk"),
+            true, !stream->started);
     }
     stream->phase = Phase::settling;
     struct Task {
@@ -85,10 +85,10 @@ void Relay::settle_receipt(const StreamPtr& stream, std::string document) {
     const auto task = std::make_shared<Task>();
     task->document = std::move(document);
     task->keyset = stream->keyset;
-    task->expected = {*stream->job, *stream->market, stream->terms.quantity,
-                      stream->request_digest ? *stream->request_digest
-                          : stream->request_hash.finish(),
-                      stream->response_hash.finish()};
+    task->expected = {
+        *stream->job, *stream->market, stream->terms.quantity,
+        stream->request_digest ? *stream->request_digest : stream->request_hash.finish(),
+        stream->response_hash.finish()};
     const auto check = [this, stream, task] {
         auto checked = std::make_shared<Result<CheckedReceipt>>(
             check_receipt(task->document, *task->keyset, task->expected, doors_.signer));
@@ -102,7 +102,8 @@ void Relay::receipt_checked(const StreamPtr& stream, Result<CheckedReceipt> chec
     if (!checked) {
         doors_.metrics.relay_receipts_refused.add();
         log::warning("receipt_refused", {{"job", stream->job->id.text()},
-            {"node", stream->job->node.text()}, {"why", checked.error().detail}});
+                                         {"node", stream->job->node.text()},
+                                         {"why", checked.error().detail}});
         return fail(stream, checked.error(), true, !stream->started && !stream->client_left);
     }
     if (stream->job->session) return session_receipt(stream, std::move(*checked));
@@ -120,20 +121,21 @@ void Relay::complete(const StreamPtr& stream, const CheckedReceipt& receipt) {
     if (done.partial) done.reason = stream->reason.empty() ? "partial" : stream->reason;
     done.first_output_ms = milliseconds_between(stream->opened_at, stream->first_output_at);
     done.output_ms = milliseconds_between(stream->first_output_at, stream->last_output_at);
-    done.node_at_fault = done.partial
-        && describe(ErrorCode::upstream_failed).name == stream->reason;
+    done.node_at_fault =
+        done.partial && describe(ErrorCode::upstream_failed).name == stream->reason;
     command(std::move(done), [this, stream](matching::Answered answer) {
         const matching::Job& job = *stream->job;
         if (!answer.reply) {
-            log::warning("completion_refused", {{"job", job.id.text()},
-                {"code", describe(answer.reply.error().code).name}});
+            log::warning(
+                "completion_refused",
+                {{"job", job.id.text()}, {"code", describe(answer.reply.error().code).name}});
             cut(stream, "completion_refused");
             return forget(stream);
         }
         doors_.answered(job.account, answer.sequence);
         doors_.answered(job.provider, answer.sequence);
-        if (const auto link = stream->link.lock()) send(link, receipt_ack_message(job.id, 0),
-            false);
+        if (const auto link = stream->link.lock())
+            send(link, receipt_ack_message(job.id, 0), false);
         if (!stream->reason.empty()) {
             cut(stream, stream->reason);
             return forget(stream);
@@ -155,8 +157,8 @@ void Relay::deliver_end(const StreamPtr& stream) {
 void Relay::cut(const StreamPtr& stream, std::string_view why) {
     if (stream->client_left || stream->cut) return;
     stream->cut = true;
-    if (!stream->started) return stream->in->refuse(refuse(ErrorCode::upstream_failed,
-        std::string{why}));
+    if (!stream->started)
+        return stream->in->refuse(refuse(ErrorCode::upstream_failed, std::string{why}));
     stream->in->finished("aborted", stream->response_bytes);
     stream->in->exchange().abort();
 }
@@ -165,8 +167,10 @@ void Relay::take_failed(const StreamPtr& stream, Failed failed) {
     if (stream->phase == Phase::settling) return;
     const ErrorCode code = code_of(failed);
     const bool stopping = stream->phase == Phase::stopping;
-    log::info("exchange_failed", {{"job", stream->job->id.text()}, {"code", describe(code).name},
-        {"started", stream->started}, {"stopping", stopping}});
+    log::info("exchange_failed", {{"job", stream->job->id.text()},
+                                  {"code", describe(code).name},
+                                  {"started", stream->started},
+                                  {"stopping", stopping}});
     const bool worked = stream->any_output() && !failed.receipt.empty();
     if (worked && (stream->started || stopping)) {
         if (stream->reason.empty()) stream->reason = std::string{describe(code).name};
@@ -175,8 +179,8 @@ void Relay::take_failed(const StreamPtr& stream, Failed failed) {
     if (stopping) return fail(stream, refuse(code, stream->reason), false, false);
     const bool callers_fault = describe(code).status < 500;
     const bool nodes_fault = !callers_fault && code != ErrorCode::draining;
-    fail(stream, refuse(code, std::move(failed.detail)), nodes_fault, !stream->started
-        && !callers_fault);
+    fail(stream, refuse(code, std::move(failed.detail)), nodes_fault,
+         !stream->started && !callers_fault);
 }
 
 void Relay::node_lost(const StreamPtr& stream) {
@@ -208,20 +212,20 @@ void Relay::fail(const StreamPtr& stream, const Error& error, bool node_at_fault
     matching::FailJob failure;
     failure.job = job->id;
     failure.fencing_token = job->fencing_token;
-    failure.reason = stream->reason.empty() ? std::string{describe(error.code).name}
-        : stream->reason;
+    failure.reason =
+        stream->reason.empty() ? std::string{describe(error.code).name} : stream->reason;
     failure.node_at_fault = node_at_fault;
     failure.rematch = rematch && !stream->client_left;
-    command(std::move(failure), [this, stream, error](matching::Answered answer) {
-        failed(stream, error, answer); });
+    command(std::move(failure),
+            [this, stream, error](matching::Answered answer) { failed(stream, error, answer); });
 }
 
 void Relay::failed(const StreamPtr& stream, const Error& error, const matching::Answered& answer) {
     if (answer.reply) {
         doors_.answered(stream->job->account, answer.sequence);
         const auto* ended = std::get_if<matching::JobAnswer>(&*answer.reply);
-        if (ended != nullptr && ended->rematched && ended->rematched->job && !stream->started
-            && !stream->client_left) {
+        if (ended != nullptr && ended->rematched && ended->rematched->job && !stream->started &&
+            !stream->client_left) {
             doors_.metrics.relay_rematched.add();
             stream->in->respond(doors_.rematched(*ended->rematched, stream->in->request_id()));
             return forget(stream);
@@ -246,14 +250,15 @@ void Relay::forget(const StreamPtr& stream) {
     if (session == sessions_.end()) return;
     session->second->in_flight = difference(session->second->in_flight, stream->terms.quantity);
     const auto now = doors_.directory.job(job);
-    if (!by_job_.contains(job) && !session->second->capturing
-        && (!now || !is_open(now->state))) sessions_.erase(session);
-    else close_if_over(job);
+    if (!by_job_.contains(job) && !session->second->capturing && (!now || !is_open(now->state)))
+        sessions_.erase(session);
+    else
+        close_if_over(job);
 }
 
 // A session past its time (cancelled, or at its end) with nothing open inside it: its hold is
-// released
-// now. While its node is away a receipt may still be on the way, so the engine's grace decides.
+// released now. While its node is away a receipt may still be on the way, so the engine's grace
+// decides.
 void Relay::close_if_over(JobId id) {
     const auto job = doors_.directory.job(id);
     if (!job || !job->session || job->state != matching::JobState::running) return;
@@ -262,8 +267,8 @@ void Relay::close_if_over(JobId id) {
     if (link == links_.end() || !link->second->greeted) return;
     const auto session = sessions_.find(id);
     if (session != sessions_.end()) {
-        if (session->second->capturing || session->second->pending
-            || session->second->closing) return;
+        if (session->second->capturing || session->second->pending || session->second->closing)
+            return;
         session->second->closing = true;
     }
     command(matching::CloseSession{id, job->fencing_token}, [this, id](const matching::Answered&) {
@@ -283,12 +288,13 @@ void Relay::session_receipt(const StreamPtr& stream, CheckedReceipt receipt) {
     const auto expected = sum(session.newest, receipt.usage);
     // Receipts are checked by several workers, so an older one may come after a newer: it is
     // covered.
-    const bool sums_fit = !newer || (next ? receipt.cumulative == expected
-        : at_least(receipt.cumulative, expected));
+    const bool sums_fit =
+        !newer || (next ? receipt.cumulative == expected : at_least(receipt.cumulative, expected));
     if (!current || !sums_fit || !matching::within(receipt.cumulative, current->quantity)) {
         doors_.metrics.relay_receipts_refused.add();
-        log::warning("receipt_refused", {{"job", job.text()}, {"node", stream->job->node.text()},
-            {"why", "the session's sums do not fit"}});
+        log::warning("receipt_refused", {{"job", job.text()},
+                                         {"node", stream->job->node.text()},
+                                         {"why", "the session's sums do not fit"}});
         cut(stream, "receipt_invalid");
         return forget(stream);
     }
@@ -310,8 +316,8 @@ void Relay::capture(JobId job) {
     const auto current = doors_.directory.job(job);
     if (!current) return;
     if (!session.pending) {
-        if (!session.waiting.empty()) captured(job, session.captured_counter,
-            {matching::Answer{matching::Done{}}, false, 0});
+        if (!session.waiting.empty())
+            captured(job, session.captured_counter, {matching::Answer{matching::Done{}}, false, 0});
         return;
     }
     matching::CaptureUsage usage;
@@ -324,8 +330,8 @@ void Relay::capture(JobId job) {
     session.pending.reset();
     session.capturing = true;
     const std::uint64_t counter = usage.counter;
-    command(std::move(usage), [this, job, counter](matching::Answered answer) {
-        captured(job, counter, answer); });
+    command(std::move(usage),
+            [this, job, counter](matching::Answered answer) { captured(job, counter, answer); });
 }
 
 void Relay::captured(JobId job, std::uint64_t counter, const matching::Answered& answer) {
@@ -340,14 +346,15 @@ void Relay::captured(JobId job, std::uint64_t counter, const matching::Answered&
         settled.push_back(stream);
         return true;
     });
-    for (auto entry = session.unacknowledged.begin(); entry != session.unacknowledged.end()
-        && entry->first <= counter;) {
+    for (auto entry = session.unacknowledged.begin();
+         entry != session.unacknowledged.end() && entry->first <= counter;) {
         const auto link = entry->second.lock();
         if (link && answer.reply) send(link, receipt_ack_message(job, entry->first), false);
         entry = session.unacknowledged.erase(entry);
     }
-    if (!answer.reply) log::warning("capture_refused", {{"job", job.text()},
-        {"code", describe(answer.reply.error().code).name}});
+    if (!answer.reply)
+        log::warning("capture_refused",
+                     {{"job", job.text()}, {"code", describe(answer.reply.error().code).name}});
     const auto current = doors_.directory.job(job);
     if (answer.reply && current && answer.sequence > 0) {
         doors_.answered(current->account, answer.sequence);
@@ -382,7 +389,7 @@ void Relay::take_late_receipt(const std::shared_ptr<Link>& link, LateReceipt lat
     if (!keyset) return;
     const auto orphan = orphans_.find(late.job);
     ReceiptExpectation expected{*job, *doors_.directory.market_name(job->market), job->quantity,
-        std::nullopt, std::nullopt};
+                                std::nullopt, std::nullopt};
     std::uint32_t first_output_ms = 0, output_ms = 0;
     if (orphan != orphans_.end()) {
         expected.request_hash = orphan->second->request_digest;
@@ -393,21 +400,25 @@ void Relay::take_late_receipt(const std::shared_ptr<Link>& link, LateReceipt lat
     auto checked = check_receipt(late.receipt, *keyset, expected, doors_.signer);
     if (!checked) {
         doors_.metrics.relay_receipts_refused.add();
-        return log::warning("late_receipt_refused", {{"job", late.job.text()},
-            {"why", checked.error().detail}});
+        return log::warning("late_receipt_refused",
+                            {{"job", late.job.text()}, {"why", checked.error().detail}});
     }
     const std::weak_ptr<Link> weak = link;
     const auto acknowledge = [this, weak, counter, job](const matching::Answered& answer) {
-        if (!answer.reply) return log::warning("late_receipt_unpaid", {{"job", job->id.text()},
-            {"code", describe(answer.reply.error().code).name}});
+        if (!answer.reply)
+            return log::warning(
+                "late_receipt_unpaid",
+                {{"job", job->id.text()}, {"code", describe(answer.reply.error().code).name}});
         doors_.answered(job->account, answer.sequence);
         doors_.answered(job->provider, answer.sequence);
-        if (const auto alive = weak.lock()) send(alive, receipt_ack_message(job->id, counter),
-            false);
+        if (const auto alive = weak.lock())
+            send(alive, receipt_ack_message(job->id, counter), false);
     };
     if (job->session) {
-        return command(matching::CaptureUsage{job->id, job->fencing_token, checked->counter,
-            checked->cumulative, checked->hash, checked->cosigned}, acknowledge);
+        return command(
+            matching::CaptureUsage{job->id, job->fencing_token, checked->counter,
+                                   checked->cumulative, checked->hash, checked->cosigned},
+            acknowledge);
     }
     matching::CompleteJob done;
     done.job = job->id;
@@ -440,7 +451,7 @@ void Relay::stored(const matching::Batch& batch) {
             const bool expired = job.state == matching::JobState::expired;
             if (!stream->started) {
                 stream->in->refuse(expired ? refuse(ErrorCode::reservation_expired)
-                    : refuse(ErrorCode::wrong_state, "the job has ended"));
+                                           : refuse(ErrorCode::wrong_state, "the job has ended"));
                 stream->cut = true;
             }
             stop(stream, "job_" + std::string{matching::name_of(job.state)});
@@ -458,8 +469,8 @@ void Relay::command(matching::Command command, Lane::Done done) {
 void Relay::submit_once(const std::shared_ptr<Retry>& retry) {
     ++retry->attempts;
     const auto again = [this, retry](const Error& error) {
-        const bool passing = error.code == ErrorCode::overloaded
-            || error.code == ErrorCode::commit_failed;
+        const bool passing =
+            error.code == ErrorCode::overloaded || error.code == ErrorCode::commit_failed;
         if (!passing || retry->attempts >= options_.command_attempts_max) return false;
         retries_.push_back(retry);
         return true;
@@ -480,11 +491,11 @@ void Relay::beat() {
     for (const auto& retry : retries) submit_once(retry);
     const auto links = links_;
     for (const auto& [node, link] : links) {
-        if (!link->greeted && link->opened_at + options_.hello_grace < now) link->socket->close(
-            1002, "no hello");
+        if (!link->greeted && link->opened_at + options_.hello_grace < now)
+            link->socket->close(1002, "no hello");
         const NodeEntry* entry = doors_.directory.node(node);
-        const bool ends_soon = entry != nullptr && entry->evidence_valid_until < now +
-            options_.attest_notice;
+        const bool ends_soon =
+            entry != nullptr && entry->evidence_valid_until < now + options_.attest_notice;
         if (link->greeted && ends_soon && link->attest_told_at + minutes(1) < now) {
             link->attest_told_at = now;
             send(link, attest_message(), false);
@@ -506,8 +517,8 @@ void Relay::beat() {
     std::vector<JobId> sessions;
     for (const auto& [job, session] : sessions_) sessions.push_back(job);
     for (const JobId job : sessions) close_if_over(job);
-    for (const StreamPtr& stream : silent) fail(stream, refuse(ErrorCode::upstream_failed,
-        stream->reason), false, false);
+    for (const StreamPtr& stream : silent)
+        fail(stream, refuse(ErrorCode::upstream_failed, stream->reason), false, false);
 }
 
 }  // namespace cocoon::server

@@ -1,6 +1,5 @@
 // The relay's own state, shared by relay.cpp (clients, nodes) and relay_outcome.cpp (what becomes
-// of the
-// job). Nobody else includes this.
+// of the job). Nobody else includes this.
 #pragma once
 
 #include "server/relay.hpp"
@@ -34,27 +33,27 @@ struct Relay::Stream {
     Terms terms;
     std::weak_ptr<Link> link;
     // request
-    std::string prefix;              // until the first bytes were looked at
+    std::string prefix;  // until the first bytes were looked at
     bool prefix_checked = false;
     std::string unsent;
-    std::uint64_t credit = 0;        // what the node will still take
+    std::uint64_t credit = 0;  // what the node will still take
     bool reading = false, body_ended = false, end_sent = false;
     std::size_t nonce_bytes = 0;
     sealing::Sha256 request_hash;
     std::optional<sealing::Digest> request_digest;  // once the end was sent
     // response
     FinalChunkFinder final_chunk;
-    std::string backlog;             // may go to the client
-    std::string held;                // the final chunk
-    std::uint64_t allowance = 0;     // what the node may still send
-    std::uint64_t owed = 0;          // given to the client, not yet granted to the node again
+    std::string backlog;          // may go to the client
+    std::string held;             // the final chunk
+    std::uint64_t allowance = 0;  // what the node may still send
+    std::uint64_t owed = 0;       // given to the client, not yet granted to the node again
     bool dirty = false, started = false, waiting_for_client = false;
     sealing::Sha256 response_hash;
     std::uint64_t response_bytes = 0;
     // outcome
     bool client_left = false, finishing = false, cut = false;
-    std::string reason;              // why it is stopping
-    std::uint64_t counter = 0;       // session: its receipt's
+    std::string reason;         // why it is stopping
+    std::uint64_t counter = 0;  // session: its receipt's
     Instant opened_at, first_output_at, last_output_at, give_up_at;
 
     bool any_output() const { return response_bytes > 0; }
@@ -67,8 +66,8 @@ struct Relay::Session {
     std::uint64_t counter = 0, captured_counter = 0;
     std::optional<CheckedReceipt> pending;  // newest receipt not yet submitted
     bool capturing = false;
-    bool closing = false;                // CloseSession is submitted
-    std::vector<StreamPtr> waiting;      // settled but for the commit
+    bool closing = false;                                         // CloseSession is submitted
+    std::vector<StreamPtr> waiting;                               // settled but for the commit
     std::map<std::uint64_t, std::weak_ptr<Link>> unacknowledged;  // counter -> who sent it
 };
 
@@ -88,7 +87,7 @@ struct Relay::Retry {
 
 matching::QuantityVector sum(const matching::QuantityVector& a, const matching::QuantityVector& b);
 matching::QuantityVector difference(const matching::QuantityVector& a,
-    const matching::QuantityVector& b);
+                                    const matching::QuantityVector& b);
 bool is_open(matching::JobState state);
 
 }  // namespace cocoon::server

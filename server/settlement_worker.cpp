@@ -28,8 +28,8 @@ void SettlementWorker::stored(const matching::Batch& batch) {
 
 void SettlementWorker::put(const matching::Payout& payout) {
     const std::lock_guard lock{mutex_};
-    const bool open = payout.state == matching::PayoutState::queued
-        || payout.state == matching::PayoutState::sent;
+    const bool open = payout.state == matching::PayoutState::queued ||
+                      payout.state == matching::PayoutState::sent;
     if (open) {
         payouts_[payout.id] = payout;
     } else {
@@ -48,7 +48,8 @@ void SettlementWorker::start() {
             }
             std::unique_lock lock{mutex_};
             if (wake_.wait_for(lock, std::chrono::microseconds{interval_.us},
-                [this] { return stopping_; })) return;
+                               [this] { return stopping_; }))
+                return;
         }
     }};
 }
@@ -70,8 +71,7 @@ void SettlementWorker::round() {
 }
 
 // The cursor moves after its page is in the books: a crash in between credits nothing twice,
-// because
-// a reference is credited once.
+// because a reference is credited once.
 void SettlementWorker::take_deposits() {
     settlement::Cursor cursor = doors_.store.cursor();
     while (true) {
@@ -95,8 +95,8 @@ bool SettlementWorker::credit(const settlement::Transfer& transfer) {
         doors_.store.hold(transfer, "below_minimum");
         return true;
     }
-    const auto reply = doors_.ask(matching::CreditDeposit{transfer.memo, transfer.amount,
-        transfer.reference});
+    const auto reply =
+        doors_.ask(matching::CreditDeposit{transfer.memo, transfer.amount, transfer.reference});
     if (!reply) return false;
     if (*reply) {
         doors_.metrics.settlement_deposits.add();
@@ -104,10 +104,11 @@ bool SettlementWorker::credit(const settlement::Transfer& transfer) {
     }
     const Error& error = reply->error();
     if (!settled(error)) return false;
-    log::warning("deposit_on_hold", {{"reference", transfer.reference},
-        {"why", describe(error.code).name}});
-    doors_.store.hold(transfer, error.code == ErrorCode::not_found ? "unknown_memo"
-        : std::string{describe(error.code).name});
+    log::warning("deposit_on_hold",
+                 {{"reference", transfer.reference}, {"why", describe(error.code).name}});
+    doors_.store.hold(transfer, error.code == ErrorCode::not_found
+                                    ? "unknown_memo"
+                                    : std::string{describe(error.code).name});
     return true;
 }
 
@@ -122,8 +123,8 @@ void SettlementWorker::send_batch() {
         const std::lock_guard lock{mutex_};
         for (const auto& [id, payout] : payouts_) {
             if (rows.size() >= settlement::batch_rows_max) break;
-            if (!taken.contains(id.value)) rows.push_back({id.value, payout.address,
-                payout.amount});
+            if (!taken.contains(id.value))
+                rows.push_back({id.value, payout.address, payout.amount});
         }
     }
     if (rows.empty()) return;
@@ -151,16 +152,18 @@ void SettlementWorker::follow(const settlement::PayoutBatch& batch) {
         for (const settlement::PayoutRow& row : batch.rows) payouts.push_back(PayoutId{row.payout});
         if (!advance(std::move(payouts), matching::PayoutState::sent, batch.message_hash)) return;
         const auto sent = doors_.chain.submit(batch);  // proves nothing either way
-        if (!sent) log::warning("payout_batch_send_failed", {{"batch", batch.number},
-            {"why", sent.error().detail}});
+        if (!sent)
+            log::warning("payout_batch_send_failed",
+                         {{"batch", batch.number}, {"why", sent.error().detail}});
         return;
     }
     for (const settlement::BatchState::Row& row : state->rows) {
         const auto end = row.paid ? matching::PayoutState::paid : matching::PayoutState::returned;
-        if (!advance({PayoutId{row.payout}}, end, row.paid ? row.reference
-            : batch.message_hash)) return;
+        if (!advance({PayoutId{row.payout}}, end, row.paid ? row.reference : batch.message_hash))
+            return;
         (row.paid ? doors_.metrics.settlement_payouts_paid
-            : doors_.metrics.settlement_payouts_returned).add();
+                  : doors_.metrics.settlement_payouts_returned)
+            .add();
     }
     doors_.store.close(batch.number, true);
     log::info("payout_batch_done", {{"batch", batch.number}});
@@ -168,20 +171,21 @@ void SettlementWorker::follow(const settlement::PayoutBatch& batch) {
 
 // True once the payouts are in that state, by this call or an earlier one.
 bool SettlementWorker::advance(std::vector<PayoutId> payouts, matching::PayoutState state,
-    const std::string& reference) {
+                               const std::string& reference) {
     {
         const std::lock_guard lock{mutex_};
         std::erase_if(payouts, [&](PayoutId id) {
             const auto found = payouts_.find(id);
-            return found == payouts_.end() || (found->second.state == state
-                && found->second.reference == reference);
+            return found == payouts_.end() ||
+                   (found->second.state == state && found->second.reference == reference);
         });
     }
     if (payouts.empty()) return true;
     const auto reply = doors_.ask(matching::AdvancePayouts{std::move(payouts), state, reference});
     if (!reply) return false;
-    if (!*reply) log::warning("payout_not_advanced", {{"state", matching::name_of(state)},
-        {"code", describe(reply->error().code).name}});
+    if (!*reply)
+        log::warning("payout_not_advanced", {{"state", matching::name_of(state)},
+                                             {"code", describe(reply->error().code).name}});
     return reply->has_value() || settled(reply->error());
 }
 

@@ -1,10 +1,7 @@
 // Carries coins between chain and books, in rounds on its own thread: deposits become
-// CreditDeposit,
-// queued payouts become batches, batches become AdvancePayouts. Nothing waits for it; when the
-// chain or
-// the database is gone it logs, counts, and tries again later. The order of its steps is the
-// exactly-once
-// rule of settlement/chain.hpp; every step may be repeated.
+// CreditDeposit, queued payouts become batches, batches become AdvancePayouts. Nothing waits for
+// it; when the chain or the database is gone it logs, counts, and tries again later. The order of
+// its steps is the exactly-once rule of settlement/chain.hpp; every step may be repeated.
 #pragma once
 
 #include <condition_variable>
@@ -55,7 +52,7 @@ private:
     void send_batch();
     void follow(const settlement::PayoutBatch& batch);
     bool advance(std::vector<PayoutId> payouts, matching::PayoutState state,
-        const std::string& reference);
+                 const std::string& reference);
 
     SettlementDoors doors_;
     const Duration interval_;

@@ -20,8 +20,8 @@ namespace {
 constexpr std::size_t plan_entries = 500;
 constexpr std::uint32_t due_rows = 64;
 // Together more than a day.
-constexpr std::array<std::int64_t, 11> pauses_seconds{5, 30, 120, 600, 1'800, 3'600, 7'200, 14'400,
-    21'600, 28'800, 36'000};
+constexpr std::array<std::int64_t, 11> pauses_seconds{5,     30,     120,    600,    1'800, 3'600,
+                                                      7'200, 14'400, 21'600, 28'800, 36'000};
 
 struct Destination {
     std::string host;
@@ -51,20 +51,20 @@ std::string destination_refused(const std::string& url, bool loopback_allowed) {
     addrinfo hints{};
     hints.ai_socktype = SOCK_STREAM;
     addrinfo* found = nullptr;
-    if (getaddrinfo(destination.host.c_str(), nullptr, &hints, &found) != 0
-        || found == nullptr) return "the host has no address";
+    if (getaddrinfo(destination.host.c_str(), nullptr, &hints, &found) != 0 || found == nullptr)
+        return "the host has no address";
     std::string why;
     for (const addrinfo* each = found; each != nullptr; each = each->ai_next) {
         std::array<char, INET6_ADDRSTRLEN> text{};
-        const void* bytes = each->ai_family == AF_INET
-            ? static_cast<const void*>(&reinterpret_cast<const sockaddr_in*>(
-            each->ai_addr)->sin_addr)
-                                                       : static_cast<const void*>(
-                                                           &reinterpret_cast<const sockaddr_in6*>(
-                                                           each->ai_addr)->sin6_addr);
+        const void* bytes =
+            each->ai_family == AF_INET
+                ? static_cast<const void*>(
+                      &reinterpret_cast<const sockaddr_in*>(each->ai_addr)->sin_addr)
+                : static_cast<const void*>(
+                      &reinterpret_cast<const sockaddr_in6*>(each->ai_addr)->sin6_addr);
         if (inet_ntop(each->ai_family, bytes, text.data(), text.size()) == nullptr) continue;
-        const bool fine = is_public_address(text.data()) || (loopback_allowed
-            && is_loopback_address(text.data()));
+        const bool fine = is_public_address(text.data()) ||
+                          (loopback_allowed && is_loopback_address(text.data()));
         if (!fine) why = "the host's address is not public";
     }
     freeaddrinfo(found);
@@ -72,7 +72,7 @@ std::string destination_refused(const std::string& url, bool loopback_allowed) {
 }
 
 bool starts_with_bits(const std::array<std::uint8_t, 16>& address,
-    std::initializer_list<std::uint8_t> prefix, int bits) {
+                      std::initializer_list<std::uint8_t> prefix, int bits) {
     std::size_t i = 0;
     for (const std::uint8_t byte : prefix) {
         const int left = bits - static_cast<int>(i) * 8;
@@ -87,18 +87,18 @@ bool starts_with_bits(const std::array<std::uint8_t, 16>& address,
 }  // namespace
 
 std::string webhook_signature(std::string_view secret, std::string_view id, std::int64_t timestamp,
-    std::string_view body) {
+                              std::string_view body) {
     constexpr std::string_view prefix = "whsec_";
     if (!secret.starts_with(prefix)) return {};
     const auto key = from_base64(secret.substr(prefix.size()));
     if (!key || key->empty()) return {};
-    const std::string signed_text = std::string{id} + "." + std::to_string(timestamp) + "." +
-        std::string{body};
+    const std::string signed_text =
+        std::string{id} + "." + std::to_string(timestamp) + "." + std::string{body};
     std::array<std::uint8_t, 32> digest{};
     unsigned length = 0;
-    if (HMAC(EVP_sha256(), key->data(), static_cast<int>(key->size()),
-        as_bytes(signed_text).data(), signed_text.size(), digest.data(),
-        &length) == nullptr) return {};
+    if (HMAC(EVP_sha256(), key->data(), static_cast<int>(key->size()), as_bytes(signed_text).data(),
+             signed_text.size(), digest.data(), &length) == nullptr)
+        return {};
     return "v1," + to_base64(digest);
 }
 
@@ -113,22 +113,21 @@ bool is_public_address(std::string_view text) {
         if (inet_pton(AF_INET6, copy.c_str(), a.data()) != 1) return false;
         const bool mapped = starts_with_bits(a, {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}, 96);
         if (!mapped) {  // only global unicast, without documentation, Teredo and 6to4 ranges
-            return starts_with_bits(a, {0x20}, 3) && !starts_with_bits(a, {0x20, 0x01, 0x0d, 0xb8},
-                32) &&
-                   !starts_with_bits(a, {0x20, 0x01, 0x00, 0x00}, 32) && !starts_with_bits(a,
-                       {0x20, 0x02}, 16);
+            return starts_with_bits(a, {0x20}, 3) &&
+                   !starts_with_bits(a, {0x20, 0x01, 0x0d, 0xb8}, 32) &&
+                   !starts_with_bits(a, {0x20, 0x01, 0x00, 0x00}, 32) &&
+                   !starts_with_bits(a, {0x20, 0x02}, 16);
         }
         std::memmove(a.data(), a.data() + 12, 4);
     }
-    const bool special = starts_with_bits(a, {0}, 8) || starts_with_bits(a, {10}, 8)
-        || starts_with_bits(a, {100, 64}, 10) ||
-                         starts_with_bits(a, {127}, 8) || starts_with_bits(a, {169, 254}, 16)
-                             || starts_with_bits(a, {172, 16}, 12) ||
-                         starts_with_bits(a, {192, 0, 0}, 24) || starts_with_bits(a, {192, 0, 2},
-                             24) || starts_with_bits(a, {192, 168}, 16) ||
-                         starts_with_bits(a, {198, 18}, 15) || starts_with_bits(a, {198, 51, 100},
-                             24) || starts_with_bits(a, {203, 0, 113}, 24) ||
-                         starts_with_bits(a, {224}, 3);
+    const bool special =
+        starts_with_bits(a, {0}, 8) || starts_with_bits(a, {10}, 8) ||
+        starts_with_bits(a, {100, 64}, 10) || starts_with_bits(a, {127}, 8) ||
+        starts_with_bits(a, {169, 254}, 16) || starts_with_bits(a, {172, 16}, 12) ||
+        starts_with_bits(a, {192, 0, 0}, 24) || starts_with_bits(a, {192, 0, 2}, 24) ||
+        starts_with_bits(a, {192, 168}, 16) || starts_with_bits(a, {198, 18}, 15) ||
+        starts_with_bits(a, {198, 51, 100}, 24) || starts_with_bits(a, {203, 0, 113}, 24) ||
+        starts_with_bits(a, {224}, 3);
     return !special;
 }
 
@@ -153,10 +152,10 @@ void Webhooks::start() {
             }
             std::unique_lock lock{mutex_};
             wake_.wait_for(lock, std::chrono::microseconds{options_.idle_interval.us},
-                [this] { return stopping_ || woken_; });
+                           [this] { return stopping_ || woken_; });
             // A busy market wakes this at every commit: what comes within a moment is one round.
             wake_.wait_for(lock, std::chrono::microseconds{options_.gather.us},
-                [this] { return stopping_; });
+                           [this] { return stopping_; });
             woken_ = false;
             if (stopping_) return;
         }
@@ -209,11 +208,12 @@ bool Webhooks::plan() {
         for (const AccountId account : {event.account, event.provider}) {
             if (!account) continue;
             auto found = known.find(account);
-            if (found == known.end()) found = known.emplace(account,
-                reader.webhooks(account)).first;
+            if (found == known.end())
+                found = known.emplace(account, reader.webhooks(account)).first;
             for (const matching::Webhook& webhook : found->second) {
-                const bool wanted = webhook.events.empty() || std::find(webhook.events.begin(),
-                    webhook.events.end(), name) != webhook.events.end();
+                const bool wanted = webhook.events.empty() ||
+                                    std::find(webhook.events.begin(), webhook.events.end(), name) !=
+                                        webhook.events.end();
                 if (webhook.disabled || !wanted) continue;
                 db::Delivery delivery;
                 delivery.webhook = webhook.id;
@@ -257,8 +257,8 @@ void Webhooks::send(db::Delivery delivery) {
     {
         db::Reader reader{doors_.pool};
         event = reader.event_at(delivery.key);
-        for (const AccountId account : {event ? event->account : AccountId{}, event
-            ? event->provider : AccountId{}}) {
+        for (const AccountId account :
+             {event ? event->account : AccountId{}, event ? event->provider : AccountId{}}) {
             if (!account) continue;
             for (matching::Webhook& each : reader.webhooks(account)) {
                 if (each.id == delivery.webhook) webhook = std::move(each);
@@ -274,22 +274,24 @@ void Webhooks::send(db::Delivery delivery) {
         delivery.failure = attempt(*webhook, *event, delivery.status);
         std::array<std::uint8_t, 2> chance{};
         sealing::fill_random(chance);
-        if (!delivery.failure.empty()) pause = retry_pause(delivery.attempts,
-            static_cast<std::uint32_t>(chance[0] << 8 | chance[1]));
+        if (!delivery.failure.empty())
+            pause = retry_pause(delivery.attempts,
+                                static_cast<std::uint32_t>(chance[0] << 8 | chance[1]));
     }
     const Instant now = doors_.clock.now();
     delivery.next_attempt_at = pause ? now + *pause : Instant{};
     if (delivery.failure.empty()) delivery.delivered_at = now;
-    (delivery.failure.empty() ? doors_.metrics.webhook_deliveries
-        : doors_.metrics.webhook_failures).add();
+    (delivery.failure.empty() ? doors_.metrics.webhook_deliveries : doors_.metrics.webhook_failures)
+        .add();
     if (!cancel_.cancelled()) doors_.outbox.record(delivery);
 }
 
 // Why it failed; empty: delivered.
 std::string Webhooks::attempt(const matching::Webhook& webhook, const db::FeedEvent& event,
-    std::int32_t& status) {
+                              std::int32_t& status) {
     if (const std::string why = destination_refused(webhook.url, options_.loopback_allowed);
-        !why.empty()) return why;
+        !why.empty())
+        return why;
     const auto views = doors_.views();
     const api::MarketNames names = [&views](MarketId id) {
         for (const auto& [name, view] : views->by_name) {
@@ -297,8 +299,8 @@ std::string Webhooks::attempt(const matching::Webhook& webhook, const db::FeedEv
         }
         return std::string{};
     };
-    const std::string id = "evt_" + std::to_string(event.key.sequence) + "_" +
-        std::to_string(event.key.ordinal);
+    const std::string id =
+        "evt_" + std::to_string(event.key.sequence) + "_" + std::to_string(event.key.ordinal);
     const std::int64_t timestamp = doors_.clock.now().unix_seconds();
     net::ClientRequest request;
     request.method = "POST";
@@ -307,8 +309,8 @@ std::string Webhooks::attempt(const matching::Webhook& webhook, const db::FeedEv
     request.headers.add("Content-Type", "application/json");
     request.headers.add("webhook-id", id);
     request.headers.add("webhook-timestamp", std::to_string(timestamp));
-    request.headers.add("webhook-signature", webhook_signature(webhook.secret, id, timestamp,
-        request.body));
+    request.headers.add("webhook-signature",
+                        webhook_signature(webhook.secret, id, timestamp, request.body));
     request.total_timeout = options_.attempt_timeout;
     request.response_bytes_max = 64 << 10;
     const auto answer = client_.send(request, &cancel_);

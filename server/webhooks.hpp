@@ -1,7 +1,7 @@
 // Standard Webhooks: each event of an account goes to its webhooks, signed, at least once, with
-// retries
-// for more than a day. The outbox cursor and the deliveries are in the database, so a restart loses
-// nothing. One thread plans, a small pool sends. Knows no event's meaning (api/events does).
+// retries for more than a day. The outbox cursor and the deliveries are in the database, so a
+// restart loses nothing. One thread plans, a small pool sends. Knows no event's meaning (api/events
+// does).
 #pragma once
 
 #include <condition_variable>
@@ -33,7 +33,7 @@ struct WebhookDoors {
 };
 
 struct WebhookOptions {
-    bool loopback_allowed = false;        // for tests; every other private address stays refused
+    bool loopback_allowed = false;  // for tests; every other private address stays refused
     std::size_t senders = 4;
     Duration attempt_timeout = seconds(10);
     Duration idle_interval = seconds(1);  // without a wake-up
@@ -58,7 +58,7 @@ private:
     void send_due();
     void send(db::Delivery delivery);
     std::string attempt(const matching::Webhook& webhook, const db::FeedEvent& event,
-        std::int32_t& status);
+                        std::int32_t& status);
 
     WebhookDoors doors_;
     const WebhookOptions options_;
@@ -73,10 +73,9 @@ private:
 };
 
 // "v1,<base64>" over "id.timestamp.body" (Standard Webhooks 1.0). `secret`: "whsec_" and base64;
-// empty
-// if it is not.
+// empty if it is not.
 std::string webhook_signature(std::string_view secret, std::string_view id, std::int64_t timestamp,
-    std::string_view body);
+                              std::string_view body);
 // Whether an address is reachable for everyone: not private, loopback, link-local, multicast,
 // reserved.
 bool is_public_address(std::string_view address);
