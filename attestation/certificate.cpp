@@ -25,7 +25,9 @@ constexpr std::string_view p384_spki_opening = "3076301006072a8648ce3d020106052b
 template <auto function>
 struct Free {
     template <class T>
-    void operator()(T* object) const noexcept { function(object); }
+    void operator()(T* object) const noexcept {
+        function(object);
+    }
 };
 template <class T, auto function>
 using Owned = std::unique_ptr<T, Free<function>>;
@@ -104,7 +106,8 @@ std::string escaped(std::string_view value) {
             out += '\\';
             out += to_hex(as_bytes(value.substr(i, 1)));
         } else {
-            if (edge || std::string_view{",+\"\\<>;"}.find(c) != std::string_view::npos) out += '\\';
+            if (edge || std::string_view{",+\"\\<>;"}.find(c) != std::string_view::npos)
+                out += '\\';
             out += c;
         }
     }
@@ -215,8 +218,8 @@ std::vector<std::string> unknown_critical_of(const X509* certificate) {
 bool extensions_unique(const X509* certificate) {
     const int count = X509_get_ext_count(certificate);
     for (int i = 0; i < count; ++i)
-        if (X509_get_ext_by_OBJ(certificate, X509_EXTENSION_get_object(X509_get_ext(certificate, i)),
-                                i) >= 0)
+        if (X509_get_ext_by_OBJ(certificate,
+                                X509_EXTENSION_get_object(X509_get_ext(certificate, i)), i) >= 0)
             return false;
     return true;
 }
@@ -243,7 +246,8 @@ bool PublicKey::verify_ecdsa(Hash hash, ByteView message, ByteView signature) co
     const Bytes der = der_signature(signature);
     const Owned<EVP_MD_CTX, EVP_MD_CTX_free> context{EVP_MD_CTX_new()};
     const EVP_MD* algorithm = hash == Hash::sha256 ? EVP_sha256() : EVP_sha384();
-    check(context && EVP_DigestVerifyInit(context.get(), nullptr, algorithm, nullptr, key_.get()) == 1,
+    check(context &&
+              EVP_DigestVerifyInit(context.get(), nullptr, algorithm, nullptr, key_.get()) == 1,
           "verification");
     const bool right = EVP_DigestVerify(context.get(), der.data(), der.size(), message.data(),
                                         message.size()) == 1;
@@ -325,7 +329,9 @@ bool Certificate::signed_by(const PublicKey& issuer) const {
     return right;
 }
 
-Result<std::vector<Certificate>> certificates_from_pem(std::string_view pem, std::size_t count_max) {
+Result<std::vector<Certificate>> certificates_from_pem(std::string_view pem,
+                                                       std::size_t count_max) {
+    pem = pem.substr(0, pem.find_last_not_of('\0') + 1);
     std::vector<Certificate> out;
     for (skip_line_ends(pem); !pem.empty(); skip_line_ends(pem)) {
         if (out.size() == count_max) return malformed("there are too many certificates");
@@ -366,8 +372,8 @@ bool critical_known(const X509_CRL* list) {
 // nullopt: there is one and it is unreadable, negative or over 20 octets.
 std::optional<std::string> number_of(const X509_CRL* list) {
     int critical = 0;
-    const Owned<ASN1_INTEGER, ASN1_INTEGER_free> number{static_cast<ASN1_INTEGER*>(
-        X509_CRL_get_ext_d2i(list, NID_crl_number, &critical, nullptr))};
+    const Owned<ASN1_INTEGER, ASN1_INTEGER_free> number{
+        static_cast<ASN1_INTEGER*>(X509_CRL_get_ext_d2i(list, NID_crl_number, &critical, nullptr))};
     if (!number) return critical == -1 ? std::optional{std::string{}} : std::nullopt;
     std::string hex = hex_of(number.get());
     if (hex.size() > 40 || ASN1_STRING_type(number.get()) == V_ASN1_NEG_INTEGER)
@@ -422,9 +428,9 @@ bool RevocationList::signed_by(const PublicKey& issuer) const {
 
 bool RevocationList::revokes(const Certificate& certificate) const {
     X509_REVOKED* entry = nullptr;
-    return X509_CRL_get0_by_serial(
-               parts_->list.get(), &entry,
-               X509_get0_serialNumber(certificate.parts_->certificate.get())) != 0;
+    return X509_CRL_get0_by_serial(parts_->list.get(), &entry,
+                                   X509_get0_serialNumber(certificate.parts_->certificate.get())) !=
+           0;
 }
 
 // ---- Chains -------------------------------------------------------------------------------------
@@ -465,7 +471,8 @@ void judge_links(std::vector<ChainFault>& faults, std::span<const Certificate> c
         if (!chain[i].names_issuer(issuer))
             faults.push_back({"chain_order", i, who + ": the next certificate is not its issuer"});
         else if (!chain[i].signed_by(issuer.public_key()))
-            faults.push_back({"certificate_signature", i, who + ": its issuer's key did not sign it"});
+            faults.push_back(
+                {"certificate_signature", i, who + ": its issuer's key did not sign it"});
     }
 }
 
@@ -483,7 +490,8 @@ std::vector<ChainFault> check_chain(std::span<const Certificate> chain, const Ch
                           chain.back().common_name() + ": the root's key is " + root +
                               ", which is not among the pins"});
     judge_links(faults, chain);
-    for (std::size_t i = 0; i < chain.size(); ++i) judge_certificate(faults, chain[i], i, rules, at);
+    for (std::size_t i = 0; i < chain.size(); ++i)
+        judge_certificate(faults, chain[i], i, rules, at);
     return faults;
 }
 

@@ -101,8 +101,9 @@ private:
     std::shared_ptr<const Parts> parts_;
 };
 
-// Certificates one after another, in file order; nothing but line ends may stand between them.
-// `malformed_request` if there are none or more than `count_max`.
+// Certificates one after another, in file order; nothing but line ends may stand between them, and
+// NULs after the last (fixed buffers leave them). `malformed_request` if there are none or more
+// than `count_max`.
 Result<std::vector<Certificate>> certificates_from_pem(std::string_view pem,
                                                        std::size_t count_max = certificates_max);
 
@@ -144,15 +145,16 @@ struct ChainFault {
 };
 
 struct ChainRules {
-    std::vector<std::string> pins;              // SPKI SHA-256 of accepted roots, lower-case hex
+    std::vector<std::string> pins;  // SPKI SHA-256 of accepted roots, lower-case hex
     std::size_t count_max = certificates_max;
     std::vector<std::string> critical_allowed;  // OIDs of critical extensions the caller judges
     bool leaf_may_be_ca = false;                // a leaf that signs data although it is marked CA
 };
 
-// Every fault of the chain at `at`, leaf first, root last (the root must be there and be self-signed);
-// empty: the chain holds. Validity is closed: not_before <= at <= not_after. RFC 5280, 6.1, for
-// chains given in order, without policies and name constraints (critical ones are faults).
+// Every fault of the chain at `at`, leaf first, root last (the root must be there and be
+// self-signed); empty: the chain holds. Validity is closed: not_before <= at <= not_after. RFC
+// 5280, 6.1, for chains given in order, without policies and name constraints (critical ones are
+// faults).
 std::vector<ChainFault> check_chain(std::span<const Certificate> chain, const ChainRules& rules,
                                     Instant at);
 

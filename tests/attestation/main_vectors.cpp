@@ -70,16 +70,20 @@ std::vector<Json> read_cases(const std::filesystem::path& folder, Tally& tally) 
 int main(int count, char** arguments) {
     using namespace cocoon::attestation::vectors;
     if (count != 2) {
-        std::fprintf(stderr, "usage: attestation_vectors DIR\n"
-                             "DIR holds any of tdx/ snp/ nvidia/ binding/ rtmr/\n");
+        std::fprintf(stderr,
+                     "usage: attestation_vectors DIR\n"
+                     "DIR holds any of tdx/ snp/ nvidia/ binding/ rtmr/\n");
         return 1;
     }
     struct Kind {
         const char* name;
         void (*run)(const std::filesystem::path&, Tally&);
     };
-    constexpr Kind kinds[] = {{"tdx", run_tdx}, {"snp", run_snp}, {"nvidia", run_nvidia},
-                              {"binding", run_binding}, {"rtmr", run_rtmr}};
+    constexpr Kind kinds[] = {{"tdx", run_tdx},
+                              {"snp", run_snp},
+                              {"nvidia", run_nvidia},
+                              {"binding", run_binding},
+                              {"rtmr", run_rtmr}};
     Tally tally;
     for (const Kind& kind : kinds) {
         const auto folder = std::filesystem::path{arguments[1]} / kind.name;

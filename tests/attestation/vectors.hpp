@@ -26,7 +26,8 @@ inline void expect(bool holds, std::string why) {
     if (!holds) throw CaseFailed{std::move(why)};
 }
 
-inline void expect_equal(const std::string& found, const std::string& wanted, const std::string& what) {
+inline void expect_equal(const std::string& found, const std::string& wanted,
+                         const std::string& what) {
     if (found != wanted) throw CaseFailed{what + " is " + found + ", recorded is " + wanted};
 }
 
@@ -45,9 +46,9 @@ private:
 
 Bytes read_file(const std::filesystem::path& path);  // throws CaseFailed if it cannot be read
 std::string read_text(const std::filesystem::path& path);
-Json read_json(const std::filesystem::path& path);   // throws CaseFailed
-Bytes hex_bytes(const Json& text);                   // throws CaseFailed
-Instant instant_of(const Json& unix_seconds);        // throws CaseFailed
+Json read_json(const std::filesystem::path& path);  // throws CaseFailed
+Bytes hex_bytes(const Json& text);                  // throws CaseFailed
+Instant instant_of(const Json& unix_seconds);       // throws CaseFailed
 
 // The array in folder/cases.json; a folder without a readable one counts as one failure.
 std::vector<Json> read_cases(const std::filesystem::path& folder, Tally& tally);
