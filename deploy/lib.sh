@@ -50,6 +50,7 @@ packages() {
 packages_to_build() {
     packages build-essential 'cmake' ninja-build ccache mold pkg-config ca-certificates curl jq python3 \
         'libboost1.81-dev|libboost-dev' libpqxx-dev nlohmann-json3-dev libssl-dev \
+        libxml2-dev libxmlsec1-dev \
         'libcurl4-openssl-dev|libcurl-dev' 'postgresql-15|postgresql' "$@"
 }
 
