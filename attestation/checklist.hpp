@@ -32,6 +32,13 @@ public:
         reasons_.push_back({std::string{code}, Outcome::not_checked, std::move(why)});
     }
 
+    // Another list's checks, each code after `prefix`.
+    void adopt(const std::string& prefix, const Checklist& other) {
+        for (const Reason& reason : other.reasons_)
+            reasons_.push_back({prefix + reason.code, reason.outcome, reason.text});
+        complete_ = complete_ && other.complete_;
+    }
+
     // One failed check refutes, one missing check leaves it unknown, else it is proven.
     Status status() const {
         const bool failed = std::any_of(reasons_.begin(), reasons_.end(), [](const Reason& reason) {
