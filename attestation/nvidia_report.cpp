@@ -16,7 +16,8 @@ constexpr std::uint8_t dmtf_specification = 0x01;
 constexpr std::uint8_t raw_bit_stream = 0x80;  // DSP0274, table 45: the value is not a digest
 constexpr std::size_t block_header_bytes = 3;
 constexpr std::size_t packed_version_bytes = 8;
-constexpr std::uint8_t nvdec0_disabled_code = 0x55;
+constexpr std::uint8_t disabled_code = 0x55;
+constexpr std::uint8_t enabled_code = 0xAA;
 constexpr std::size_t opaque_fields_max = 64;
 
 Error malformed(const char* why) { return refuse(ErrorCode::malformed_request, why); }
@@ -56,7 +57,8 @@ Result<void> read_measurements(ByteView record, std::size_t count, NvidiaReport&
         if (index == 0 || !report.measurements.emplace(index, value).second)
             return malformed("a measurement index is zero or occurs twice");
     }
-    if (!in.finished()) return malformed("the measurement record has another length than its blocks");
+    if (!in.finished())
+        return malformed("the measurement record has another length than its blocks");
     return {};
 }
 
@@ -95,7 +97,8 @@ const Bytes* NvidiaReport::field(NvidiaField field) const {
 std::string NvidiaReport::text(NvidiaField name) const {
     const Bytes* found = field(name);
     if (!found) return {};
-    const auto last = std::find_if(found->rbegin(), found->rend(), [](auto byte) { return byte != 0; });
+    const auto last =
+        std::find_if(found->rbegin(), found->rend(), [](auto byte) { return byte != 0; });
     std::string out{found->begin(), last.base()};
     const bool printable =
         std::all_of(out.begin(), out.end(), [](char c) { return c > 0x20 && c < 0x7F; });
@@ -117,17 +120,20 @@ std::string NvidiaReport::vbios_version() const {
 
 bool NvidiaReport::nvdec0_disabled() const {
     const Bytes* found = field(NvidiaField::nvdec0_status);
-    return found && found->size() == 1 && found->front() == nvdec0_disabled_code;
+    return found && *found == Bytes{disabled_code};
 }
 
 std::optional<NvidiaMode> NvidiaReport::mode() const {
     const Bytes* found = field(NvidiaField::feature_flag);
+    const Bytes* older = field(NvidiaField::protected_pcie_status);
+    if (!found && older && *older == Bytes{enabled_code}) return NvidiaMode::protected_pcie;
     if (!found || found->size() != 2 || (*found)[1] != 0 || (*found)[0] > 2) return std::nullopt;
     return static_cast<NvidiaMode>((*found)[0]);
 }
 
 Result<NvidiaReport> parse_nvidia_report(ByteView bytes) {
-    if (bytes.size() > nvidia_report_bytes_max) return malformed("the report is over its size limit");
+    if (bytes.size() > nvidia_report_bytes_max)
+        return malformed("the report is over its size limit");
     Reader in{bytes};
     NvidiaReport report;
     if (const auto request = read_request(in, report); !request) return request.error();
@@ -147,7 +153,8 @@ Result<NvidiaReport> parse_nvidia_report(ByteView bytes) {
         return malformed("the request is not followed by an SPDM 1.1 MEASUREMENTS response");
     if (const auto read = read_measurements(record, count, report); !read) return read.error();
     if (const auto read = read_opaque(opaque, report); !read) return read.error();
-    report.signed_bytes.assign(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(signed_size));
+    report.signed_bytes.assign(bytes.begin(),
+                               bytes.begin() + static_cast<std::ptrdiff_t>(signed_size));
     report.signature.assign(signature.begin(), signature.end());
     return report;
 }

@@ -1,7 +1,7 @@
 // What an NVIDIA GPU or NVSwitch signs, as fields: the SPDM 1.1 GET_MEASUREMENTS request and its
 // MEASUREMENTS response in one buffer (DMTF DSP0274 1.1, 10.11; opaque fields as NVIDIA's open
-// verifier lists them). Called by nvidia.cpp and by people's reports. Plain values, any thread. Must
-// not know certificates, manifests or policy: nothing here says that a report is genuine.
+// verifier lists them). Called by nvidia.cpp and by people's reports. Plain values, any thread.
+// Must not know certificates, manifests or policy: nothing here says that a report is genuine.
 #pragma once
 
 #include <array>
@@ -18,8 +18,8 @@ namespace cocoon::attestation {
 
 constexpr std::size_t nvidia_report_bytes_max = 16 << 10;
 constexpr std::size_t nvidia_request_bytes = 37;
-constexpr std::size_t nvidia_signature_bytes = 96;     // ECDSA P-384, r || s big-endian
-constexpr std::size_t nvidia_measurement_bytes = 48;   // SHA-384
+constexpr std::size_t nvidia_signature_bytes = 96;    // ECDSA P-384, r || s big-endian
+constexpr std::size_t nvidia_measurement_bytes = 48;  // SHA-384
 
 // Types of opaque fields that are judged or shown here; a device sends others too.
 enum class NvidiaField : std::uint16_t {
@@ -56,13 +56,13 @@ using NvidiaNonce = std::array<std::uint8_t, 32>;
 using NvidiaMeasurement = std::array<std::uint8_t, nvidia_measurement_bytes>;
 
 struct NvidiaReport {
-    NvidiaNonce nonce{};                                  // the requester's
+    NvidiaNonce nonce{};                                     // the requester's
     std::map<std::uint8_t, NvidiaMeasurement> measurements;  // by SPDM index, from 1
-    std::map<std::uint16_t, Bytes> opaque;                // by type
-    std::size_t record_bytes = 0;                         // the measurement record's length
-    std::size_t opaque_bytes = 0;                         // the opaque data's length
-    Bytes signed_bytes;                                   // request and response before the signature
-    Bytes signature;                                      // nvidia_signature_bytes
+    std::map<std::uint16_t, Bytes> opaque;                   // by type
+    std::size_t record_bytes = 0;                            // the measurement record's length
+    std::size_t opaque_bytes = 0;                            // the opaque data's length
+    Bytes signed_bytes;  // request and response before the signature
+    Bytes signature;     // nvidia_signature_bytes
 
     // The field's bytes, or nullptr.
     const Bytes* field(NvidiaField field) const;
@@ -76,9 +76,9 @@ struct NvidiaReport {
     std::optional<NvidiaMode> mode() const;
 };
 
-// The report, every length of which fits to the last byte. `malformed_request` for other versions or
-// codes, for a request that asked for less than all measurements signed, for measurements that are
-// not SHA-384, for an index or an opaque type that occurs twice, and for trailing bytes.
+// The report, every length of which fits to the last byte. `malformed_request` for other versions
+// or codes, for a request that asked for less than all measurements signed, for measurements that
+// are not SHA-384, for an index or an opaque type that occurs twice, and for trailing bytes.
 Result<NvidiaReport> parse_nvidia_report(ByteView bytes);
 
 }  // namespace cocoon::attestation

@@ -1,5 +1,6 @@
 // The only file that includes libxml2 and libxmlsec1. libxml2 reads the document once into
-// XmlElement; every rule about its shape is judged on that; libxmlsec1 computes digest and signature.
+// XmlElement; every rule about its shape is judged on that; libxmlsec1 computes digest and
+// signature.
 #include "attestation/signed_xml.hpp"
 
 #include <libxml/parser.h>
@@ -130,7 +131,8 @@ public:
 private:
     void copy_attributes(const xmlNode* node, XmlElement& out) {
         for (const xmlAttr* at = node->properties; at && !fault_; at = at->next) {
-            if (out.attributes.size() == attributes_max) return refused("it has too many attributes");
+            if (out.attributes.size() == attributes_max)
+                return refused("it has too many attributes");
             std::string value;
             for (const xmlNode* part = at->children; part; part = part->next) {
                 if (part->type != XML_TEXT_NODE) return refused("an attribute refers to an entity");
@@ -209,7 +211,8 @@ std::size_t count_of_space(const XmlElement& element, std::string_view space) {
 }
 
 Result<std::vector<Certificate>> certificates_of(const XmlElement& data) {
-    if (!data.attributes.empty() || data.children.empty() || data.children.size() > certificates_max)
+    if (!data.attributes.empty() || data.children.empty() ||
+        data.children.size() > certificates_max)
         return malformed("the signature carries no certificates, or too many");
     std::vector<Certificate> out;
     for (const XmlElement& child : data.children) {
@@ -229,7 +232,9 @@ Result<std::vector<Certificate>> certificates_of(const XmlElement& data) {
 template <auto function>
 struct Free {
     template <class T>
-    void operator()(T* object) const noexcept { function(object); }
+    void operator()(T* object) const noexcept {
+        function(object);
+    }
 };
 template <class T, auto function>
 using Owned = std::unique_ptr<T, Free<function>>;

@@ -1,9 +1,9 @@
-// A signed XML document, read strictly: one enveloped signature (XML Signature, W3C 2008) in exactly
-// the shape that NVIDIA's reference manifests have, over the whole document but the Signature
-// element itself. Any other shape is refused before a signature is looked at, so that what is
-// verified and what is read are the same (signature wrapping). No document type, no entities, no
-// comments, no network. Called by nvidia_manifest.cpp; an object is one thread's. Must not know what
-// the document says or whom to trust. libxml2 and libxmlsec1 stay in the .cpp.
+// A signed XML document, read strictly: one enveloped signature (XML Signature, W3C 2008) in
+// exactly the shape that NVIDIA's reference manifests have, over the whole document but the
+// Signature element itself. Any other shape is refused before a signature is looked at, so that
+// what is verified and what is read are the same (signature wrapping). No document type, no
+// entities, no comments, no network. Called by nvidia_manifest.cpp; an object is one thread's. Must
+// not know what the document says or whom to trust. libxml2 and libxmlsec1 stay in the .cpp.
 #pragma once
 
 #include <memory>
@@ -44,8 +44,8 @@ struct XmlElement {
 class SignedXml {
 public:
     // The document; `malformed_request` for anything but the shape described above: exclusive child
-    // elements in order, canonical XML 1.1, ECDSA with SHA-384, one reference with an empty URI, and
-    // the signers' certificates in KeyInfo.
+    // elements in order, canonical XML 1.1, ECDSA with SHA-384, one reference with an empty URI,
+    // and the signers' certificates in KeyInfo.
     static Result<SignedXml> parse(ByteView document);
 
     // What the signature is over: the root element without its Signature.
@@ -54,7 +54,8 @@ public:
     const std::vector<Certificate>& certificates() const { return certificates_; }
 
     enum class Fault { none, digest, signature };
-    // Whether the document's digest is the signed one and the signature is this certificate's key's.
+    // Whether the document's digest is the signed one and the signature is this certificate's
+    // key's.
     Fault check(const Certificate& signer) const;
 
 private:
