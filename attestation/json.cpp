@@ -8,6 +8,9 @@ namespace cocoon::attestation {
 Result<Json> parse_json(std::string_view text, std::size_t bytes_max) {
     const auto refused = [](const char* why) { return refuse(ErrorCode::malformed_request, why); };
     if (text.size() > bytes_max) return refused("the JSON document is too long");
+    // The parser would take a zero byte for the end, and skip a byte order mark.
+    if (text.find('\0') != std::string_view::npos || text.starts_with("\xEF\xBB\xBF"))
+        return refused("not a JSON document");
     const char* fault = nullptr;
     std::vector<std::unordered_set<std::string>> open;  // names seen, one set an open object
     const auto watch = [&](int depth, Json::parse_event_t event, Json& value) {
