@@ -480,10 +480,11 @@ void judge_links(std::vector<ChainFault>& faults, std::span<const Certificate> c
 
 std::vector<ChainFault> check_chain(std::span<const Certificate> chain, const ChainRules& rules,
                                     Instant at) {
-    if (chain.size() < 2) return {{"chain_short", 0, "a chain has at least a leaf and a root"}};
-    if (chain.size() > rules.count_max)
-        return {{"chain_long", chain.size() - 1, "the chain has too many certificates"}};
+    if (chain.empty()) return {{"chain_short", 0, "the chain is empty"}};
     std::vector<ChainFault> faults;
+    const std::string count = "the chain has " + std::to_string(chain.size()) + " certificates";
+    if (chain.size() < rules.count_min) faults.push_back({"chain_short", chain.size() - 1, count});
+    if (chain.size() > rules.count_max) faults.push_back({"chain_long", chain.size() - 1, count});
     const std::string& root = chain.back().public_key().spki_sha256();
     if (std::find(rules.pins.begin(), rules.pins.end(), root) == rules.pins.end())
         faults.push_back({"root_not_pinned", chain.size() - 1,

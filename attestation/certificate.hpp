@@ -146,7 +146,7 @@ struct ChainFault {
 
 struct ChainRules {
     std::vector<std::string> pins;  // SPKI SHA-256 of accepted roots, lower-case hex
-    std::size_t count_max = certificates_max;
+    std::size_t count_min = 2, count_max = certificates_max;
     std::vector<std::string> critical_allowed;  // OIDs of critical extensions the caller judges
     bool leaf_may_be_ca = false;                // a leaf that signs data although it is marked CA
 };
