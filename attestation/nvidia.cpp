@@ -6,6 +6,7 @@
 #include <set>
 
 #include "attestation/checklist.hpp"
+#include "attestation/nvidia_claims.hpp"
 
 namespace cocoon::attestation {
 namespace {
@@ -239,26 +240,6 @@ void judge_policy(const NvidiaPolicy& policy, NvidiaResult& device) {
     device.policy_reasons = list.take_reasons();
 }
 
-std::vector<Reason> claims_not_proven() {
-    const auto claim = [](const char* code, const char* text) {
-        return Reason{code, Outcome::not_checked, text};
-    };
-    return {
-        claim("gpu_place",
-              "nothing in the report ties the GPU to the CPU's machine: it rests on "
-              "the measured guest asking its own GPU with a nonce bound to the quote"),
-        claim("gpu_mode",
-              "the report does not say that confidential mode is on and developer "
-              "tools are off: the measured guest must ask the driver and refuse to start"),
-        claim("gpu_workload",
-              "the report does not say what runs on the GPU or which model: that "
-              "is the guest's measured configuration"),
-        claim("gpu_uniqueness",
-              "one GPU can answer for several nodes: whoever keeps the register "
-              "must hold each platform id for one node at a time"),
-    };
-}
-
 // Everything about a report whose lengths fit and whose certificates can be read.
 void verify_signed(Checklist& list, Materials& materials, NvidiaReport report,
                    std::span<const Certificate> chain, const NvidiaNonce& nonce,
@@ -304,7 +285,7 @@ NvidiaResult verify_device(Materials& materials, const NvidiaEvidence& evidence,
     out.status = list.status();
     if (out.status != Status::proven) out.valid_until = {};
     out.reasons = list.take_reasons();
-    out.not_proven = claims_not_proven();
+    out.not_proven = nvidia_claims_not_proven();
     return out;
 }
 

@@ -3,8 +3,10 @@
 // hold; that no manifest and no revocation answer comes with a report is allowed by the policy used
 // here.
 #include <algorithm>
+#include <set>
 
 #include "attestation/nvidia.hpp"
+#include "attestation/nvidia_token.hpp"
 #include "tests/attestation/vectors.hpp"
 
 namespace cocoon::attestation::vectors {
@@ -22,6 +24,14 @@ NvidiaPolicy policy_of(const fs::path& folder, const Json& test) {
     expect(root.has_value(), "the trust anchor is no certificate: " + anchor);
     policy.device_roots = policy.manifest_roots = {root->public_key().spki_sha256()};
     return policy;
+}
+
+NvidiaNonce nonce_of(const Json& test) {
+    const Bytes bytes = hex_bytes(test.at("expected_nonce"));
+    NvidiaNonce nonce{};
+    expect(bytes.size() == nonce.size(), "the nonce has another size");
+    std::copy(bytes.begin(), bytes.end(), nonce.begin());
+    return nonce;
 }
 
 std::string failures_of(const std::vector<Reason>& reasons) {
@@ -111,12 +121,8 @@ std::string without_leading_zeros(const std::string& hex) {
 void run_spdm(const fs::path& folder, const Json& test) {
     const NvidiaEvidence evidence{read_file(folder / test.at("report").get<std::string>()),
                                   read_text(folder / test.at("chain").get<std::string>())};
-    const Bytes nonce_bytes = hex_bytes(test.at("expected_nonce"));
-    NvidiaNonce nonce{};
-    expect(nonce_bytes.size() == nonce.size(), "the nonce has another size");
-    std::copy(nonce_bytes.begin(), nonce_bytes.end(), nonce.begin());
-    const NvidiaResult result =
-        verify_nvidia(evidence, nonce, {}, policy_of(folder, test), instant_of(test.at("time")));
+    const NvidiaResult result = verify_nvidia(evidence, nonce_of(test), {}, policy_of(folder, test),
+                                              instant_of(test.at("time")));
     const Json& expected = test.at("expect");
     expect_verdict(expected, result.status == Status::proven, result.reasons);
     if (result.status != Status::proven) return;
@@ -192,6 +198,61 @@ void run_measurements(const fs::path& folder, const Json& test) {
                    test.at("expect"), "");
 }
 
+// ---- nras ---------------------------------------------------------------------------------------
+
+Json device_claims(const NvidiaTokenDevice& device) {
+    Json found{{"hwmodel", device.product},
+               {"ueid", device.ueid},
+               {"oemid", device.manufacturer},
+               {"measres", device.measurements},
+               {"dbgstat", device.debug},
+               {"x-nvidia-gpu-driver-version", device.driver_version},
+               {"x-nvidia-gpu-vbios-version", device.vbios_version}};
+    const auto flag = [&](const char* name, const std::optional<bool>& value) {
+        if (value) found[name] = *value;
+    };
+    flag("secboot", device.secure_boot);
+    flag("x-nvidia-gpu-attestation-report-nonce-match", device.nonce_matches);
+    flag("x-nvidia-gpu-attestation-report-signature-verified", device.signature_right);
+    return found;
+}
+
+void run_answer(const fs::path& folder, const Json& test) {
+    const auto keys = parse_nvidia_key_set(read_text(folder / test.at("jwks").get<std::string>()));
+    expect(keys.has_value(), "the key set cannot be read");
+    NvidiaTokenPolicy policy;
+    policy.issuer = test.value("issuer", policy.issuer);
+    policy.key_set_trusted = true;  // a case's key set is what its verifier fetched
+    const NvidiaTokenResult result =
+        verify_nvidia_answer(read_text(folder / test.at("token").get<std::string>()), *keys,
+                             nonce_of(test), policy, instant_of(test.at("time")));
+    const Json& expected = test.at("expect");
+    expect_verdict(expected, result.status == Status::proven, result.reasons);
+    if (result.status != Status::proven) return;
+    Json devices = Json::object();
+    for (const NvidiaTokenDevice& device : result.devices) {
+        devices[device.name] = device_claims(device);
+        if (expected.contains("devices") && expected["devices"].contains(device.name))
+            expect_members(devices[device.name], expected["devices"][device.name],
+                           device.name + " ");
+    }
+    if (expected.contains("devices"))
+        expect(devices.size() == expected["devices"].size(), "there are other devices");
+    std::set<std::string> violations;
+    for (const Reason& reason : result.policy_reasons)
+        if (reason.outcome == Outcome::failed) violations.insert(reason.code);
+    Json recorded = expected;
+    recorded.erase("verdict");
+    recorded.erase("devices");
+    if (recorded.contains("policy_violations"))
+        recorded["policy_violations"] = recorded["policy_violations"].get<std::set<std::string>>();
+    expect_members({{"overall", Json::parse(result.overall, nullptr, false)},
+                    {"claims_version", result.claims_version},
+                    {"default_policy", result.acceptable() ? "accept" : "refuse"},
+                    {"policy_violations", violations}},
+                   recorded, "");
+}
+
 }  // namespace
 
 void run_nvidia(const fs::path& folder, Tally& tally) {
@@ -201,6 +262,7 @@ void run_nvidia(const fs::path& folder, Tally& tally) {
             if (kind == "spdm") return run_spdm(folder, test);
             if (kind == "rim") return run_manifest(folder, test);
             if (kind == "measurements") return run_measurements(folder, test);
+            if (kind == "nras") return run_answer(folder, test);
             throw CaseFailed{"this kind has no runner: " + kind};
         });
 }
