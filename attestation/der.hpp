@@ -18,9 +18,11 @@ struct DerElement {
 
 namespace der {
 
+constexpr std::uint8_t integer = 0x02;
 constexpr std::uint8_t octet_string = 0x04;
 constexpr std::uint8_t object_identifier = 0x06;
 constexpr std::uint8_t utf8_string = 0x0C;
+constexpr std::uint8_t ia5_string = 0x16;
 constexpr std::uint8_t sequence = 0x30;
 // Context-specific tag numbers.
 constexpr std::uint8_t context(std::uint8_t number) { return 0x80 | number; }

@@ -4,7 +4,8 @@
 #include <span>
 
 #include "attestation/checklist.hpp"
-#include "attestation/reader.hpp"
+#include "attestation/der.hpp"
+#include "attestation/revocation.hpp"
 
 namespace cocoon::attestation {
 namespace {
@@ -32,29 +33,25 @@ constexpr TcbArcs milan_genoa_arcs{1, 2, 4, 5, 6, 7, 3, 8};
 constexpr TcbArcs turin_arcs{9, 1, 2, 3, 5, 6, 7, 8};
 constexpr bool tcb_reserved(int arc) { return arc >= 4 && arc <= 7; }
 
-// The contents of a DER value with this tag and a short length, if that is all there is.
-std::optional<ByteView> der_contents(ByteView der, std::uint8_t tag) {
+// The value of the one element that `der` is, if it has this tag.
+std::optional<ByteView> only_der(ByteView der, std::uint8_t tag) {
     Reader reader{der};
-    const bool tagged = reader.little<std::uint8_t>() == tag;
-    const auto length = reader.little<std::uint8_t>();
-    const ByteView contents = reader.take(length);
-    if (!tagged || length >= 0x80 || !reader.finished()) return std::nullopt;
-    return contents;
+    const auto value = take_der(reader, tag);
+    return reader.finished() ? value : std::nullopt;
 }
 
 // A DER INTEGER of 0 to 255.
 std::optional<std::uint8_t> der_byte(ByteView der) {
-    const auto contents = der_contents(der, 0x02);
-    if (!contents) return std::nullopt;
-    if (contents->size() == 1 && (*contents)[0] < 0x80) return (*contents)[0];
-    if (contents->size() == 2 && (*contents)[0] == 0 && (*contents)[1] >= 0x80)
-        return (*contents)[1];
+    const auto value = only_der(der, der::integer);
+    if (!value) return std::nullopt;
+    if (value->size() == 1 && (*value)[0] < 0x80) return (*value)[0];
+    if (value->size() == 2 && (*value)[0] == 0 && (*value)[1] >= 0x80) return (*value)[1];
     return std::nullopt;
 }
 
 std::string text_extension(const Certificate& certificate, const char* oid) {
     const auto extension = certificate.extension(oid);
-    const auto contents = extension ? der_contents(*extension, 0x16) : std::nullopt;
+    const auto contents = extension ? only_der(*extension, der::ia5_string) : std::nullopt;
     const bool printable =
         contents && std::all_of(contents->begin(), contents->end(),
                                 [](std::uint8_t byte) { return byte >= 0x20 && byte < 0x7F; });
@@ -66,7 +63,7 @@ Bytes hardware_id(const Certificate& certificate) {
     const auto extension = certificate.extension(hardware_id_oid);
     if (!extension) return {};
     if (extension->size() == 8 || extension->size() == 64) return *extension;
-    const auto contents = der_contents(*extension, 0x04);
+    const auto contents = only_der(*extension, der::octet_string);
     return contents ? Bytes{contents->begin(), contents->end()} : Bytes{};
 }
 
@@ -134,40 +131,30 @@ bool check_roles(const Chain& chain, SnpProduct product, bool vlek, Checklist& l
                           (vlek ? " VLEK chain" : " VCEK chain"));
 }
 
-// What is wrong with the list itself, or empty.
-std::string revocation_list_fault(const RevocationList& revoked, const Certificate& root,
-                                  Instant at) {
-    if (!revoked.names_issuer(root)) return "the revocation list is of another issuer";
-    if (!root.may_sign_revocation_lists() || !revoked.signed_by(root.public_key()))
-        return "the revocation list's signature is not the root key's";
-    if (at < revoked.this_update()) return "the revocation list is from the future";
-    if (at > revoked.next_update()) return "the revocation list has expired; fetch it anew";
-    return {};
-}
-
+// A chip's or cloud's key is replaced by firmware updates and revoked by none: AMD's list names
+// revoked signers.
 void check_revocation(const Chain& chain, const SnpCollateral& collateral, const SnpPolicy& policy,
                       Instant at, Checklist& list, SnpResult& result) {
-    if (collateral.revocation_list.empty()) {
-        if (policy.revocation_required)
-            list.missing("revocation_list", "the ARK's revocation list is missing; fetch it");
-        else
-            list.skipped("revocation_list", "no revocation list, and the policy asks for none");
-        return;
+    RevocationCollateral at_hand;
+    if (!collateral.revocation_list.empty()) {
+        auto read = RevocationList::from_der(collateral.revocation_list);
+        if (!read) return list.fail("revocation_format", read.error().detail);
+        if (read->names_issuer(chain[2])) at_hand.lists.push_back(std::move(*read));
     }
-    const auto revoked = RevocationList::from_der(collateral.revocation_list);
-    const std::string fault =
-        revoked ? revocation_list_fault(*revoked, chain[2], at) : revoked.error().detail;
-    if (!list.check("revocation_list", fault.empty(), "the ARK's revocation list is current",
-                    fault))
-        return;
-    list.check("revocation_rollback", revoked->number() >= policy.revocation_number_min,
-               "no newer revocation list has been seen",
-               "a newer revocation list has been seen; fetch it anew");
-    const bool clean = !revoked->revokes(chain[1]) && !revoked->revokes(chain[2]);
-    list.check("certificate_revoked", clean, "AMD has not revoked the chain",
-               "AMD has revoked the certificate that signed this chip's or cloud's key");
-    result.revocation_number = revoked->number();
-    result.valid_until = std::min(result.valid_until, revoked->next_update());
+    RevocationRules rules;
+    rules.required = policy.revocation_required;
+    Checklist revocation;
+    const Instant until =
+        judge_revocation(revocation, "", std::span{chain}.subspan(1), at_hand, rules, at);
+    for (const RevocationList& revoked : at_hand.lists)
+        revocation.check("revocation_rollback", revoked.number() >= policy.revocation_number_min,
+                         "no newer revocation list has been seen",
+                         "a newer revocation list has been seen; fetch it anew");
+    // Never the number of a forged list: it would become the minimum.
+    if (!at_hand.lists.empty() && revocation.status() == Status::proven)
+        result.revocation_number = at_hand.lists[0].number();
+    result.valid_until = std::min(result.valid_until, until);
+    list.adopt("", revocation);
 }
 
 // ---- Report -------------------------------------------------------------------------------------

@@ -74,12 +74,12 @@ struct SnpPolicy {
 
 struct SnpResult {
     // Codes of `reasons`: report_format, report_version, signature_algorithm, signing_key,
-    // certificate_format, certificate_chain or a ChainFault's code, certificate_role,
-    // revocation_list, revocation_rollback, certificate_revoked, report_signature, product,
-    // reported_tcb, chip_id. Of `policy_reasons`: product_accepted, report_version_min, vlek,
-    // debug, migrate_ma, vmpl, smt, abi, guest_policy, platform_info, mitigations,
-    // reported_tcb_minimum, committed_tcb_minimum, launch_tcb_minimum, id_key, author_key,
-    // host_data.
+    // certificate_format, certificate_chain or a ChainFault's code, those of judge_revocation,
+    // revocation_format, revocation_rollback, certificate_role, report_signature, product,
+    // reported_tcb, chip_id.
+    // Of `policy_reasons`: product_accepted, report_version_min, vlek, debug, migrate_ma, vmpl,
+    // smt, abi, guest_policy, platform_info, mitigations, reported_tcb_minimum,
+    // committed_tcb_minimum, launch_tcb_minimum, id_key, author_key, host_data.
     Status status = Status::unknown;  // is it genuine: follows from `reasons` alone
     std::vector<Reason> reasons;
     std::vector<Reason> policy_reasons;  // is it acceptable; empty unless the signature was right
