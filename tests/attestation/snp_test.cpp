@@ -44,7 +44,7 @@ SnpEvidence made_with(EditReport edit) {
 
 }  // namespace
 
-TEST_CASE("each product, each kind of key and each version of the report verifies") {
+TEST_CASE("SEV-SNP: each product, each kind of key and each version of the report verifies") {
     for (const SnpProduct product : {SnpProduct::milan, SnpProduct::genoa, SnpProduct::turin})
         for (const bool vlek : {false, true})
             for (const std::uint32_t version : {2u, 3u, 4u, 5u}) {
@@ -69,7 +69,7 @@ TEST_CASE("each product, each kind of key and each version of the report verifie
             }
 }
 
-TEST_CASE("each thing that is wrong with a report has its own code") {
+TEST_CASE("each thing that is wrong with an SEV-SNP report has its own code") {
     struct Row {
         const char* code;
         EditReport edit;  // before it is signed
@@ -132,7 +132,7 @@ TEST_CASE("what follows the signature, or lies about its size, is no signature")
     }
 }
 
-TEST_CASE("each thing that is wrong with the certificates has its own code") {
+TEST_CASE("each thing that is wrong with SEV-SNP certificates has its own code") {
     using Edit = std::function<void(CertificateParts&, CertificateParts&, CertificateParts&)>;
     struct Row {
         const char* codes;
@@ -201,7 +201,7 @@ TEST_CASE("each thing that is wrong with the certificates has its own code") {
     CHECK(judged(make_snp(bergamo)).acceptable());
 }
 
-TEST_CASE("a chain in another order, with another member or of another root is refused") {
+TEST_CASE("an SEV-SNP chain in another order, with another member or of another root is refused") {
     const SnpEvidence good = make_snp();
     SnpShape turin_shape;
     turin_shape.product = SnpProduct::turin;
@@ -243,7 +243,7 @@ TEST_CASE("a chain in another order, with another member or of another root is r
     }
 }
 
-TEST_CASE("validity is closed at both ends") {
+TEST_CASE("validity of an SEV-SNP chain is closed at both ends") {
     const SnpEvidence evidence = make_snp();
     SnpEvidence no_list = evidence;
     no_list.collateral.revocation_list.clear();
@@ -257,7 +257,7 @@ TEST_CASE("validity is closed at both ends") {
     CHECK(judged(evidence, snp_made_at + days(29)).acceptable());
 }
 
-TEST_CASE("missing collateral leaves the status unknown, neither proven nor refuted") {
+TEST_CASE("missing SEV-SNP collateral leaves the status unknown, neither proven nor refuted") {
     const SnpEvidence good = make_snp();
     struct Row {
         const char* code;
@@ -283,7 +283,8 @@ TEST_CASE("missing collateral leaves the status unknown, neither proven nor refu
     }
 }
 
-TEST_CASE("revocation lists: current, the root's, not older than one seen, without the signer") {
+TEST_CASE(
+    "SEV-SNP revocation lists: current, the root's, not older than one seen, without the signer") {
     struct Row {
         const char* code;
         std::function<void(RevocationListParts&)> edit;
@@ -324,7 +325,8 @@ TEST_CASE("revocation lists: current, the root's, not older than one seen, witho
     CHECK(failed(judged(make_snp(may_not))) == "revocation_signature");
 }
 
-TEST_CASE("each knob of the policy refuses on its own, and says nothing about being genuine") {
+TEST_CASE(
+    "each knob of the SEV-SNP policy refuses on its own, and says nothing about being genuine") {
     struct Row {
         const char* code;
         EditReport edit;
@@ -380,7 +382,7 @@ TEST_CASE("each knob of the policy refuses on its own, and says nothing about be
     CHECK(judged(evidence).acceptable());
 }
 
-TEST_CASE("the policy that stands by default has AMD's roots and refuses Milan") {
+TEST_CASE("the SEV-SNP policy that stands by default has AMD's roots and refuses Milan") {
     SnpShape milan;
     milan.product = SnpProduct::milan;
     SnpEvidence evidence = make_snp(milan);
@@ -393,7 +395,7 @@ TEST_CASE("the policy that stands by default has AMD's roots and refuses Milan")
 
 // Any byte of the report, the certificates or the revocation list. The quick run samples;
 // COCOON_LONG takes all of them.
-TEST_CASE("evidence with a byte flipped is never proven") {
+TEST_CASE("SEV-SNP evidence with a byte flipped is never proven") {
     const char* wanted = std::getenv("COCOON_LONG");
     const bool all = wanted && *wanted;
     const std::uint32_t seed = std::random_device{}();
