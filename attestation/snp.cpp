@@ -114,10 +114,10 @@ bool check_chain_holds(const Chain& chain, const SnpPolicy& policy, Instant at, 
            list.check("certificate_chain", true, "the chain ends at a pinned AMD root key", {});
 }
 
-std::optional<SnpProduct> product_of_root(const Chain& chain, const SnpPolicy& policy) {
+const SnpRoot* root_of(const Chain& chain, const SnpPolicy& policy) {
     for (const SnpRoot& root : policy.roots)
-        if (root.spki_sha256 == chain[2].public_key().spki_sha256()) return root.product;
-    return std::nullopt;
+        if (root.spki_sha256 == chain[2].public_key().spki_sha256()) return &root;
+    return nullptr;
 }
 
 // The root key signs both keys of chips and keys of clouds: which one this is, names say.
@@ -133,8 +133,8 @@ bool check_roles(const Chain& chain, SnpProduct product, bool vlek, Checklist& l
 
 // A chip's or cloud's key is replaced by firmware updates and revoked by none: AMD's list names
 // revoked signers.
-void check_revocation(const Chain& chain, const SnpCollateral& collateral, const SnpPolicy& policy,
-                      Instant at, Checklist& list, SnpResult& result) {
+void check_revocation(const Chain& chain, const SnpRoot& root, const SnpCollateral& collateral,
+                      const SnpPolicy& policy, Instant at, Checklist& list, SnpResult& result) {
     RevocationCollateral at_hand;
     if (!collateral.revocation_list.empty()) {
         auto read = RevocationList::from_der(collateral.revocation_list);
@@ -147,7 +147,7 @@ void check_revocation(const Chain& chain, const SnpCollateral& collateral, const
     const Instant until =
         judge_revocation(revocation, "", std::span{chain}.subspan(1), at_hand, rules, at);
     for (const RevocationList& revoked : at_hand.lists)
-        revocation.check("revocation_rollback", revoked.number() >= policy.revocation_number_min,
+        revocation.check("revocation_rollback", revoked.number() >= root.revocation_number_min,
                          "no newer revocation list has been seen",
                          "a newer revocation list has been seen; fetch it anew");
     // Never the number of a forged list: it would become the minimum.
@@ -211,11 +211,17 @@ void check_reported_tcb(const SnpReport& report, const Chain& chain, SnpProduct 
                "certificate for the reported firmware");
 }
 
-// The chip's id as its product counts it; empty when it is masked.
-std::string chip_of(const SnpReport& report, SnpProduct product) {
+// The chip's id, as long as its product has it; empty when it is masked.
+ByteView chip_of(const SnpReport& report, SnpProduct product) {
     const ByteView id = ByteView{report.chip_id}.first(product == SnpProduct::turin ? 8 : 64);
     const bool masked = std::all_of(id.begin(), id.end(), [](auto byte) { return byte == 0; });
-    return masked ? std::string{} : to_hex(id);
+    return masked ? ByteView{} : id;
+}
+
+// A stable id of somebody's machine: only its hash is shown and stored.
+std::string platform_of(const SnpReport& report, SnpProduct product) {
+    const ByteView chip = chip_of(report, product);
+    return chip.empty() ? std::string{} : to_hex(sha256(chip));
 }
 
 void check_chip(const SnpReport& report, const Chain& chain, SnpProduct product, bool vlek,
@@ -226,7 +232,9 @@ void check_chip(const SnpReport& report, const Chain& chain, SnpProduct product,
         return;
     }
     const Bytes certified = hardware_id(chain[0]);
-    const bool agrees = !certified.empty() && to_hex(certified) == chip_of(report, product);
+    const ByteView chip = chip_of(report, product);
+    const bool agrees =
+        !chip.empty() && std::equal(certified.begin(), certified.end(), chip.begin(), chip.end());
     list.check("chip_id", agrees, "the report is from the chip that the certificate names",
                "the report is from another chip than the certificate names, or hides its chip");
 }
@@ -301,12 +309,12 @@ void judge_firmware(const SnpReport& report, SnpProduct product, const SnpPolicy
     judge("launch_tcb_minimum", "the launching", report.launch_tcb);
 }
 
-std::vector<Reason> judge_policy(const SnpReport& report, SnpProduct product, bool vlek,
-                                 const SnpPolicy& policy) {
+std::vector<Reason> judge_policy(const SnpResult& result, const SnpPolicy& policy) {
+    const SnpReport& report = *result.report;
     Checklist list;
-    judge_platform(report, product, vlek, policy, list);
+    judge_platform(report, *result.product, result.vlek, policy, list);
     judge_guest_policy(report, policy, list);
-    judge_firmware(report, product, policy, list);
+    judge_firmware(report, *result.product, policy, list);
     list.check("id_key", accepts(policy.id_key_digests, report.id_key_digest),
                "the signer of the guest's identity is accepted",
                "this policy does not list the signer of the guest's identity");
@@ -314,6 +322,10 @@ std::vector<Reason> judge_policy(const SnpReport& report, SnpProduct product, bo
                "the author key is accepted", "this policy does not list the author key");
     list.check("host_data", accepts(policy.host_data, report.host_data),
                "the host's data is accepted", "this policy does not list the host's data");
+    const auto& denied = policy.platforms_denied;
+    list.check("platform",
+               std::find(denied.begin(), denied.end(), result.platform_id) == denied.end(),
+               "the platform is not on the deny-list", "the platform is on the deny-list");
     return list.take_reasons();
 }
 
@@ -328,22 +340,23 @@ void verify_signed(ByteView bytes, const SnpReport& report, const Chain& chain,
                                                       signature_of(report)),
                    "the certificate's key signed the report",
                    "the signature is not the certificate's key's over this report");
-    const auto product = product_of_root(chain, policy);
-    if (!holds || !product) return;
+    const SnpRoot* root = root_of(chain, policy);
+    if (!holds || !root) return;
+    const SnpProduct product = root->product;
     const bool vlek = report.signing_key == signed_by_vlek;
     result.valid_until = chain_not_after(chain);
-    check_revocation(chain, collateral, policy, at, list, result);
-    if (!check_roles(chain, *product, vlek, list) || !genuine) return;
-    check_product(report, chain, *product, list);
-    check_reported_tcb(report, chain, *product, list);
-    check_chip(report, chain, *product, vlek, list);
+    check_revocation(chain, *root, collateral, policy, at, list, result);
+    if (!check_roles(chain, product, vlek, list) || !genuine) return;
+    check_product(report, chain, product, list);
+    check_reported_tcb(report, chain, product, list);
+    check_chip(report, chain, product, vlek, list);
     result.report = report;
     result.product = product;
     result.vlek = vlek;
     result.product_name = text_extension(chain[0], product_name_oid);
     result.cloud = text_extension(chain[0], cloud_oid);
-    result.platform_id = chip_of(report, *product);
-    result.policy_reasons = judge_policy(report, *product, vlek, policy);
+    result.platform_id = platform_of(report, product);
+    result.policy_reasons = judge_policy(result, policy);
 }
 
 }  // namespace

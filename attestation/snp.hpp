@@ -26,8 +26,10 @@ struct SnpCollateral {
 
 // A root key that we trust, for one product.
 struct SnpRoot {
-    SnpProduct product;
+    SnpProduct product = SnpProduct::genoa;
     std::string spki_sha256;  // lower-case hex
+    std::string
+        revocation_number_min{};  // of its list, 40 hex characters; empty: any. Against rollback
     bool operator==(const SnpRoot&) const = default;
 };
 // AMD's ARK-Milan, ARK-Genoa and ARK-Turin.
@@ -35,7 +37,7 @@ std::vector<SnpRoot> snp_production_roots();
 
 // Firmware below this is refused, in the reported, the committed and the launch version alike.
 struct SnpTcbMinimum {
-    SnpProduct product;
+    SnpProduct product = SnpProduct::genoa;
     SnpTcb tcb;
     bool operator==(const SnpTcbMinimum&) const = default;
 };
@@ -49,8 +51,7 @@ struct SnpPolicy {
     // for Turin.
     std::vector<SnpTcbMinimum> tcb_minimums = {{SnpProduct::milan, {0, 4, 0, 24, 219}},
                                                {SnpProduct::genoa, {0, 10, 0, 23, 84}}};
-    bool revocation_required = true;    // without the ARK's list the status is unknown
-    std::string revocation_number_min;  // 40 hex characters; empty: any. Against rollback
+    bool revocation_required = true;  // without the root's list the status is unknown
     std::uint32_t report_version_min = 2;
     bool vlek_allowed = false;  // a VLEK names a cloud, not a chip
     bool debug_allowed = false;
@@ -68,6 +69,7 @@ struct SnpPolicy {
     std::vector<std::string> id_key_digests;  // lower-case hex; empty: any, also none
     std::vector<std::string> author_key_digests;
     std::vector<std::string> host_data;
+    std::vector<std::string> platforms_denied;  // platform ids
 
     bool operator==(const SnpPolicy&) const = default;
 };
@@ -79,7 +81,7 @@ struct SnpResult {
     // reported_tcb, chip_id.
     // Of `policy_reasons`: product_accepted, report_version_min, vlek, debug, migrate_ma, vmpl,
     // smt, abi, guest_policy, platform_info, mitigations, reported_tcb_minimum,
-    // committed_tcb_minimum, launch_tcb_minimum, id_key, author_key, host_data.
+    // committed_tcb_minimum, launch_tcb_minimum, id_key, author_key, host_data, platform.
     Status status = Status::unknown;  // is it genuine: follows from `reasons` alone
     std::vector<Reason> reasons;
     std::vector<Reason> policy_reasons;  // is it acceptable; empty unless the signature was right

@@ -61,7 +61,7 @@ TEST_CASE("SEV-SNP: each product, each kind of key and each version of the repor
                 CHECK(result.product_name == std::string{to_text(product)} + "-B0");
                 CHECK(result.vlek == vlek);
                 CHECK(result.cloud == (vlek ? "CN=cloud.example" : ""));
-                CHECK(result.platform_id == (vlek ? "" : to_hex(snp_chip(product))));
+                CHECK(result.platform_id == (vlek ? "" : to_hex(sha256(snp_chip(product)))));
                 CHECK(result.report->version == version);
                 CHECK(to_hex(result.report->measurement).substr(0, 4) == "c3c3");
                 CHECK(result.valid_until == snp_made_at + days(29));  // the list ends first
@@ -304,7 +304,7 @@ TEST_CASE(
         SnpShape shape;
         shape.edit_list = row.edit;
         SnpEvidence evidence = make_snp(shape);
-        evidence.policy.revocation_number_min = std::string(39, '0') + "7";
+        evidence.policy.roots[0].revocation_number_min = std::string(39, '0') + "7";
         INFO(row.code);
         CHECK(failed(judged(evidence)) == row.code);
     }
@@ -356,6 +356,8 @@ TEST_CASE(
          }},
         {"id_key", same, [](SnpPolicy& p) { p.id_key_digests = {std::string(96, 'a')}; }},
         {"author_key", same, [](SnpPolicy& p) { p.author_key_digests = {std::string(96, 'a')}; }},
+        {"platform", same,
+         [](SnpPolicy& p) { p.platforms_denied = {to_hex(sha256(snp_chip(SnpProduct::genoa)))}; }},
         {"host_data", same, [](SnpPolicy& p) { p.host_data = {std::string(64, 'a')}; }},
     };
     for (const Row& row : rows) {
