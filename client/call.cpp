@@ -394,9 +394,9 @@ private:
             default: return end;
         }
         note(job, end);
-        services_.receipts.keep({job, node, end.receipt, end.sealed_request_sha256,
-                                 end.sealed_response_sha256, forwarder.usage(),
-                                 end.kind == Kind::complete});
+        services_.receipts.keep({job, node, end.receipt, std::move(end.envelope),
+                                 end.sealed_request_sha256, end.sealed_response_sha256,
+                                 forwarder.usage(), end.kind == Kind::complete});
         return end;
     }
 

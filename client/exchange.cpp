@@ -1,5 +1,7 @@
 #include "client/exchange.hpp"
 
+#include "client/receipts.hpp"
+#include "core/encoding.hpp"
 #include "sealing/ohttp.hpp"
 
 namespace cocoon::client {
@@ -137,6 +139,13 @@ net::ClientRequest exchange_request(MarketApi& market, const Job& job, const Sea
     return request;
 }
 
+// The cosigned receipt that came with a whole answer; empty where something between us and the
+// market dropped the trailer.
+std::string envelope_in(const net::ClientResponse& response) {
+    const auto bytes = from_base64url(response.trailers.get("Cocoon-Receipt-Envelope"));
+    return bytes ? std::string{as_text(*bytes)} : std::string{};
+}
+
 ExchangeEnd::Kind kind_of_break(const Error& error, const AnswerReader& reader,
                                 const net::CancelToken& cancel) {
     using Kind = ExchangeEnd::Kind;
@@ -172,9 +181,6 @@ ExchangeEnd exchange_sealed(MarketApi& market, const Job& job, const TrustedNode
     const auto on_chunk = [&reader](std::string_view bytes) { return reader.on_chunk(bytes); };
     const auto response = market.http().stream(request, on_head, on_chunk, &cancel);
     end.sealed_response_sha256 = reader.digest();
-    if (const std::string_view receipt = reader.headers().get("Cocoon-Receipt");
-        receipt == end.receipt || receipt.starts_with(end.receipt + "."))
-        end.receipt = receipt;
     if (response && !reader.sealed()) {
         end.kind = ExchangeEnd::Kind::refused;
         end.problem = reader.problem();
@@ -182,7 +188,14 @@ ExchangeEnd exchange_sealed(MarketApi& market, const Job& job, const TrustedNode
             if (auto match = parse_match(end.problem.document)) end.match = *std::move(match);
         return end;
     }
-    if (response && reader.finish()) return end;
+    if (response && reader.finish()) {
+        end.envelope = envelope_in(*response);
+        // Within a session each exchange has a receipt of its own: "job_9.3".
+        if (const std::string_view receipt = response->trailers.get("Cocoon-Receipt");
+            receipt.starts_with(end.receipt + ".") && is_receipt_id(receipt))
+            end.receipt = receipt;
+        return end;
+    }
     end.problem.error = reader.failed() ? *reader.failed()
                         : response      ? refuse(ErrorCode::stream_truncated)
                                         : response.error();

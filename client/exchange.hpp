@@ -44,6 +44,7 @@ struct ExchangeEnd {
     Problem problem;             // for all but complete
     std::optional<Match> match;  // with 409 job_rematched: seal anew for this one
     std::string receipt;         // "job_9" or "job_9.3"
+    std::string envelope;        // the cosigned receipt, if it came with the answer
     sealing::Digest sealed_request_sha256{};
     sealing::Digest sealed_response_sha256{};
 };

@@ -258,12 +258,16 @@ void ReceiptKeeper::stop() { pool_.stop(); }
 
 void ReceiptKeeper::keep(Answered answered) {
     const std::string receipt = answered.receipt;
-    if (!pool_.submit([this, answered = std::move(answered)] { fetch(answered); }))
-        log::warning("receipt_not_fetched",
+    if (!pool_.submit([this, answered = std::move(answered)] { check(answered); }))
+        log::warning("receipt_not_kept",
                      {{"receipt", receipt}, {"reason", "too many are waiting"}});
 }
 
-void ReceiptKeeper::fetch(const Answered& answered) {
+std::optional<ReceiptBundle> ReceiptKeeper::bundle_of(const Answered& answered) {
+    if (!answered.envelope.empty()) {
+        if (auto bundle = parse_bundle(answered.envelope)) return *std::move(bundle);
+        log::warning("receipt_malformed", {{"receipt", answered.receipt}});
+    }
     ApiCall call;
     call.path = "/v1/jobs/" + answered.job.id.text() + "/receipt";
     const ApiAnswer answer = market_.call(call);
@@ -272,10 +276,17 @@ void ReceiptKeeper::fetch(const Answered& answered) {
         log::write(
             answered.whole ? log::Level::warning : log::Level::info, "receipt_missing",
             {{"receipt", answered.receipt}, {"code", describe(answer.problem->error.code).name}});
-        return;
+        return std::nullopt;
     }
     auto bundle = parse_bundle(answer.body.serialize());
-    if (!bundle) return log::warning("receipt_malformed", {{"receipt", answered.receipt}});
+    if (bundle) return *std::move(bundle);
+    log::warning("receipt_malformed", {{"receipt", answered.receipt}});
+    return std::nullopt;
+}
+
+void ReceiptKeeper::check(const Answered& answered) {
+    auto bundle = bundle_of(answered);
+    if (!bundle) return;
     bundle->keyset_document = answered.node->keyset.document;
     bundle->evidence = answered.node->evidence;
     bundle->market_key = market_key();

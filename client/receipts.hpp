@@ -56,7 +56,8 @@ struct ReceiptReport {
 // agreed_price, reported_usage, evidence (of the keyset, at the time the receipt was made).
 ReceiptReport check_receipt(const ReceiptBundle& bundle, const attestation::Policy& policy);
 
-// Fetches, checks and keeps the receipt of each answer, behind the caller's back.
+// Checks and keeps the receipt of each answer, behind the caller's back; asks the market for it
+// when it did not come with the answer.
 class ReceiptKeeper {
 public:
     // Keeps nothing when the settings name no directory; makes the directory otherwise.
@@ -67,17 +68,18 @@ public:
     struct Answered {
         Job job;
         std::shared_ptr<const TrustedNode> node;
-        std::string receipt;  // "job_9" or "job_9.3"
+        std::string receipt;   // "job_9" or "job_9.3"
+        std::string envelope;  // empty: ask the market
         sealing::Digest sealed_request_sha256, sealed_response_sha256;
         std::optional<Quantities> usage;
         bool whole = true;  // false: the answer was cut, a receipt may not exist
     };
-    // Never blocks; when too many wait, the receipt is not fetched (it can be: the market keeps
-    // it).
+    // Never blocks; when too many wait, the receipt is not kept (the market keeps it, too).
     void keep(Answered answered);
 
 private:
-    void fetch(const Answered& answered);
+    void check(const Answered& answered);
+    std::optional<ReceiptBundle> bundle_of(const Answered& answered);
     void store(const std::string& name, const std::string& document);
     void forget_oldest();
     std::optional<sealing::PublicKey> market_key();

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "attestation/verdict.hpp"
+#include "attestation/policy.hpp"
 #include "client/market_api.hpp"
 #include "client/wire.hpp"
 #include "core/time.hpp"

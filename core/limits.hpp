@@ -58,6 +58,7 @@ constexpr std::int64_t receipt_grace_seconds = 120;             // a running job
 // ---- Relay ------------------------------------------------------------------------------------
 constexpr std::size_t relay_frame_bytes_max = 256 << 10;
 constexpr std::size_t relay_window_bytes = 1 << 20;             // credit per direction and stream
+constexpr std::size_t receipt_trailer_bytes_max = 16 << 10;     // longer ones are asked for
 constexpr std::size_t relay_streams_per_node_max = 4'096;
 constexpr int relay_ping_seconds = 10;
 

@@ -1,7 +1,10 @@
 #include "net/http_client.hpp"
 
+#include <arpa/inet.h>
 #include <curl/curl.h>
+#include <netinet/in.h>
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <exception>
@@ -98,6 +101,7 @@ Target examine(const std::string& url) {
 struct Transfer {
     const std::function<bool(const ClientResponse&)>* on_head = nullptr;
     const std::function<bool(std::string_view)>* on_chunk = nullptr;
+    const std::function<bool(std::string_view)>* address_allowed = nullptr;
     std::size_t response_bytes_max = 0;
 
     ClientResponse response;
@@ -107,6 +111,7 @@ struct Transfer {
     bool head_given = false;
     bool refused_by_caller = false;
     bool too_large = false;
+    bool address_refused = false;
     std::exception_ptr thrown;
     Clock::time_point last_activity = Clock::now();
 
@@ -133,8 +138,7 @@ bool Transfer::take_header(std::string_view line) {
         too_large = true;
         return false;
     }
-    if (head_given) return true;  // trailers
-    if (line.starts_with("HTTP/")) {
+    if (!head_given && line.starts_with("HTTP/")) {
         response = ClientResponse{};
         const std::size_t space = line.find(' ');
         if (space != std::string_view::npos && line.size() >= space + 4)
@@ -143,14 +147,15 @@ bool Transfer::take_header(std::string_view line) {
         return true;
     }
     if (trimmed(line).empty()) {
-        if (response.status < 200) return true;  // 100 Continue and its kin: the real head follows
+        if (head_given || response.status < 200)
+            return true;  // 100 Continue and its kin: the real head follows
         head_given = true;
         return !on_head || ask([&] { return (*on_head)(response); });
     }
     const std::size_t colon = line.find(':');
     if (colon != std::string_view::npos)
-        response.headers.add(std::string{line.substr(0, colon)},
-                             std::string{trimmed(line.substr(colon + 1))});
+        (head_given ? response.trailers : response.headers)
+            .add(std::string{line.substr(0, colon)}, std::string{trimmed(line.substr(colon + 1))});
     return true;
 }
 
@@ -185,7 +190,33 @@ extern "C" int cocoon_curl_progress(void* context, curl_off_t, curl_off_t, curl_
     return 0;
 }
 
+// The address in numbers; empty for what is no internet address.
+std::string text_of(const curl_sockaddr& peer) {
+    std::array<char, INET6_ADDRSTRLEN> text{};
+    const void* bytes = nullptr;
+    if (peer.family == AF_INET)
+        bytes = &reinterpret_cast<const sockaddr_in*>(&peer.addr)->sin_addr;
+    else if (peer.family == AF_INET6)
+        bytes = &reinterpret_cast<const sockaddr_in6*>(&peer.addr)->sin6_addr;
+    if (!bytes || !inet_ntop(peer.family, bytes, text.data(), text.size())) return {};
+    return text.data();
+}
+
+extern "C" curl_socket_t cocoon_curl_open(void* transfer, curlsocktype, curl_sockaddr* peer) {
+    auto& state = *static_cast<Transfer*>(transfer);
+    if (state.address_allowed && *state.address_allowed) {
+        const std::string address = text_of(*peer);
+        if (!state.ask([&] { return !address.empty() && (*state.address_allowed)(address); })) {
+            state.address_refused = true;
+            return CURL_SOCKET_BAD;
+        }
+    }
+    return socket(peer->family, peer->socktype | SOCK_CLOEXEC, peer->protocol);
+}
+
 Error explain(CURLcode code, const Transfer& transfer) {
+    if (transfer.address_refused)
+        return refuse(ErrorCode::forbidden, "the host's address may not be called");
     if (transfer.too_large)
         return refuse(ErrorCode::body_too_large, "the answer is larger than the limit");
     if (transfer.refused_by_caller) return refuse(ErrorCode::upstream_failed, "cancelled");
@@ -341,6 +372,9 @@ Result<ClientResponse> HttpClient::Impl::perform(const ClientRequest& request, T
     curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, &cocoon_curl_progress);
     curl_easy_setopt(easy, CURLOPT_XFERINFODATA, &transfer);
     curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, &cocoon_curl_open);
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, &transfer);
+    transfer.address_allowed = &options.address_allowed;
 
     if (curl_multi_add_handle(multi, easy) != CURLM_OK)
         throw std::runtime_error{"libcurl refused a transfer"};

@@ -42,6 +42,10 @@ struct HttpClientOptions {
     std::size_t response_bytes_max = limits::engine_answer_bytes_max;
     std::size_t idle_connections_max = 64;  // sessions kept for reuse
     bool environment_proxy = true;          // http(s)_proxy; never for loopback hosts
+    // Asked with the very address that is about to be connected to ("192.0.2.7", "2001:db8::1"), so
+    // that no name can resolve to something else between a check and the call. Empty: every
+    // address.
+    std::function<bool(std::string_view address)> address_allowed;
 };
 
 struct ClientRequest {
@@ -57,6 +61,7 @@ struct ClientRequest {
 struct ClientResponse {
     int status = 0;
     Headers headers;
+    Headers trailers;  // after a chunked body (RFC 9110 §6.5), if the peer sent any
     std::string body;  // empty after stream()
 };
 

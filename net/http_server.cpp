@@ -157,6 +157,16 @@ bool may_send(const Header& field) {
     return field.value.find_first_of(std::string_view{"\r\n\0", 3}) == std::string::npos;
 }
 
+void append_fields(std::string& text, const Headers& fields) {
+    for (const Header& field : fields) {
+        if (!may_send(field)) continue;
+        text += field.name;
+        text += ": ";
+        text += field.value;
+        text += "\r\n";
+    }
+}
+
 void append_number(std::string& text, std::size_t number, int base) {
     char digits[24];
     const auto [end, failure] = std::to_chars(digits, digits + sizeof digits, number, base);
@@ -214,7 +224,7 @@ struct ExchangeState : std::enable_shared_from_this<ExchangeState> {
     void respond(Response response);
     void start(int code, const Headers& headers);
     bool write(std::string_view bytes, bool blocking);
-    void finish();
+    void finish(const Headers& trailers);
     void abort();
     void drop();
 };
@@ -230,7 +240,7 @@ public:
     void start(int status, Headers headers) override { state_->start(status, headers); }
     bool write(std::string bytes) override { return state_->write(bytes, false); }
     bool write_blocking(std::string bytes) override { return state_->write(bytes, true); }
-    void finish() override { state_->finish(); }
+    void finish(Headers trailers) override { state_->finish(trailers); }
     void abort() override { state_->abort(); }
     std::size_t pending_bytes() const override {
         const std::lock_guard lock{state_->mutex};
@@ -567,13 +577,7 @@ void ExchangeState::head(int code, const Headers& headers, std::optional<std::si
     output += "X-Request-Id: ";
     output += request.id;
     output += "\r\n";
-    for (const Header& field : headers) {
-        if (!may_send(field)) continue;
-        output += field.name;
-        output += ": ";
-        output += field.value;
-        output += "\r\n";
-    }
+    append_fields(output, headers);
     if (length && !bodiless) {
         output += "Content-Length: ";
         append_number(output, *length, 10);
@@ -642,13 +646,16 @@ bool ExchangeState::write(std::string_view bytes, bool blocking) {
     return true;
 }
 
-void ExchangeState::finish() {
+void ExchangeState::finish(const Headers& trailers) {
     std::unique_lock lock{mutex};
     if (phase != Phase::streaming) return;
     phase = Phase::complete;
     if (chunked && !head_only) {
-        output += "0\r\n\r\n";
-        pending_bytes += 5;
+        const std::size_t before = output.size();
+        output += "0\r\n";
+        append_fields(output, trailers);
+        output += "\r\n";
+        pending_bytes += output.size() - before;
     }
     wake(lock);
 }

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "api/routes.hpp"
+#include "core/encoding.hpp"
 #include "core/log.hpp"
 #include "server/relay_parts.hpp"
 
@@ -322,7 +323,8 @@ void Relay::flush(const StreamPtr& stream) {
     if (!stream->started) {
         stream->started = true;
         stream->in->start(200, sealing::ohttp::chunked_response_media_type,
-                          net::Headers{{"Cocoon-Receipt", stream->job->id.text()}});
+                          net::Headers{{"Cocoon-Receipt", stream->job->id.text()},
+                                       {"Trailer", "Cocoon-Receipt-Envelope"}});
     }
     if (!stream->backlog.empty()) {
         const std::size_t bytes = stream->backlog.size();
@@ -344,7 +346,14 @@ void Relay::flush(const StreamPtr& stream) {
     }
     if (stream->phase == Phase::open) return grant(stream);
     if (!stream->finishing) return;
-    exchange.finish();
+    // Finishing means captured: the receipt goes with the answer, and nobody has to ask for it.
+    net::Headers trailers;
+    if (stream->job->session)
+        trailers.add("Cocoon-Receipt",
+                     stream->job->id.text() + "." + std::to_string(stream->counter));
+    if (stream->envelope.size() <= limits::receipt_trailer_bytes_max)
+        trailers.add("Cocoon-Receipt-Envelope", to_base64url(as_bytes(stream->envelope)));
+    exchange.finish(std::move(trailers));
     stream->in->finished("completed", stream->response_bytes);
     forget(stream);
 }

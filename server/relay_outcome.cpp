@@ -106,6 +106,7 @@ void Relay::receipt_checked(const StreamPtr& stream, Result<CheckedReceipt> chec
                                          {"why", checked.error().detail}});
         return fail(stream, checked.error(), true, !stream->started && !stream->client_left);
     }
+    stream->envelope = checked->cosigned;
     if (stream->job->session) return session_receipt(stream, std::move(*checked));
     complete(stream, *checked);
 }

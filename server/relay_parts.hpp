@@ -54,6 +54,7 @@ struct Relay::Stream {
     bool client_left = false, finishing = false, cut = false;
     std::string reason;         // why it is stopping
     std::uint64_t counter = 0;  // session: its receipt's
+    std::string envelope;       // the cosigned receipt, once it was checked
     Instant opened_at, first_output_at, last_output_at, give_up_at;
 
     bool any_output() const { return response_bytes > 0; }

@@ -1,7 +1,6 @@
 #include "server/webhooks.hpp"
 
 #include <arpa/inet.h>
-#include <netdb.h>
 #include <openssl/hmac.h>
 
 #include <algorithm>
@@ -22,54 +21,6 @@ constexpr std::uint32_t due_rows = 64;
 // Together more than a day.
 constexpr std::array<std::int64_t, 11> pauses_seconds{5,     30,     120,    600,    1'800, 3'600,
                                                       7'200, 14'400, 21'600, 28'800, 36'000};
-
-struct Destination {
-    std::string host;
-    bool usable = false;
-};
-
-// The host of an http(s) URL, without user, port and brackets.
-Destination destination_of(std::string_view url) {
-    const std::size_t scheme = url.find("://");
-    if (scheme == std::string_view::npos) return {};
-    std::string_view rest = url.substr(scheme + 3);
-    rest = rest.substr(0, rest.find_first_of("/?#"));
-    if (rest.find('@') != std::string_view::npos) return {};
-    if (rest.starts_with('[')) {
-        const std::size_t end = rest.find(']');
-        if (end == std::string_view::npos) return {};
-        return {std::string{rest.substr(1, end - 1)}, true};
-    }
-    rest = rest.substr(0, rest.find(':'));
-    return {std::string{rest}, !rest.empty()};
-}
-
-// Why the destination may not be called; empty: it may. Every address its name has must be allowed.
-std::string destination_refused(const std::string& url, bool loopback_allowed) {
-    const Destination destination = destination_of(url);
-    if (!destination.usable) return "the URL has no usable host";
-    addrinfo hints{};
-    hints.ai_socktype = SOCK_STREAM;
-    addrinfo* found = nullptr;
-    if (getaddrinfo(destination.host.c_str(), nullptr, &hints, &found) != 0 || found == nullptr)
-        return "the host has no address";
-    std::string why;
-    for (const addrinfo* each = found; each != nullptr; each = each->ai_next) {
-        std::array<char, INET6_ADDRSTRLEN> text{};
-        const void* bytes =
-            each->ai_family == AF_INET
-                ? static_cast<const void*>(
-                      &reinterpret_cast<const sockaddr_in*>(each->ai_addr)->sin_addr)
-                : static_cast<const void*>(
-                      &reinterpret_cast<const sockaddr_in6*>(each->ai_addr)->sin6_addr);
-        if (inet_ntop(each->ai_family, bytes, text.data(), text.size()) == nullptr) continue;
-        const bool fine = is_public_address(text.data()) ||
-                          (loopback_allowed && is_loopback_address(text.data()));
-        if (!fine) why = "the host's address is not public";
-    }
-    freeaddrinfo(found);
-    return why;
-}
 
 bool starts_with_bits(const std::array<std::uint8_t, 16>& address,
                       std::initializer_list<std::uint8_t> prefix, int bits) {
@@ -137,8 +88,23 @@ std::optional<Duration> retry_pause(std::uint32_t attempts, std::uint32_t chance
     return Duration{us - us / 5 + us * 2 / 5 * static_cast<std::int64_t>(chance % 1000) / 1000};
 }
 
+// A webhook is a stranger's way to have the market call addresses: only those that are everyone's.
+// Judged when connecting, so no proxy may stand between, and no second look-up can answer
+// otherwise.
+static net::HttpClientOptions client_options(const WebhookOptions& options) {
+    net::HttpClientOptions client;
+    client.environment_proxy = false;
+    client.address_allowed = [loopback = options.loopback_allowed](std::string_view address) {
+        return is_public_address(address) || (loopback && is_loopback_address(address));
+    };
+    return client;
+}
+
 Webhooks::Webhooks(WebhookDoors doors, WebhookOptions options)
-    : doors_{std::move(doors)}, options_{options}, senders_{"webhook", options.senders, due_rows} {}
+    : doors_{std::move(doors)},
+      options_{options},
+      client_{client_options(options)},
+      senders_{"webhook", options.senders, due_rows} {}
 
 Webhooks::~Webhooks() { stop(); }
 
@@ -289,9 +255,6 @@ void Webhooks::send(db::Delivery delivery) {
 // Why it failed; empty: delivered.
 std::string Webhooks::attempt(const matching::Webhook& webhook, const db::FeedEvent& event,
                               std::int32_t& status) {
-    if (const std::string why = destination_refused(webhook.url, options_.loopback_allowed);
-        !why.empty())
-        return why;
     const auto views = doors_.views();
     const api::MarketNames names = [&views](MarketId id) {
         for (const auto& [name, view] : views->by_name) {
@@ -314,6 +277,8 @@ std::string Webhooks::attempt(const matching::Webhook& webhook, const db::FeedEv
     request.total_timeout = options_.attempt_timeout;
     request.response_bytes_max = 64 << 10;
     const auto answer = client_.send(request, &cancel_);
+    if (!answer && answer.error().code == ErrorCode::forbidden)
+        return "the host's address is not public";
     if (!answer) return std::string{describe(answer.error().code).name};
     status = answer->status;
     return status >= 200 && status < 300 ? std::string{} : "status " + std::to_string(status);

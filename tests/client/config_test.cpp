@@ -39,12 +39,17 @@ std::string problems_of(const std::string& document,
 }  // namespace
 
 TEST_CASE("config: each bad value is refused by its path") {
-    struct Row { const char* document; const char* expected; };
+    struct Row {
+        const char* document;
+        const char* expected;
+    };
     const Row rows[] = {
         {R"({})", "accepted"},
         {R"([])", "/ must be an object; "},
-        {R"({"market_url":"ftp://x"})", "/market_url must be an http:// or https:// URL without query; "},
-        {R"({"market_url":"https://x/?a=1"})", "/market_url must be an http:// or https:// URL without query; "},
+        {R"({"market_url":"ftp://x"})",
+         "/market_url must be an http:// or https:// URL without query; "},
+        {R"({"market_url":"https://x/?a=1"})",
+         "/market_url must be an http:// or https:// URL without query; "},
         {R"({"market_url":7})", "/market_url must be a string; "},
         {R"({"api_key":""})", "/api_key must not be empty; "},
         {R"({"api_key":"a","api_key_file":"b"})",
@@ -57,12 +62,16 @@ TEST_CASE("config: each bad value is refused by its path") {
         {R"({"tiers":["tdx","moon"]})", "/tiers \"moon\" is no tier; "},
         {R"({"tiers":["tdx","tdx"]})", "/tiers/1 is there twice; "},
         {R"({"tiers":"tdx"})", "/tiers must be an array of strings; "},
-        {R"({"tiers":[1]})", "/tiers/0 must be a string of 1 to 128 bytes; /tiers must name at least one tier; "},
-        {R"({"market_public_key":"AB"})", "/market_public_key must be 64 lower-case hex characters; "},
-        {R"({"cost_nano_max":5})", "/cost_nano_max must be a decimal string of nano from 1 to 5000000000000000000; "},
-        {R"({"cost_nano_max":"0"})", "/cost_nano_max must be a decimal string of nano from 1 to 5000000000000000000; "},
+        {R"({"tiers":[1]})",
+         "/tiers/0 must be a string of 1 to 128 bytes; /tiers must name at least one tier; "},
+        {R"({"market_public_key":"AB"})",
+         "/market_public_key must be 64 lower-case hex characters; "},
+        {R"({"cost_nano_max":5})",
+         "/cost_nano_max must be a decimal string of nano from 1 to 5000000000000000000; "},
+        {R"({"cost_nano_max":"0"})",
+         "/cost_nano_max must be a decimal string of nano from 1 to 5000000000000000000; "},
         {R"({"cost_nano_max":"1.5"})",
-            "/cost_nano_max must be a decimal string of nano from 1 to 5000000000000000000; "},
+         "/cost_nano_max must be a decimal string of nano from 1 to 5000000000000000000; "},
         {R"({"price_max":{"prompt":"1"}})", "/price_max/prompt is not a known field; "},
         {R"({"price_max":{"request_nano":"-1"}})",
          "/price_max/request_nano must be a decimal string of nano from 0 to 1000000000000000; "},
@@ -70,11 +79,14 @@ TEST_CASE("config: each bad value is refused by its path") {
          "/estimate/prompt_bytes_per_token must be a whole number from 1 to 8; "},
         {R"({"estimate":{"prompt_bytes_per_token":2.5}})",
          "/estimate/prompt_bytes_per_token must be a whole number from 1 to 8; "},
-        {R"({"calls":{"concurrent_max":513}})", "/calls/concurrent_max must be a whole number from 1 to 512; "},
-        {R"({"calls":{"attempts_max":true}})", "/calls/attempts_max must be a whole number from 1 to 10; "},
+        {R"({"calls":{"concurrent_max":513}})",
+         "/calls/concurrent_max must be a whole number from 1 to 512; "},
+        {R"({"calls":{"attempts_max":true}})",
+         "/calls/attempts_max must be a whole number from 1 to 10; "},
         {R"({"session":{"seconds":60,"renew_seconds_before":31}})",
          "/session/renew_seconds_before must be at most half of seconds; "},
-        {R"({"constraints":{"regions":["a"],"planet":"x"}})", "/constraints/planet is not a known field; "},
+        {R"({"constraints":{"regions":["a"],"planet":"x"}})",
+         "/constraints/planet is not a known field; "},
         {R"({"constraints":7})", "/constraints must be an object; "},
         {R"({"log_level":"loud"})", "/log_level must be debug, info, warning or error; "},
         {R"({"receipts_max":0})", "/receipts_max must be a whole number from 1 to 10000000; "},
@@ -87,10 +99,12 @@ TEST_CASE("config: each bad value is refused by its path") {
 }
 
 TEST_CASE("config: every problem is told at once") {
-    CHECK(problems_of(R"({"market_url":1,"listen":"x","tiers":["moon"],"calls":{"attempts_max":0,"x":1},"y":null})") ==
-          "/market_url must be a string; /listen must be address:port; /tiers \"moon\" is no tier; "
-          "/calls/attempts_max must be a whole number from 1 to 10; /calls/x is not a known field; "
-          "/y is not a known field; ");
+    CHECK(
+        problems_of(
+            R"({"market_url":1,"listen":"x","tiers":["moon"],"calls":{"attempts_max":0,"x":1},"y":null})") ==
+        "/market_url must be a string; /listen must be address:port; /tiers \"moon\" is no tier; "
+        "/calls/attempts_max must be a whole number from 1 to 10; /calls/x is not a known field; "
+        "/y is not a known field; ");
 }
 
 TEST_CASE("config: what is not one strict JSON object is refused") {
@@ -136,7 +150,11 @@ TEST_CASE("config: the environment overrides, and loopback is needed without a l
     CHECK(config->market_url == "http://m");
     CHECK(config->api_key == "ck_env");
     CHECK(check_servable(*config));
-    struct Row { const char* address; const char* local_key; bool servable; };
+    struct Row {
+        const char* address;
+        const char* local_key;
+        bool servable;
+    };
     const Row rows[] = {
         {"127.0.0.1", "", true},  {"127.9.9.9", "", true},  {"::1", "", true},
         {"localhost", "", true},  {"0.0.0.0", "", false},   {"::", "", false},

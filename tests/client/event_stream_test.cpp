@@ -51,7 +51,10 @@ const std::string note =
 }  // namespace
 
 TEST_CASE("event stream: events are the same wherever the bytes are cut") {
-    struct Row { std::string bytes; std::vector<std::string> events; };
+    struct Row {
+        std::string bytes;
+        std::vector<std::string> events;
+    };
     const Row rows[] = {
         {"a\n\nb\n\n", {"a\n\n", "b\n\n", ""}},
         {"a\r\n\r\nb\r\n\r\n", {"a\r\n\r\n", "b\r\n\r\n", ""}},
@@ -71,7 +74,10 @@ TEST_CASE("event stream: events are the same wherever the bytes are cut") {
 }
 
 TEST_CASE("event stream: data lines") {
-    struct Row { const char* event; std::optional<std::string> data; };
+    struct Row {
+        const char* event;
+        std::optional<std::string> data;
+    };
     const Row rows[] = {{"data: x\n\n", "x"},      {"data:x\n\n", "x"},
                         {"data:  x\n\n", " x"},    {"data: a\ndata: b\n\n", "a\nb"},
                         {": c\n\n", std::nullopt}, {"event: e\r\ndata: x\r\n\r\n", "x"},
@@ -112,7 +118,8 @@ TEST_CASE("event stream: an end without a blank line loses nothing") {
 }
 
 TEST_CASE("event stream: usage in an event with choices is kept and priced") {
-    const std::string event = "data: {\"choices\":[{\"delta\":{}}],\"usage\":{\"prompt_tokens\":10,"
+    const std::string event =
+        "data: {\"choices\":[{\"delta\":{}}],\"usage\":{\"prompt_tokens\":10,"
         "\"completion_tokens\":4}}\n\n";
     CHECK(pass({event}, false).before_end ==
           "data: "
@@ -132,11 +139,14 @@ TEST_CASE("event stream: an event beyond the limit is refused") {
 }
 
 TEST_CASE("event stream: whole answers get their cost and keep every other byte") {
-    struct Row { const char* body; const char* expected; };
+    struct Row {
+        const char* body;
+        const char* expected;
+    };
     const Row rows[] = {
         {R"({"id":"x","usage":{"prompt_tokens":10,"completion_tokens":4},"z":[1, 2]})",
          R"({"id":"x","usage":{"cost_nano":"1440","cost":"0.00000144","prompt_tokens":10,)"
-             R"("completion_tokens":4},"z":[1, 2]})"},
+         R"("completion_tokens":4},"z":[1, 2]})"},
         {R"({"usage":{}})", R"({"usage":{}})"},
         {R"({"usage":null})", R"({"usage":null})"},
         {R"({"error":{"message":"no"}})", R"({"error":{"message":"no"}})"},

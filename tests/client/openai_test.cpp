@@ -23,7 +23,11 @@ std::string refused_param(Endpoint endpoint, const std::string& body) {
 }  // namespace
 
 TEST_CASE("openai: the output bound follows max_tokens, n, best_of and prompts") {
-    struct Row { Endpoint endpoint; const char* body; std::int64_t output; };
+    struct Row {
+        Endpoint endpoint;
+        const char* body;
+        std::int64_t output;
+    };
     const Row rows[] = {
         {chat, R"({"model":"m"})", 4096},
         {chat, R"({"model":"m","max_tokens":5})", 5},
@@ -64,20 +68,27 @@ TEST_CASE("openai: the prompt bound counts bytes, and inline media apart") {
     CHECK(bound(plain, 2) == (size + 1) / 2 + 64);
     CHECK(bound(plain, 8) == (size + 7) / 8 + 64);
     const std::string url = "\"data:image/png;base64," + std::string(100'000, 'A') + "\"";
-    const std::string before = R"({"model":"m","messages":[{"role":"user","content":[{"type":"image_url",)"
+    const std::string before =
+        R"({"model":"m","messages":[{"role":"user","content":[{"type":"image_url",)"
         R"("image_url":{"url":)";
     const auto rest = static_cast<std::int64_t>(before.size() + 6);
     CHECK(bound(before + url + "}}]}]}", 1) == rest + 64 + 1'000);
 }
 
 TEST_CASE("openai: bodies pass byte for byte, but for a pinned build") {
-    const std::string odd = "{ \"tools\" : [ 1e2 , {\"x\":\"\\u00e9\"} ],\n\"model\":\"m\", "
+    const std::string odd =
+        "{ \"tools\" : [ 1e2 , {\"x\":\"\\u00e9\"} ],\n\"model\":\"m\", "
         "\"zzz\":{\"unknown\":true},\"big\":12345678901234567890 }";
     const auto request = inspect_request(chat, odd, {});
     REQUIRE(request);
     CHECK(request->body == odd);
     CHECK(request->model == "m");
-    struct Row { const char* model; const char* name; const char* build; const char* sent; };
+    struct Row {
+        const char* model;
+        const char* name;
+        const char* build;
+        const char* sent;
+    };
     const Row rows[] = {
         {R"("a@b")", "a", "b", R"("a")"},
         {R"("org/a@b@c")", "org/a@b", "c", R"("org/a@b")"},
@@ -99,7 +110,11 @@ TEST_CASE("openai: bodies pass byte for byte, but for a pinned build") {
 }
 
 TEST_CASE("openai: bodies that cannot be understood are refused by their member") {
-    struct Row { Endpoint endpoint; std::string body; const char* param; };
+    struct Row {
+        Endpoint endpoint;
+        std::string body;
+        const char* param;
+    };
     const Row rows[] = {
         {chat, "", "-"},
         {chat, "[]", "-"},
@@ -145,7 +160,8 @@ TEST_CASE("openai: bodies that cannot be understood are refused by their member"
 }
 
 TEST_CASE("openai: every prefix of a body is refused or read, never worse") {
-    const std::string body = R"({"model":"m","messages":[{"role":"user","content":"h\u00e9 \"x\" 1.5e-7"}],)"
+    const std::string body =
+        R"({"model":"m","messages":[{"role":"user","content":"h\u00e9 \"x\" 1.5e-7"}],)"
         R"("n":1,"stream":true})";
     for (std::size_t length = 0; length < body.size(); ++length) {
         INFO(length);
@@ -160,35 +176,45 @@ TEST_CASE("openai: headers tighten the settings and never loosen them") {
     config.cost_max = Nano{1'000};
     config.price_max.prompt = 50;
     config.constraints = sealing::Json::parse(R"({"regions":["eu","us"],"data_policy":["gdpr"],)"
-        R"("reputation_permille_min":900})").value();
+                                              R"("reputation_permille_min":900})")
+                             .value();
     const auto read = [&](const char* name, const char* value) {
         return read_call_options(net::Headers{{"Authorization", "x"}, {name, value}}, config);
     };
     // of the placing body
-    struct Row { const char* name; const char* value; const char* expected; };
+    struct Row {
+        const char* name;
+        const char* value;
+        const char* expected;
+    };
     const Row rows[] = {
-        {"Accept", "x", R"({"cap":"1000","prompt":"50","constraints":{"data_policy":["gdpr"],"regions":["eu",)"
-            R"("us"],"reputation_permille_min":900,"tiers":["tdx","snp"]},"tif":"immediate"})"},
-        {"X-Cocoon-Max-Cost-Nano", "999", R"({"cap":"999","prompt":"50","constraints":{"data_policy":["gdpr"],)"
-            R"("regions":["eu","us"],"reputation_permille_min":900,"tiers":["tdx","snp"]},"tif":"immediate"})"},
+        {"Accept", "x",
+         R"({"cap":"1000","prompt":"50","constraints":{"data_policy":["gdpr"],"regions":["eu",)"
+         R"("us"],"reputation_permille_min":900,"tiers":["tdx","snp"]},"tif":"immediate"})"},
+        {"X-Cocoon-Max-Cost-Nano", "999",
+         R"({"cap":"999","prompt":"50","constraints":{"data_policy":["gdpr"],)"
+         R"("regions":["eu","us"],"reputation_permille_min":900,"tiers":["tdx","snp"]},"tif":"immediate"})"},
         {"X-Cocoon-Max-Cost-Nano", "1001",
-            R"({"cap":"1000","prompt":"50","constraints":{"data_policy":["gdpr"],"regions":["eu","us"],)"
-            R"("reputation_permille_min":900,"tiers":["tdx","snp"]},"tif":"immediate"})"},
+         R"({"cap":"1000","prompt":"50","constraints":{"data_policy":["gdpr"],"regions":["eu","us"],)"
+         R"("reputation_permille_min":900,"tiers":["tdx","snp"]},"tif":"immediate"})"},
         {"x-cocoon-max-price-prompt-nano", "7",
-            R"({"cap":"1000","prompt":"7","constraints":{"data_policy":["gdpr"],"regions":["eu","us"],)"
-            R"("reputation_permille_min":900,"tiers":["tdx","snp"]},"tif":"immediate"})"},
-        {"X-Cocoon-Tiers", " snp ", R"({"cap":"1000","prompt":"50","constraints":{"data_policy":["gdpr"],)"
-            R"("regions":["eu","us"],"reputation_permille_min":900,"tiers":["snp"]},"tif":"immediate"})"},
-        {"X-Cocoon-Regions", "us", R"({"cap":"1000","prompt":"50","constraints":{"data_policy":["gdpr"],)"
-            R"("regions":["us"],"reputation_permille_min":900,"tiers":["tdx","snp"]},"tif":"immediate"})"},
+         R"({"cap":"1000","prompt":"7","constraints":{"data_policy":["gdpr"],"regions":["eu","us"],)"
+         R"("reputation_permille_min":900,"tiers":["tdx","snp"]},"tif":"immediate"})"},
+        {"X-Cocoon-Tiers", " snp ",
+         R"({"cap":"1000","prompt":"50","constraints":{"data_policy":["gdpr"],)"
+         R"("regions":["eu","us"],"reputation_permille_min":900,"tiers":["snp"]},"tif":"immediate"})"},
+        {"X-Cocoon-Regions", "us",
+         R"({"cap":"1000","prompt":"50","constraints":{"data_policy":["gdpr"],)"
+         R"("regions":["us"],"reputation_permille_min":900,"tiers":["tdx","snp"]},"tif":"immediate"})"},
         {"X-Cocoon-Data-Policy", "soc2,gdpr",
-            R"({"cap":"1000","prompt":"50","constraints":{"data_policy":["gdpr","soc2"],"regions":["eu","us"],)"
-            R"("reputation_permille_min":900,"tiers":["tdx","snp"]},"tif":"immediate"})"},
+         R"({"cap":"1000","prompt":"50","constraints":{"data_policy":["gdpr","soc2"],"regions":["eu","us"],)"
+         R"("reputation_permille_min":900,"tiers":["tdx","snp"]},"tif":"immediate"})"},
         {"X-Cocoon-Reputation-Min-Permille", "5",
-            R"({"cap":"1000","prompt":"50","constraints":{"data_policy":["gdpr"],"regions":["eu","us"],)"
-            R"("reputation_permille_min":900,"tiers":["tdx","snp"]},"tif":"immediate"})"},
-        {"X-Cocoon-Wait-Seconds", "9", R"({"cap":"1000","prompt":"50","constraints":{"data_policy":["gdpr"],)"
-            R"("regions":["eu","us"],"reputation_permille_min":900,"tiers":["tdx","snp"]},"tif":"rest"})"},
+         R"({"cap":"1000","prompt":"50","constraints":{"data_policy":["gdpr"],"regions":["eu","us"],)"
+         R"("reputation_permille_min":900,"tiers":["tdx","snp"]},"tif":"immediate"})"},
+        {"X-Cocoon-Wait-Seconds", "9",
+         R"({"cap":"1000","prompt":"50","constraints":{"data_policy":["gdpr"],)"
+         R"("regions":["eu","us"],"reputation_permille_min":900,"tiers":["tdx","snp"]},"tif":"rest"})"},
     };
     const auto request = inspect_request(chat, R"({"model":"m"})", {});
     REQUIRE(request);
@@ -228,13 +254,18 @@ TEST_CASE("openai: headers tighten the settings and never loosen them") {
 }
 
 TEST_CASE("openai: usage as disjoint counts, and the exact cost") {
-    struct Row { const char* usage; Quantities expected; };
+    struct Row {
+        const char* usage;
+        Quantities expected;
+    };
     const Row rows[] = {
         {R"({"prompt_tokens":10,"completion_tokens":4,"total_tokens":14})", {10, 0, 4, 0, 1, 0}},
         {R"({"prompt_tokens":10,"completion_tokens":4,"prompt_tokens_details":{"cached_tokens":3},)"
-            R"("completion_tokens_details":{"reasoning_tokens":1}})", {7, 3, 3, 1, 1, 0}},
+         R"("completion_tokens_details":{"reasoning_tokens":1}})",
+         {7, 3, 3, 1, 1, 0}},
         {R"({"prompt_tokens":10,"prompt_tokens_details":{"cached_tokens":30},)"
-            R"("completion_tokens_details":null})", {0, 10, 0, 0, 1, 0}},
+         R"("completion_tokens_details":null})",
+         {0, 10, 0, 0, 1, 0}},
         {R"({"prompt_tokens":-1,"completion_tokens":9007199254740993})", {0, 0, 0, 0, 1, 0}},
     };
     for (const Row& row : rows) {

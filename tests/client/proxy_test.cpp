@@ -16,13 +16,15 @@ using namespace cocoon::client::test;
 namespace {
 
 const std::string question = R"({"model":"org/m","max_tokens":9,"messages":[{"role":"user",)"
-    R"("content":"the secret plum"}]})";
+                             R"("content":"the secret plum"}]})";
 const std::string streamed = R"({"model":"org/m","max_tokens":9,"stream":true,)"
-    R"("stream_options":{"include_usage":true},"messages":[]})";
+                             R"("stream_options":{"include_usage":true},"messages":[]})";
 
 EngineAnswer whole_answer() {
-    return {200, "application/json", {R"({"id":"c1","choices":[{"message":{"content":"hi)",
-        R"("}}],"usage":{"prompt_tokens":10,"completion_tokens":4}})"},
+    return {200,
+            "application/json",
+            {R"({"id":"c1","choices":[{"message":{"content":"hi)",
+             R"("}}],"usage":{"prompt_tokens":10,"completion_tokens":4}})"},
             {10, 0, 4, 0, 1, 0}};
 }
 EngineAnswer stream_answer() {
@@ -81,7 +83,7 @@ public:
         net::ClientRequest call = request("POST", "/v1/chat/completions", std::move(body));
         for (const auto& header : headers) call.headers.add(header.name, header.value);
         auto response = http.send(call);
-        if (!response) return {0, {}, std::string{describe(response.error().code).name}};
+        if (!response) return {0, {}, {}, std::string{describe(response.error().code).name}};
         return *std::move(response);
     }
     net::HttpClient http;
@@ -116,8 +118,9 @@ TEST_CASE("proxy: a sealed call is answered, priced, and its receipt verified an
     Sidecar sidecar;
     const auto response = sidecar.ask(question);
     REQUIRE(response.status == 200);
-    CHECK(response.body == R"({"id":"c1","choices":[{"message":{"content":"hi"}}],"usage":{"cost_nano":"1440",)"
-        R"("cost":"0.00000144","prompt_tokens":10,"completion_tokens":4}})");
+    CHECK(response.body ==
+          R"({"id":"c1","choices":[{"message":{"content":"hi"}}],"usage":{"cost_nano":"1440",)"
+          R"("cost":"0.00000144","prompt_tokens":10,"completion_tokens":4}})");
     CHECK(response.headers.get("X-Cocoon-Receipt") == "job_1");
     CHECK(response.headers.get("X-Cocoon-Job") == "job_1");
     CHECK(response.headers.get("X-Cocoon-Node") == "node_1");
@@ -155,13 +158,16 @@ TEST_CASE("proxy: a stream is forwarded and ends only after the sealed end") {
     CHECK(response.body ==
           "data: {\"choices\":[{\"delta\":{\"content\":\"h\"}}]}\n\n"
           "data: {\"choices\":[],\"usage\":{\"cost_nano\":\"1440\",\"cost\":\"0.00000144\","
-              "\"prompt_tokens\":10,\"completion_tokens\":4}}\n\n"
+          "\"prompt_tokens\":10,\"completion_tokens\":4}}\n\n"
           ": cocoon {\"receipt\":\"job_1\",\"cost_nano\":\"1440\",\"cost\":\"0.00000144\"}\n\n"
           "data: [DONE]\n\n");
 }
 
 TEST_CASE("proxy: a cut answer is an error, never a short answer") {
-    struct Row { Act act; bool stream; };
+    struct Row {
+        Act act;
+        bool stream;
+    };
     for (const Row& row : {Row{Act::cut_after_head, false}, Row{Act::cut_connection, false},
                            Row{Act::tampered, false}, Row{Act::cut_before_head, false},
                            Row{Act::cut_before_head, true}, Row{Act::cut_after_head, true},
@@ -177,8 +183,15 @@ TEST_CASE("proxy: a cut answer is an error, never a short answer") {
         std::string body;
         int status = 0;
         const auto response = sidecar.http.stream(
-            call, [&](const net::ClientResponse& head) { status = head.status; return true; },
-            [&](std::string_view bytes) { body += bytes; return true; });
+            call,
+            [&](const net::ClientResponse& head) {
+                status = head.status;
+                return true;
+            },
+            [&](std::string_view bytes) {
+                body += bytes;
+                return true;
+            });
         sidecar.market.with([&] { CHECK(sidecar.market.seen.exchanges == 1); });  // not tried again
         CHECK(body.find("[DONE]") == std::string::npos);
         if (row.stream && row.act != Act::cut_before_head) {
@@ -237,8 +250,15 @@ TEST_CASE("proxy: what is tried again, and how often") {
 }
 
 TEST_CASE("proxy: the market's refusals become the SDK's errors") {
-    struct Row { int status; std::string body; int seen; const char* code; std::size_t orders; };
-    const std::string why = R"(,"detail":"d","explanation":{"offers_seen":2,"truncated":false,)"
+    struct Row {
+        int status;
+        std::string body;
+        int seen;
+        const char* code;
+        std::size_t orders;
+    };
+    const std::string why =
+        R"(,"detail":"d","explanation":{"offers_seen":2,"truncated":false,)"
         R"("removed":[{"constraint":"price_total","offers":2}],"relaxations":[{"constraint":"price_total",)"
         R"("suggestion":"5000000","offers":1,"cost_nano":"5000000"}],"best":[]})";
     const Row rows[] = {
@@ -267,23 +287,27 @@ TEST_CASE("proxy: the market's refusals become the SDK's errors") {
         }
         sidecar.market.with([&] {
             CHECK(sidecar.market.seen.orders.size() == row.orders);
-            if (row.orders == 2) CHECK(sidecar.market.seen.idempotency_keys[0] ==
-                sidecar.market.seen.idempotency_keys[1]);
+            if (row.orders == 2)
+                CHECK(sidecar.market.seen.idempotency_keys[0] ==
+                      sidecar.market.seen.idempotency_keys[1]);
         });
     }
 }
 
 TEST_CASE("proxy: nothing is sealed for a node whose evidence does not hold") {
-    struct Row { const char* what; std::function<void(ScriptedNode&)> spoil; };
+    struct Row {
+        const char* what;
+        std::function<void(ScriptedNode&)> spoil;
+    };
     const Row rows[] = {
         {"evidence of another keyset",
-            [](ScriptedNode& node) { node.make_evidence("sha256:" + std::string(64, '0')); }},
+         [](ScriptedNode& node) { node.make_evidence("sha256:" + std::string(64, '0')); }},
         {"another nonce", [](ScriptedNode& node) { node.nonce = sealing::make_nonce(); }},
         {"no nonce", [](ScriptedNode& node) { node.nonce.clear(); }},
         {"one bit", [](ScriptedNode& node) { node.evidence[node.evidence.size() / 2] ^= 1; }},
         {"cut short", [](ScriptedNode& node) { node.evidence.pop_back(); }},
-        {"a keyset of someone else", [](ScriptedNode& node) { node.keyset.document =
-            ScriptedNode{"node_1"}.keyset.document; }},
+        {"a keyset of someone else",
+         [](ScriptedNode& node) { node.keyset.document = ScriptedNode{"node_1"}.keyset.document; }},
     };
     for (const Row& row : rows) {
         INFO(row.what);
@@ -346,7 +370,11 @@ TEST_CASE("proxy: the SDK's hang-up reaches the market at once") {
     net::CancelToken cancel;
     const auto response = sidecar.http.stream(
         sidecar.request("POST", "/v1/chat/completions", streamed), [](const auto&) { return true; },
-        [&](std::string_view) { cancel.cancel(); return true; }, &cancel);
+        [&](std::string_view) {
+            cancel.cancel();
+            return true;
+        },
+        &cancel);
     CHECK(!response);
     CHECK(sidecar.market.wait([&] { return sidecar.market.seen.hang_ups == 1; }));
 }
@@ -372,7 +400,7 @@ TEST_CASE("proxy: a session serves many calls with one order, and ends when its 
     sidecar.stop();
     sidecar.market.with([&] {
         CHECK(std::count(sidecar.market.seen.cancelled.begin(), sidecar.market.seen.cancelled.end(),
-            "/v1/jobs/job_3") == 1);
+                         "/v1/jobs/job_3") == 1);
     });
 }
 
@@ -380,7 +408,9 @@ TEST_CASE("proxy: models carry pricing, trust and context length") {
     Sidecar sidecar;
     const auto list = sidecar.http.send(sidecar.request("GET", "/v1/models"));
     REQUIRE(list);
-    CHECK(list->body == R"({"object":"list","data":[{"id":"org/m","market":"inference:org/m",)"
+    CHECK(
+        list->body ==
+        R"({"object":"list","data":[{"id":"org/m","market":"inference:org/m",)"
         R"("tiers":["simulated"],"offers":2,"object":"model","created":0,"owned_by":"market","pricing":null,)"
         R"("context_length":null,"trust":{"tiers":["simulated"],"accepted_tiers":["simulated"],"usable":true,)"
         R"("verified_by":"this client, before each seal"}}]})");
@@ -406,7 +436,12 @@ TEST_CASE("proxy: the door") {
         return with(sidecar.request(std::move(method), path, std::move(body)), "Authorization",
                     "Bearer local");
     };
-    struct Row { Sidecar& sidecar; net::ClientRequest request; int status; const char* code; };
+    struct Row {
+        Sidecar& sidecar;
+        net::ClientRequest request;
+        int status;
+        const char* code;
+    };
     const Row rows[] = {
         {sidecar, keyed("POST", "/v1/chat/completions", question), 200, ""},
         {sidecar, sidecar.request("POST", "/v1/chat/completions", question), 401,
@@ -441,7 +476,7 @@ TEST_CASE("proxy: the door") {
 TEST_CASE("proxy: an engine's refusal passes through as it is") {
     Sidecar sidecar;
     const std::string refusal = R"({"error":{"message":"too long","type":"invalid_request_error",)"
-        R"("param":"messages","code":"context_length_exceeded"}})";
+                                R"("param":"messages","code":"context_length_exceeded"}})";
     sidecar.market.with([&] {
         sidecar.market.script.engine = {400, "application/json", {refusal}, {}};
     });

@@ -53,15 +53,15 @@ struct ScriptedNode {
 
 // What the market does with the next exchange.
 enum class Act {
-    answer,          // opened, answered, receipted
-    rematch,         // 409 job_rematched to the other node
-    expired,         // 410
-    problem_503,     // 503 node_unavailable
-    cut_after_head,  // the answer without its final sealed chunk, the HTTP stream whole
-    cut_connection,  // the connection cut in the middle of the answer
-    cut_before_head, // 200, then cut before anything could be opened
-    hold,            // the first piece, then nothing until the client goes away
-    tampered,        // one bit of the sealed answer flipped
+    answer,           // opened, answered, receipted
+    rematch,          // 409 job_rematched to the other node
+    expired,          // 410
+    problem_503,      // 503 node_unavailable
+    cut_after_head,   // the answer without its final sealed chunk, the HTTP stream whole
+    cut_connection,   // the connection cut in the middle of the answer
+    cut_before_head,  // 200, then cut before anything could be opened
+    hold,             // the first piece, then nothing until the client goes away
+    tampered,         // one bit of the sealed answer flipped
 };
 
 struct EngineAnswer {
@@ -78,11 +78,11 @@ public:
 
     // ---- The script; change it through with() ---------------------------------------------------
     struct Script {
-        std::deque<Act> acts;                  // for the next exchanges; empty: answer
+        std::deque<Act> acts;                              // for the next exchanges; empty: answer
         std::deque<std::pair<int, std::string>> placings;  // status and problem for the next orders
         EngineAnswer engine;
         Prices price{20'000'000, 5'000'000, 60'000'000, 60'000'000, 1'000, 0};
-        std::string market;                    // not empty: matched instead of what was asked
+        std::string market;  // not empty: matched instead of what was asked
         bool session = false;
         int loss_of_receipts = 0;
     };
@@ -93,7 +93,7 @@ public:
         std::vector<std::string> idempotency_keys;
         std::vector<bhttp::Request> requests;  // opened
         std::vector<std::string> cancelled;
-        std::string raw;                       // every byte of every exchange body
+        std::string raw;  // every byte of every exchange body
         int exchanges = 0, evidence_reads = 0, hang_ups = 0;
     };
     Seen seen;
@@ -178,11 +178,16 @@ private:
     void serve(Open exchange) {
         const std::lock_guard lock{mutex_};
         const net::Request& request = exchange->request();
-        if (request.path == "/v1/requests") place(*exchange);
-        else if (request.path.ends_with("/exchange")) run(exchange);
-        else if (request.path.ends_with("/evidence")) show_evidence(*exchange);
-        else if (request.path.ends_with("/receipt")) show_receipt(*exchange);
-        else if (request.path.ends_with(":renew")) renew(*exchange);
+        if (request.path == "/v1/requests")
+            place(*exchange);
+        else if (request.path.ends_with("/exchange"))
+            run(exchange);
+        else if (request.path.ends_with("/evidence"))
+            show_evidence(*exchange);
+        else if (request.path.ends_with("/receipt"))
+            show_receipt(*exchange);
+        else if (request.path.ends_with(":renew"))
+            renew(*exchange);
         else if (request.method == "DELETE") {
             seen.cancelled.push_back(request.path);
             exchange->respond({204, {}, {}});
@@ -190,8 +195,11 @@ private:
             exchange->respond(json(
                 200, Json::object({{"key_id", "m"}, {"public_key", to_hex(key.public_key())}})));
         } else if (request.path == "/v1/models") {
-            exchange->respond({200, {}, R"({"object":"list","data":[{"id":"org/m","market":"inference:org/m",)"
-                R"("tiers":["simulated"],"offers":2}]})"});
+            exchange->respond(
+                {200,
+                 {},
+                 R"({"object":"list","data":[{"id":"org/m","market":"inference:org/m",)"
+                 R"("tiers":["simulated"],"offers":2}]})"});
         } else {
             exchange->respond(problem(refuse(ErrorCode::not_found)));
         }
@@ -279,10 +287,10 @@ private:
         const ScriptedNode& on = node(job.text_at("node").value());
         const net::Request& request = exchange->request();
         const auto terms = from_base64url(request.headers.get("Cocoon-Terms"));
-        const bool terms_right = terms && Json::parse(as_text(*terms))->text_at("job") == id &&
-                                 Json::parse(as_text(*terms))->canonical() == as_text(*terms) &&
-                                 request.headers.get("Cocoon-Fencing-Token") ==
-                                     job.text_at("fencing_token");
+        const bool terms_right =
+            terms && Json::parse(as_text(*terms))->text_at("job") == id &&
+            Json::parse(as_text(*terms))->canonical() == as_text(*terms) &&
+            request.headers.get("Cocoon-Fencing-Token") == job.text_at("fencing_token");
         ohttp::ChunkedRequestOpener opener{{{on.config, on.sealing_key}}, terms.value_or(Bytes{})};
         auto first = opener.feed(as_bytes(request.body));
         auto last = first ? opener.finish() : first;
@@ -295,15 +303,17 @@ private:
         bhttp::ResponseWriter writer;
         std::vector<Bytes> sealed;
         const EngineAnswer& engine = script.engine;
-        sealed.push_back(sealer.seal(writer.begin(engine.status, {{"content-type",
-            engine.content_type}}).value()).value());
+        sealed.push_back(
+            sealer
+                .seal(writer.begin(engine.status, {{"content-type", engine.content_type}}).value())
+                .value());
         for (const std::string& piece : engine.pieces)
             sealed.push_back(sealer.seal(writer.content(as_bytes(piece))).value());
         sealed.push_back(sealer.finish(writer.finish().value()).value());
         if (act == Act::tampered) sealed[1].back() ^= 1;
 
         exchange->start(200, {{"Content-Type", std::string{ohttp::chunked_response_media_type}},
-            {"Cocoon-Receipt", id}});
+                              {"Cocoon-Receipt", id}});
         if (act == Act::cut_before_head) {
             exchange->write(std::string{as_text(ByteView{sealed[0]}.first(8))});
             return exchange->finish();
@@ -318,8 +328,10 @@ private:
         }
         if (act == Act::hold) return hold(exchange);
         make_receipt(on, id, job, request.body, hash.finish(), engine.usage);
-        if (act == Act::cut_connection) exchange->abort();
-        else exchange->finish();
+        if (act == Act::cut_connection)
+            exchange->abort();
+        else
+            exchange->finish();
     }
 
     void hold(const Open& exchange) {

@@ -85,10 +85,11 @@ TEST_CASE("a worker pool is bounded, survives exceptions, and finishes what it t
     REQUIRE(pool.submit(wait));
     while (started < 2) std::this_thread::yield();
     CHECK(pool.busy() == 2);
-    for (int i = 0; i < 4; ++i) REQUIRE(pool.submit([&, i] {
-        ++done;
-        if (i % 2 == 0) throw std::runtime_error{"broken call"};
-    }));
+    for (int i = 0; i < 4; ++i)
+        REQUIRE(pool.submit([&, i] {
+            ++done;
+            if (i % 2 == 0) throw std::runtime_error{"broken call"};
+        }));
     CHECK(pool.queued() == 4);
     CHECK_FALSE(pool.submit(wait));
     gate.set_value();

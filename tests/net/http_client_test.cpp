@@ -128,7 +128,7 @@ TEST_CASE("streaming hands pieces over as they come, and stops where the caller 
             const auto exchange = peer.held.get();
             first.get();  // the client has seen the first piece before the second is written
             exchange->write("second");
-            exchange->finish();
+            exchange->finish({{"X-Sum", "7"}, {"X-Bad", "a\r\nX-Split: 1"}});
         }};
         const auto result = client.stream(
             {"GET", peer.url("/stall"), {}, "", {}, 0},
@@ -145,12 +145,16 @@ TEST_CASE("streaming hands pieces over as they come, and stops where the caller 
         CHECK(code_of(result) == "200");
         CHECK(status == 200);
         CHECK(got == "firstsecond");
+        CHECK(result->trailers.get("X-Sum") == "7");
+        CHECK(result->trailers.size() == 1);
+        CHECK_FALSE(result->headers.contains("X-Sum"));
     }
     SECTION("refused at the head, or at a piece") {
         for (const bool at_head : {true, false}) {
-            const auto result = client.stream({"GET", peer.url("/stall"), {}, "", {}, 0},
-                                              [&](const ClientResponse&) { return !at_head; },
-                                              [&](std::string_view) { return false; });
+            const auto result = client.stream(
+                {"GET", peer.url("/stall"), {}, "", {}, 0},
+                [&](const ClientResponse&) { return !at_head; },
+                [&](std::string_view) { return false; });
             REQUIRE_FALSE(result);
             CHECK(result.error().detail == "cancelled");
             CHECK(peer.hung_up.get());

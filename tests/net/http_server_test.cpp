@@ -593,8 +593,10 @@ TEST_CASE("stop_accepting and drain: open work ends, nothing new begins") {
     Eventually<bool> done;
     HttpHandler handler;
     handler.on_request = [&](std::shared_ptr<Exchange> exchange) {
-        if (exchange->request().path == "/now") exchange->respond({200, {}, {}});
-        else held.set(std::move(exchange));
+        if (exchange->request().path == "/now")
+            exchange->respond({200, {}, {}});
+        else
+            held.set(std::move(exchange));
     };
     TestServer server{handler};
     RawClient idle{server.port()};

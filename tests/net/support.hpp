@@ -141,7 +141,8 @@ public:
 
     // Everything until the peer closes. `was_reset` afterwards says how.
     std::string read_all() {
-        while (fill()) {}
+        while (fill()) {
+        }
         return std::exchange(buffer_, {});
     }
     // Up to and including `end`; less only when the peer closed before.
@@ -153,7 +154,8 @@ public:
         }
     }
     std::string read_exactly(std::size_t count) {
-        while (buffer_.size() < count && fill()) {}
+        while (buffer_.size() < count && fill()) {
+        }
         return take(std::min(count, buffer_.size()));
     }
     // One answer with Content-Length, or without a body.

@@ -259,13 +259,13 @@ TEST_CASE("malformed frames end the connection with a protocol error") {
 
 TEST_CASE("upgrades that are none") {
     Pair pair;
-    for (const auto& [from, to] : std::vector<std::pair<std::string, std::string>>{
-             {"Upgrade: websocket\r\n", ""},
-             {"Connection: Upgrade\r\n", ""},
-             {"Version: 13", "Version: 8"},
-             {"dGhlIHNhbXBsZSBub25jZQ==", "short"},
-             {"GET ", "POST "},
-             {"HTTP/1.1", "HTTP/1.0"}}) {
+    for (const auto& [from, to] :
+         std::vector<std::pair<std::string, std::string>>{{"Upgrade: websocket\r\n", ""},
+                                                          {"Connection: Upgrade\r\n", ""},
+                                                          {"Version: 13", "Version: 8"},
+                                                          {"dGhlIHNhbXBsZSBub25jZQ==", "short"},
+                                                          {"GET ", "POST "},
+                                                          {"HTTP/1.1", "HTTP/1.0"}}) {
         INFO(from << " -> " << to);
         std::string request = upgrade_request;
         request.replace(request.find(from), from.size(), to);
