@@ -1,7 +1,7 @@
-// A closed-loop HTTP load generator on one thread: N keep-alive connections, each sends its next request
-// when its answer is whole. What wrk does, with what a market needs besides: an Idempotency-Key of its own
-// for each request, API keys spread over the connections, the time of the first body byte of a stream.
-// Prints one JSON object.
+// A closed-loop HTTP load generator on one thread: N keep-alive connections, each sends its next
+// request when its answer is whole. What wrk does, with what a market needs besides: an
+// Idempotency-Key of its own for each request, API keys spread over the connections, the time of
+// the first body byte of a stream. Prints one JSON object.
 #include <map>
 #include <memory>
 #include <random>
@@ -26,7 +26,8 @@ std::string read_whole(const std::string& path) {
     std::FILE* file = std::fopen(path.c_str(), "rb");
     if (file == nullptr) give_up("cannot read " + path);
     char buffer[4096];
-    for (std::size_t got = 0; (got = std::fread(buffer, 1, sizeof buffer, file)) > 0;) text.append(buffer, got);
+    for (std::size_t got = 0; (got = std::fread(buffer, 1, sizeof buffer, file)) > 0;)
+        text.append(buffer, got);
     std::fclose(file);
     return text;
 }
@@ -35,7 +36,8 @@ Options read_options(int count, char** values) {
     Options options;
     if (count < 2)
         give_up(
-            "usage: load_bench URL [--method M] [--body FILE] [--header 'N: V'] [--keys FILE] [--idempotent] "
+            "usage: load_bench URL [--method M] [--body FILE] [--header 'N: V'] [--keys FILE] "
+            "[--idempotent] "
             "[--connections N] [--seconds S] [--warm-up S]");
     const std::string url = values[1];
     options.endpoint = Endpoint::parse(url);
@@ -96,11 +98,11 @@ public:
                                std::to_string(options_.endpoint.port) + "\r\n";
             for (const std::string& header : options_.headers) connection->head += header + "\r\n";
             if (!options_.keys.empty())
-                connection->head += "Authorization: Bearer " + options_.keys[i % options_.keys.size()] + "\r\n";
-            if (!options_.body.empty())
                 connection->head +=
-                    "Content-Type: application/json\r\nContent-Length: " + std::to_string(options_.body.size()) +
-                    "\r\n";
+                    "Authorization: Bearer " + options_.keys[i % options_.keys.size()] + "\r\n";
+            if (!options_.body.empty())
+                connection->head += "Content-Type: application/json\r\nContent-Length: " +
+                                    std::to_string(options_.body.size()) + "\r\n";
             connections_.push_back(std::move(connection));
             watch(*connections_.back());
         }
@@ -114,7 +116,8 @@ public:
         std::vector<epoll_event> events(options_.connections);
         std::int64_t now = begin;
         while (now < end) {
-            const int ready = ::epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), 100);
+            const int ready =
+                ::epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), 100);
             for (int i = 0; i < ready; ++i)
                 take(*static_cast<Connection*>(events[static_cast<std::size_t>(i)].data.ptr));
             now = now_ns();
@@ -132,7 +135,8 @@ private:
 
     void send(Connection& connection) {
         request_ = connection.head;
-        if (options_.idempotent) request_ += "Idempotency-Key: " + run_ + std::to_string(next_++) + "\r\n";
+        if (options_.idempotent)
+            request_ += "Idempotency-Key: " + run_ + std::to_string(next_++) + "\r\n";
         request_ += "\r\n";
         request_ += options_.body;
         connection.answer.reset();
@@ -176,18 +180,20 @@ private:
         for (const auto& [status, count] : statuses_) {
             all += count;
             if (status >= 200 && status < 300) good += count;
-            statuses +=
-                (statuses.empty() ? "" : ", ") + ("\"" + std::to_string(status) + "\": " + std::to_string(count));
+            statuses += (statuses.empty() ? "" : ", ") +
+                        ("\"" + std::to_string(status) + "\": " + std::to_string(count));
         }
         std::printf(
-            "{\"seconds\": %.3f, \"answers\": %llu, \"good\": %llu, \"per_second\": %.1f, \"p50_us\": %.1f, "
-            "\"p90_us\": %.1f, \"p99_us\": %.1f, \"first_p50_us\": %.1f, \"first_p99_us\": %.1f, \"reconnects\": "
+            "{\"seconds\": %.3f, \"answers\": %llu, \"good\": %llu, \"per_second\": %.1f, "
+            "\"p50_us\": %.1f, "
+            "\"p90_us\": %.1f, \"p99_us\": %.1f, \"first_p50_us\": %.1f, \"first_p99_us\": %.1f, "
+            "\"reconnects\": "
             "%llu, "
             "\"statuses\": {%s}}\n",
             seconds, static_cast<unsigned long long>(all), static_cast<unsigned long long>(good),
-            static_cast<double>(good) / seconds, whole_.permille(500), whole_.permille(900), whole_.permille(990),
-            first_.permille(500), first_.permille(990), static_cast<unsigned long long>(reconnects_),
-            statuses.c_str());
+            static_cast<double>(good) / seconds, whole_.permille(500), whole_.permille(900),
+            whole_.permille(990), first_.permille(500), first_.permille(990),
+            static_cast<unsigned long long>(reconnects_), statuses.c_str());
     }
 
     const Options options_;

@@ -1,11 +1,13 @@
-// What the relay costs. One process is both ends: a scripted node that answers with a stream of chunks of
-// fixed size, and consumers that read it, each chunk stamped when it is made and when it is read.
-//   relay   node -> WebSocket -> cocoon-market -> HTTP chunks -> consumer, with jobs placed, credit kept,
+// What the relay costs. One process is both ends: a scripted node that answers with a stream of
+// chunks of fixed size, and consumers that read it, each chunk stamped when it is made and when it
+// is read.
+//   relay   node -> WebSocket -> cocoon-market -> HTTP chunks -> consumer, with jobs placed, credit
+//   kept,
 //           every byte hashed, a signed receipt and a durable capture at the end of every stream
 //   direct  the same producer behind our own HTTP server, read by the same consumer: the anchor
 //   supply  only holds nodes with offers in the book, for the placing figures
-// The producer runs on the loop's thread, consumers on the main thread; pin the process to one core. The
-// chunks are random bytes in chunked-OHTTP framing: what is measured never looks inside.
+// The producer runs on the loop's thread, consumers on the main thread; pin the process to one
+// core. The chunks are random bytes in chunked-OHTTP framing: what is measured never looks inside.
 #include <sched.h>
 
 #include <csignal>
@@ -54,7 +56,8 @@ std::vector<std::string> lines_of(const std::string& path) {
 Options read_options(int count, char** values) {
     if (count < 2)
         give_up(
-            "usage: relay_bench relay|direct|supply [--market-url U] [--tokens FILE] [--keys FILE] [--market NAME] "
+            "usage: relay_bench relay|direct|supply [--market-url U] [--tokens FILE] [--keys FILE] "
+            "[--market NAME] "
             "[--consumers N] [--chunk-bytes N] [--chunks N] [--pace-us N] [--seconds S] [--cpu N] "
             "[--offers N] [--slots N]");
     Options options;
@@ -78,7 +81,8 @@ Options read_options(int count, char** values) {
         if (found == known.end()) give_up(std::string{"unknown option "} + values[i]);
         found->second(values[i + 1]);
     }
-    if (options.chunk_bytes < 66 || options.chunk_bytes > 8'000) give_up("--chunk-bytes must be 66..8000");
+    if (options.chunk_bytes < 66 || options.chunk_bytes > 8'000)
+        give_up("--chunk-bytes must be 66..8000");
     return options;
 }
 
@@ -156,7 +160,8 @@ private:
         posted_ = true;
         loop_.post([this] { pump(); });
     }
-    // A chunk of each stream in turn, as tokens of independent answers come: nobody can gather them.
+    // A chunk of each stream in turn, as tokens of independent answers come: nobody can gather
+    // them.
     void pump() {
         posted_ = false;
         bool more = false;
@@ -167,7 +172,8 @@ private:
     }
 
     void pace(const std::shared_ptr<Production>& production) {
-        const std::int64_t wait_us = std::max<std::int64_t>(0, (production->due_ns - now_ns()) / 1'000);
+        const std::int64_t wait_us =
+            std::max<std::int64_t>(0, (production->due_ns - now_ns()) / 1'000);
         production->timer = loop_.call_after(Duration{wait_us}, [this, production] {
             step(*production);
             production->due_ns += options_.pace_us * 1'000;
@@ -210,8 +216,7 @@ private:
         switch (frame.type) {
             case node::FrameType::request_data:
                 return stream.request.update(as_bytes(frame.payload));
-            case node::FrameType::request_end:
-                return begin(found->second);
+            case node::FrameType::request_end: return begin(found->second);
             case node::FrameType::credit:
                 if (!stream.production) return;
                 stream.production->credit += frame.credit;
@@ -221,8 +226,7 @@ private:
                     node::failed_frame({frame.stream, "upstream_failed", "cancelled", false, ""}));
                 streams_.erase(found);
                 return;
-            default:
-                give_up("a frame that no market sends");
+            default: give_up("a frame that no market sends");
         }
     }
     void take_control(std::string_view text) {
@@ -281,15 +285,17 @@ private:
         receipt.method = "POST";
         receipt.served_at = Instant{SystemClock{}.now().unix_seconds() * 1'000'000};
         const auto keys = node_.keys();
-        const std::string document =
-            must(sealing::sign_receipt(receipt, keys->keyset, keys->receipt_key_id, keys->receipt_key), "receipt");
+        const std::string document = must(
+            sealing::sign_receipt(receipt, keys->keyset, keys->receipt_key_id, keys->receipt_key),
+            "receipt");
         const std::uint64_t number = stream.open.stream;
         receipts_.push_back(node::binary_frame(node::FrameType::response_end, number, document));
         send_receipts();
         streams_.erase(number);
     }
     void send_receipts() {
-        while (!receipts_.empty() && node_.socket().send_binary(receipts_.front())) receipts_.pop_front();
+        while (!receipts_.empty() && node_.socket().send_binary(receipts_.front()))
+            receipts_.pop_front();
     }
 
     Producer& producer_;
@@ -317,7 +323,8 @@ struct Consumer {
 class Consumers {
 public:
     // `sealed`: what is sent as the sealed request; empty: direct.
-    Consumers(const Options& options, const Endpoint& endpoint, std::vector<std::string> keys, std::string sealed)
+    Consumers(const Options& options, const Endpoint& endpoint, std::vector<std::string> keys,
+              std::string sealed)
         : options_{options}, sealed_{std::move(sealed)}, buffer_(256 << 10) {
         epoll_ = ::epoll_create1(0);
         run_ = to_hex(sealing::random_bytes(6));
@@ -337,16 +344,19 @@ public:
         const std::int64_t end = counted_from_ + static_cast<std::int64_t>(options_.seconds * 1e9);
         std::vector<epoll_event> events(consumers_.size());
         while (now_ns() < end) {
-            const int ready = ::epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), 100);
+            const int ready =
+                ::epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), 100);
             for (int i = 0; i < ready; ++i)
                 take(*static_cast<Consumer*>(events[static_cast<std::size_t>(i)].data.ptr));
         }
         const double seconds = static_cast<double>(now_ns() - counted_from_) / 1e9;
         std::printf(
-            "{\"seconds\": %.3f, \"chunks_per_second\": %.1f, \"streams\": %llu, \"p50_us\": %.1f, \"p90_us\": %.1f, "
+            "{\"seconds\": %.3f, \"chunks_per_second\": %.1f, \"streams\": %llu, \"p50_us\": %.1f, "
+            "\"p90_us\": %.1f, "
             "\"p99_us\": %.1f, \"refused\": %llu, \"cut\": %llu}\n",
-            seconds, static_cast<double>(chunks_) / seconds, static_cast<unsigned long long>(streams_),
-            latency_.permille(500), latency_.permille(900), latency_.permille(990),
+            seconds, static_cast<double>(chunks_) / seconds,
+            static_cast<unsigned long long>(streams_), latency_.permille(500),
+            latency_.permille(900), latency_.permille(990),
             static_cast<unsigned long long>(refused_), static_cast<unsigned long long>(cut_));
     }
 
@@ -359,14 +369,15 @@ private:
             return consumer.peer.send("GET /stream HTTP/1.1\r\nHost: bench\r\n\r\n");
         }
         consumer.placing = true;
-        const std::string body =
-            R"({"market":")" + options_.market + R"(","quantity":{"prompt_tokens":1,"completion_tokens":)" +
-            std::to_string(options_.chunks) + R"(,"requests":1},"constraints":{"tiers":["simulated"]},)" +
-            R"("time_in_force":"immediate","job_seconds":600})";
-        consumer.peer.send("POST /v1/requests HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer " + consumer.key +
-                           "\r\nIdempotency-Key: " + run_ + std::to_string(next_++) +
-                           "\r\nContent-Type: application/json\r\nContent-Length: " + std::to_string(body.size()) +
-                           "\r\n\r\n" + body);
+        const std::string body = R"({"market":")" + options_.market +
+                                 R"(","quantity":{"prompt_tokens":1,"completion_tokens":)" +
+                                 std::to_string(options_.chunks) +
+                                 R"(,"requests":1},"constraints":{"tiers":["simulated"]},)" +
+                                 R"("time_in_force":"immediate","job_seconds":600})";
+        consumer.peer.send("POST /v1/requests HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer " +
+                           consumer.key + "\r\nIdempotency-Key: " + run_ + std::to_string(next_++) +
+                           "\r\nContent-Type: application/json\r\nContent-Length: " +
+                           std::to_string(body.size()) + "\r\n\r\n" + body);
     }
     static void begin_reading(Consumer& consumer) {
         consumer.placing = false;
@@ -381,11 +392,12 @@ private:
         const std::string terms = client::terms_document(job, job.quantity);
         consumer.answer.reset();
         begin_reading(consumer);
-        consumer.peer.send("POST /v1/jobs/" + job.id.text() +
-                           "/exchange HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer " + consumer.key +
-                           "\r\nContent-Type: message/ohttp-chunked-req\r\nCocoon-Fencing-Token: " +
-                           job.fencing_token + "\r\nCocoon-Terms: " + to_base64url(as_bytes(terms)) +
-                           "\r\nContent-Length: " + std::to_string(sealed_.size()) + "\r\n\r\n" + sealed_);
+        consumer.peer.send(
+            "POST /v1/jobs/" + job.id.text() +
+            "/exchange HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer " + consumer.key +
+            "\r\nContent-Type: message/ohttp-chunked-req\r\nCocoon-Fencing-Token: " +
+            job.fencing_token + "\r\nCocoon-Terms: " + to_base64url(as_bytes(terms)) +
+            "\r\nContent-Length: " + std::to_string(sealed_.size()) + "\r\n\r\n" + sealed_);
     }
 
     void take(Consumer& consumer) {
@@ -423,7 +435,8 @@ private:
                 consumer.final_seen = true;
                 return;
             }
-            const std::size_t step = std::min(options_.chunk_bytes - consumer.record.size(), bytes.size());
+            const std::size_t step =
+                std::min(options_.chunk_bytes - consumer.record.size(), bytes.size());
             consumer.record.append(bytes.substr(0, step));
             bytes.remove_prefix(step);
             if (consumer.record.size() < options_.chunk_bytes) return;
@@ -504,13 +517,15 @@ int supply(const Options& options) {
     std::size_t welcomed = 0;
     std::int64_t offered = 0;  // each offer one percent of the first dearer than the one before
     for (const std::string& token : lines_of(options.token_file)) {
-        nodes.push_back(std::make_unique<ScriptedNode>(options.url, token, "supply-" + std::to_string(nodes.size())));
+        nodes.push_back(std::make_unique<ScriptedNode>(options.url, token,
+                                                       "supply-" + std::to_string(nodes.size())));
         for (std::size_t i = 0; i < options.offers; ++i)
             nodes.back()->offer(options.market, options.slots, price + offered++ * price / 100);
     }
     for (const auto& node : nodes)
         node->connect(loop, [&](std::string_view bytes, bool binary) {
-            if (binary || !std::holds_alternative<node::WelcomeFrame>(must(node::parse_control(bytes), "control")))
+            if (binary || !std::holds_alternative<node::WelcomeFrame>(
+                              must(node::parse_control(bytes), "control")))
                 return;
             if (++welcomed < nodes.size()) return;
             std::printf("ready\n");

@@ -35,9 +35,9 @@ const char* const quantity = R"({"prompt_tokens":1,"cached_tokens":1,"completion
                              R"("reasoning_tokens":1,"requests":1,"gpu_seconds":1})";
 
 std::string request(const char* where, const char* when) {
-    return std::string{"{"} + where + R"("quantity":)" + quantity + R"(,"cap_total_nano":"9","cap_price":)" +
-           price + R"(,"constraints":)" + constraints + R"(,"slots":2,"session":true,)" + when +
-           R"("job_seconds":60,"attempts_max":2})";
+    return std::string{"{"} + where + R"("quantity":)" + quantity +
+           R"(,"cap_total_nano":"9","cap_price":)" + price + R"(,"constraints":)" + constraints +
+           R"(,"slots":2,"session":true,)" + when + R"("job_seconds":60,"attempts_max":2})";
 }
 const char* const one_market = R"("market":"inference:m","build":"q8",)";
 const char* const any_market = R"("any_of":[{"market":"inference:m","build":"q8"}],)";
@@ -228,13 +228,15 @@ TEST_CASE("rules between fields of a request") {
         {R"({"market":"inference:m","any_of":[{"market":"inference:m"}],)"
          R"("quantity":{"requests":1},"time_in_force":"immediate"})",
          "invalid_body /market"},
-        {R"({"any_of":[],"quantity":{"requests":1},"time_in_force":"immediate"})", "invalid_body /any_of"},
+        {R"({"any_of":[],"quantity":{"requests":1},"time_in_force":"immediate"})",
+         "invalid_body /any_of"},
         {R"({"any_of":[{"market":"inference:a"},{"market":"inference:a"},)"
          R"({"market":"inference:a"},{"market":"inference:a"},)"
          R"({"market":"inference:a"}],"quantity":{"requests":1},)"
          R"("time_in_force":"immediate"})",
          "invalid_body /any_of"},
-        {R"({"market":"inference:m","quantity":{},"time_in_force":"immediate"})", "invalid_body /quantity"},
+        {R"({"market":"inference:m","quantity":{},"time_in_force":"immediate"})",
+         "invalid_body /quantity"},
         {R"({"market":"inference:m","quantity":{"requests":1},)"
          R"("time_in_force":"rest"})",
          "invalid_body /rest_until"},

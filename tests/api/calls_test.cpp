@@ -178,8 +178,8 @@ TEST_CASE("who may call what") {
         "/readyz",    "/metrics",          "/openapi.yaml",  "/openapi.json"};
     std::map<std::string, std::string> expected{std::begin(rows), std::end(rows)};
     for (const Route& route : routes()) {
-        const std::string name = std::string{method_name(route.method)} + ' ' +
-                                 std::string{route.pattern};
+        const std::string name =
+            std::string{method_name(route.method)} + ' ' + std::string{route.pattern};
         INFO(name);
         std::string allowed = authorize(route, Principal{}) ? "n" : "";
         for (const auto& [letter, scope] : roles)
@@ -423,9 +423,10 @@ TEST_CASE("a match is rendered with everything the client needs to seal") {
     CHECK(response.status == 201);
     CHECK(header_of(response, "ETag") == "\"2\"");
     CHECK(header_of(response, "Location") == "/v1/requests/req_21");
-    for (const char* part : {R"("market":"inference:m/odel")", R"("fencing_token":"18000000000000000000")",
-                             R"("hold_nano":"900")", R"("keyset_document":"{\"api_version\":\"aci/1\"}")",
-                             R"("evidence_url":"/v1/nodes/node_5/evidence?hash=fff)", R"("tier":"tdx")"}) {
+    for (const char* part :
+         {R"("market":"inference:m/odel")", R"("fencing_token":"18000000000000000000")",
+          R"("hold_nano":"900")", R"("keyset_document":"{\"api_version\":\"aci/1\"}")",
+          R"("evidence_url":"/v1/nodes/node_5/evidence?hash=fff)", R"("tier":"tdx")"}) {
         INFO(part);
         CHECK(response.body.find(part) != std::string::npos);
     }
@@ -458,17 +459,17 @@ TEST_CASE("an immediate request without a match is a refusal with its explanatio
     answer.request.reason = "no_eligible_offer";
     CHECK(code() == "no_eligible_offer");
 
-    const auto batch =
-        command(Method::post, "/v1/requests:batch",
-                R"({"requests":[)" + small_request + "," + small_request + "," + small_request + "]}");
+    const auto batch = command(
+        Method::post, "/v1/requests:batch",
+        R"({"requests":[)" + small_request + "," + small_request + "," + small_request + "]}");
     REQUIRE(batch);
     RequestsAnswer answers;
     answers.answers.emplace_back(matched());
     answers.answers.emplace_back(refuse(ErrorCode::insufficient_funds));
     answers.answers.emplace_back(answer);
     const std::string body = finish_command(*batch, Answer{answers}, false, "rq").body;
-    for (const char* part :
-         {R"({"status":201,"request":)", R"({"status":402,"problem":{)", R"({"status":503,"problem":{)"}) {
+    for (const char* part : {R"({"status":201,"request":)", R"({"status":402,"problem":{)",
+                             R"({"status":503,"problem":{)"}) {
         INFO(part);
         CHECK(body.find(part) != std::string::npos);
     }

@@ -173,20 +173,20 @@ TEST_CASE("every example of a request body is accepted by the real reader") {
             INFO(method_name(route.method) << ' ' << route.pattern << ' ' << name);
             // A node's key may only speak for its own node; the examples are written for people's
             // keys.
-            const matching::ScopeSet people = route.scopes &
-                                              ~matching::ScopeSet{matching::scope_node};
+            const matching::ScopeSet people =
+                route.scopes & ~matching::ScopeSet{matching::scope_node};
             const Principal who = principal_of(matching::AccountKind::developer,
                                                people ? people : matching::ScopeSet{route.scopes});
             std::string path{route.pattern};
             if (const std::size_t at = path.find("{id}"); at != std::string::npos) {
-                const std::string schema = path.starts_with("/v1/nodes") ||
-                                                   path.find("nodes") != std::string::npos
-                                               ? "node_5"
-                                           : path.find("offers") != std::string::npos   ? "off_5"
-                                           : path.find("keys") != std::string::npos     ? "key_5"
-                                           : path.find("jobs") != std::string::npos     ? "job_5"
-                                           : path.find("accounts") != std::string::npos ? "acc_5"
-                                                                                        : "req_5";
+                const std::string schema =
+                    path.starts_with("/v1/nodes") || path.find("nodes") != std::string::npos
+                        ? "node_5"
+                    : path.find("offers") != std::string::npos   ? "off_5"
+                    : path.find("keys") != std::string::npos     ? "key_5"
+                    : path.find("jobs") != std::string::npos     ? "job_5"
+                    : path.find("accounts") != std::string::npos ? "acc_5"
+                                                                 : "req_5";
                 path.replace(at, 4, schema);
             }
             if (const std::size_t at = path.find("{name}"); at != std::string::npos)

@@ -341,8 +341,8 @@ TEST_CASE("a market lives through its HTTP contract, and strangers see nothing o
     resting["rest_until"] = (house.market.now + hours(1)).text();
     const Heard rests = house.post("/v1/requests", developer, resting);
     REQUIRE(rests.status == 201);
-    const std::string request_path = "/v1/requests/" +
-                                     rests.body["request"]["id"].get<std::string>();
+    const std::string request_path =
+        "/v1/requests/" + rests.body["request"]["id"].get<std::string>();
     CHECK(house.get(request_path + "/explain", developer).status == 200);
     CHECK(
         house

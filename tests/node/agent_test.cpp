@@ -1,6 +1,6 @@
 #include "tests/catch.hpp"
 
-#include "attestation/verdict.hpp"
+#include "attestation/policy.hpp"
 #include "net/http_server.hpp"
 #include "node/agent.hpp"
 #include "node/files.hpp"

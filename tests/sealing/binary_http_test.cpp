@@ -12,13 +12,20 @@ Bytes hex(std::string_view text) { return from_hex(text).value(); }
 void append(Bytes& out, ByteView bytes) { out.insert(out.end(), bytes.begin(), bytes.end()); }
 
 Request sample_request() {
-    return {"POST", "https", "node", "/v1/chat/completions?x=1",
+    return {"POST",
+            "https",
+            "node",
+            "/v1/chat/completions?x=1",
             {{"content-type", "application/json"}, {"accept", ""}, {"accept", "text/event-stream"}},
-            bytes_of("{\"model\":\"m\"}"), {{"checksum", "7"}}};
+            bytes_of("{\"model\":\"m\"}"),
+            {{"checksum", "7"}}};
 }
 Response sample_response() {
-    return {{{102, {{"running", "\"sleep 15\""}}}, {103, {}}}, 200,
-            {{"content-type", "text/event-stream"}}, bytes_of("data: x\n\n"), {{"t", "v"}}};
+    return {{{102, {{"running", "\"sleep 15\""}}}, {103, {}}},
+            200,
+            {{"content-type", "text/event-stream"}},
+            bytes_of("data: x\n\n"),
+            {{"t", "v"}}};
 }
 
 Bytes open_request(const Request& request, std::size_t piece_bytes) {
@@ -149,7 +156,10 @@ TEST_CASE("what HTTP does not allow is refused when read and when written") {
         request.fields = {{std::move(name), std::move(value)}};
         return request;
     };
-    struct Row { std::string name, value; bool fine; };
+    struct Row {
+        std::string name, value;
+        bool fine;
+    };
     const Row rows[] = {
         {"a", "b", true},          {"a", "", true},
         {"x-1_~", "b c\td", true}, {"a", "\xC3\xA9", true},
@@ -175,7 +185,10 @@ TEST_CASE("what HTTP does not allow is refused when read and when written") {
         append(wire, hex("000000"));
         if (!row.name.empty()) CHECK(parse_response(wire).has_value() == row.fine);
     }
-    struct Control { std::string method, scheme, authority, path; bool fine; };
+    struct Control {
+        std::string method, scheme, authority, path;
+        bool fine;
+    };
     const Control controls[] = {
         {"GET", "https", "", "/", true},     {"OPTIONS", "https", "a", "*", true},
         {"", "https", "", "/", false},       {"G T", "https", "", "/", false},

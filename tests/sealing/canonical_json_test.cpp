@@ -19,7 +19,10 @@ std::string canonical(std::string_view text) {
 }  // namespace
 
 TEST_CASE("numbers are written as ECMAScript writes them") {
-    struct Row { std::uint64_t bits; const char* text; };
+    struct Row {
+        std::uint64_t bits;
+        const char* text;
+    };
     const Row rows[] = {
         // RFC 8785, appendix B
         {0x0000000000000000, "0"},
@@ -52,7 +55,10 @@ TEST_CASE("numbers are written as ECMAScript writes them") {
 }
 
 TEST_CASE("documents become canonical") {
-    struct Row { const char* text; const char* expected; };
+    struct Row {
+        const char* text;
+        const char* expected;
+    };
     const Row rows[] = {
         {" { \"b\" : 1 , \"a\" : [ ] } ", R"({"a":[],"b":1})"},
         {"[1E30,4.50,2e-3,1e-27,-0,-0.0,1.0]", "[1e+30,4.5,0.002,1e-27,0,0,1]"},
@@ -146,11 +152,9 @@ TEST_CASE("size, depth and count of values are bounded") {
 }
 
 TEST_CASE("values are read by kind and changed in place") {
-    Json document =
-        Json::parse(
-            R"({"t":"x","n":12,"f":1.5,"w":2.0,"big":9223372036854775807,)"
-            R"("b":true,"z":null,"l":[1]})")
-            .value();
+    Json document = Json::parse(R"({"t":"x","n":12,"f":1.5,"w":2.0,"big":9223372036854775807,)"
+                                R"("b":true,"z":null,"l":[1]})")
+                        .value();
     CHECK(document.text_at("t") == "x");
     CHECK(document.integer_at("n") == 12);
     CHECK_FALSE(document.integer_at("f"));
@@ -171,10 +175,8 @@ TEST_CASE("values are read by kind and changed in place") {
     CHECK(document.erase("f"));
     CHECK_FALSE(document.erase("f"));
     document.find("l")->push(false);
-    CHECK(
-        document.canonical() ==
-        R"({"b":true,"big":9223372036854776000,"l":[1,false],"n":13,)"
-          R"("new":[1,"two",null],"t":"x","w":2,"z":null})");
+    CHECK(document.canonical() == R"({"b":true,"big":9223372036854776000,"l":[1,false],"n":13,)"
+                                  R"("new":[1,"two",null],"t":"x","w":2,"z":null})");
     CHECK(Json::parse("{\"a\":1.0,\"b\":2}").value() == Json::object({{"b", 2}, {"a", 1}}));
     CHECK_FALSE(Json::parse("1e300")->integer());
     CHECK_FALSE(Json::parse("9007199254740992.0")->integer());

@@ -84,8 +84,9 @@ TEST_CASE("client, market and node make one whole exchange") {
     options.associated = as_bytes(terms);
     auto client =
         ohttp::ChunkedRequestSealer::start(seen.sealing_keys.front().config, options).value();
-    bhttp::Request request{"POST", "https", "node_2", "/v1/chat/completions",
-                           {{"content-type", "application/json"}}, {}, {}};
+    bhttp::Request request{
+        "POST", "https", "node_2", "/v1/chat/completions", {{"content-type", "application/json"}},
+        {},     {}};
     request.content.assign(question.begin(), question.end());
     Bytes sealed_request = client.finish(bhttp::encode_request(request, 256).value()).value();
 

@@ -15,7 +15,9 @@ constexpr Aead sealing_aeads[] = {Aead::aes_128_gcm, Aead::aes_256_gcm, Aead::ch
 
 bool same(ByteView a, ByteView b) { return std::equal(a.begin(), a.end(), b.begin(), b.end()); }
 
-struct Pair { Context sender, receiver; };
+struct Pair {
+    Context sender, receiver;
+};
 Pair make_pair(Aead aead, Mode mode = Mode::base) {
     const SealingKey receiver = SealingKey::generate();
     const SealingKey sender = SealingKey::generate();
@@ -72,12 +74,21 @@ TEST_CASE("every flipped bit of a sealed message is refused and leaves nothing b
 TEST_CASE("modes and keys that do not belong together are refused") {
     const SealingKey receiver = SealingKey::generate();
     const SealingKey sender = SealingKey::generate();
-    struct Row { Mode mode; PreSharedKey key; bool sender; };
+    struct Row {
+        Mode mode;
+        PreSharedKey key;
+        bool sender;
+    };
     const Row rows[] = {
-        {Mode::base, {psk, psk_id}, false}, {Mode::base, {}, true},  {Mode::psk, {}, false},
-        {Mode::psk, {psk, {}}, false},      {Mode::psk, {{}, psk_id}, false},
-        {Mode::auth, {}, false},            {Mode::auth, {psk, psk_id}, true},
-        {Mode::auth_psk, {}, true},         {Mode::auth_psk, {psk, psk_id}, false},
+        {Mode::base, {psk, psk_id}, false},
+        {Mode::base, {}, true},
+        {Mode::psk, {}, false},
+        {Mode::psk, {psk, {}}, false},
+        {Mode::psk, {{}, psk_id}, false},
+        {Mode::auth, {}, false},
+        {Mode::auth, {psk, psk_id}, true},
+        {Mode::auth_psk, {}, true},
+        {Mode::auth_psk, {psk, psk_id}, false},
         {static_cast<Mode>(4), {}, false},
     };
     for (const Row& row : rows) {

@@ -136,7 +136,9 @@ void check_encryptions(const Json& test, hpke::Context& sender, hpke::Context& r
         const Bytes plaintext = hex_or_empty(*encryption, "pt");
         const Bytes ciphertext = hex_at(*encryption, "ct");
         take(sender.skip_to(static_cast<std::uint64_t>(sequence)).has_value()
-                 ? Result<bool>{true} : Result<bool>{refuse(ErrorCode::limit_reached)}, "sequence");
+                 ? Result<bool>{true}
+                 : Result<bool>{refuse(ErrorCode::limit_reached)},
+             "sequence");
         expect(receiver.skip_to(static_cast<std::uint64_t>(sequence)).has_value(), "sequence");
         expect(same(take(sender.seal(aad, plaintext), "sealing"), ciphertext),
                "another ciphertext" + at);
@@ -154,14 +156,17 @@ void run_hpke_vector(const Json& test) {
     check_derivation(test, "ikmS", "skSm", "pkSm");
     const SealingKey ephemeral = key_at(test, "skEm");
     const SealingKey receiver_key = key_at(test, "skRm");
-    hpke::SenderOptions options{inputs.mode, inputs.info, {inputs.psk, inputs.psk_id},
-                                inputs.sender ? &*inputs.sender : nullptr, &ephemeral};
+    hpke::SenderOptions options{inputs.mode,
+                                inputs.info,
+                                {inputs.psk, inputs.psk_id},
+                                inputs.sender ? &*inputs.sender : nullptr,
+                                &ephemeral};
     hpke::Sender sender =
         take(hpke::setup_sender(*aead, receiver_key.public_key(), options), "sender set-up");
     const Bytes enc = hex_at(test, "enc");
     expect(same(sender.encapsulated_key, enc), "another encapsulated key");
-    hpke::Context receiver = take(hpke::setup_receiver(*aead, receiver_key, enc, inputs.receiver()),
-                                  "receiver set-up");
+    hpke::Context receiver =
+        take(hpke::setup_receiver(*aead, receiver_key, enc, inputs.receiver()), "receiver set-up");
     if (*aead == Aead::export_only)
         expect(!sender.context.seal({}, {}) && !receiver.open({}, Bytes(16)),
                "an export-only context sealed");
@@ -453,9 +458,10 @@ struct Tally {
 using Check = void (*)(const Json&);
 
 Check check_for(const std::string& folder, const Json& test) {
-    if (folder == "hpke") return test.find("encryptions") || test.find("exports") ? run_hpke_vector
-                                 : test.find("ct")                               ? run_hpke_opening
-                                                                                 : nullptr;
+    if (folder == "hpke")
+        return test.find("encryptions") || test.find("exports") ? run_hpke_vector
+               : test.find("ct")                                ? run_hpke_opening
+                                                                : nullptr;
     if (folder == "ohttp")
         return test.find("ohttp_keys")    ? run_key_list
                : test.find("enc_request") ? run_exchange

@@ -42,7 +42,10 @@ Bytes seal_request(ChunkedRequestSealer& sealer, std::initializer_list<std::stri
     return out;
 }
 
-struct Stream { GatewayKey gateway; Bytes sealed; };
+struct Stream {
+    GatewayKey gateway;
+    Bytes sealed;
+};
 Stream make_stream(std::string_view last = "end") {
     const GatewayKey gateway = make_gateway();
     auto sealer = ChunkedRequestSealer::start(gateway.config).value();
@@ -85,8 +88,13 @@ TEST_CASE("a request opens only with the associated bytes it was sealed with") {
     const auto single = ClientRequest::seal(gateway.config, as_bytes("q"), options).value();
     auto sealer = ChunkedRequestSealer::start(gateway.config, options).value();
     const Bytes chunked = seal_request(sealer, {"a"}, "b");
-    struct Row { std::string_view text; bool opens; };
-    const Row rows[] = {{associated, true}, {"", false}, {R"({"job":"job_2","version":1})", false},
+    struct Row {
+        std::string_view text;
+        bool opens;
+    };
+    const Row rows[] = {{associated, true},
+                        {"", false},
+                        {R"({"job":"job_2","version":1})", false},
                         {R"({"job":"job_1","version":1} )", false}};
     for (const Row& row : rows) {
         INFO(row.text);
@@ -208,7 +216,10 @@ TEST_CASE("large plaintext is cut into chunks every receiver must take") {
 
 TEST_CASE("chunk and stream limits refuse before memory is spent") {
     const GatewayKey gateway = make_gateway();
-    struct Row { std::size_t chunk_max, total_max; bool opens; };
+    struct Row {
+        std::size_t chunk_max, total_max;
+        bool opens;
+    };
     const Row rows[] = {
         {100, 300, true}, {99, 300, false}, {100, 299, false}, {1 << 20, 300, true}};
     for (const Row& row : rows) {

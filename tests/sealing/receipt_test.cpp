@@ -128,7 +128,10 @@ TEST_CASE("keysets with unknown algorithms are read, wrong ones refused") {
         return R"({"not_after":1,"receipt_signing_keys":[)" + entries + "]}";
     };
     const std::string ed = R"({"algo":"ed25519","key_id":"k","public_key":")" + hex64 + "\"}";
-    struct Row { std::string document; bool fine; };
+    struct Row {
+        std::string document;
+        bool fine;
+    };
     const Row rows[] = {
         {keys(ed), true},
         {keys(R"({"algo":"ml-dsa-65","key_id":"k","public_key":"zz"})"), true},

@@ -68,8 +68,10 @@ TEST_CASE("key files are private, whole and never replaced") {
 }
 
 TEST_CASE("the first test of RFC 8032 holds") {
-    const auto key = SigningKey::from_seed(
-        *from_hex("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60")).value();
+    const auto key =
+        SigningKey::from_seed(
+            *from_hex("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60"))
+            .value();
     CHECK(to_hex(key.public_key()) ==
           "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a");
     CHECK(to_hex(key.sign({})) ==

@@ -10,7 +10,10 @@
 
 namespace {
 
-struct Run { int status; std::string output; };
+struct Run {
+    int status;
+    std::string output;
+};
 
 // sealing_vectors stands beside this test program.
 Run run_vectors(const std::string& directory) {

@@ -33,24 +33,30 @@ struct Stage {
         market.furnish();
         market.project();
         feed = std::make_unique<Feed>(FeedDoors{loop, workers, pool, market.projector, directory,
-            [this] { return views; }, clock, metrics}, options);
+                                                [this] { return views; }, clock, metrics},
+                                      options);
         net::HttpHandler handler;
         handler.on_request = [this](std::shared_ptr<net::Exchange> exchange) {
             Admitted admitted;
             admitted.principal.account = market.developer;
             const bool own = exchange->request().path == "/own";
             const auto in = std::make_shared<Incoming>(std::move(exchange), admitted, "",
-                clock.now(), clock, metrics, answers);
+                                                       clock.now(), clock, metrics, answers);
             own ? feed->account_events(in) : feed->market_events(in);
         };
         handler.error_response = [](ErrorCode code, std::string_view) {
-            return net::Response{describe(code).status, {}, {}}; };
+            return net::Response{describe(code).status, {}, {}};
+        };
         web = std::make_unique<net::HttpServer>(loop, net::HttpServerOptions{}, handler);
         thread = std::thread{[this] { loop.run(); }};
     }
     ~Stage() {
         std::promise<void> closed;
-        loop.post([&] { feed->close_all(); web.reset(); closed.set_value(); });
+        loop.post([&] {
+            feed->close_all();
+            web.reset();
+            closed.set_value();
+        });
         closed.get_future().wait();
         workers.stop();
         loop.stop();
@@ -58,16 +64,18 @@ struct Stage {
     }
     // The text of the stream until it contains `until`.
     std::string read(const std::string& path, const std::string& last_event_id,
-        const std::string& until) {
+                     const std::string& until) {
         net::ClientRequest request;
         request.url = "http://127.0.0.1:" + std::to_string(web->port()) + path;
         request.total_timeout = seconds(20);
         if (!last_event_id.empty()) request.headers.add("Last-Event-ID", last_event_id);
         std::string text;
-        (void)client.stream(request, [](const auto&) { return true; }, [&](std::string_view bytes) {
-            text += bytes;
-            return text.find(until) == std::string::npos;
-        });
+        (void)client.stream(
+            request, [](const auto&) { return true; },
+            [&](std::string_view bytes) {
+                text += bytes;
+                return text.find(until) == std::string::npos;
+            });
         return text;
     }
 };
@@ -75,7 +83,8 @@ struct Stage {
 std::size_t count(std::string_view text, std::string_view what) {
     std::size_t found = 0;
     for (std::size_t at = 0; (at = text.find(what, at)) != std::string_view::npos;
-        at += what.size()) ++found;
+         at += what.size())
+        ++found;
     return found;
 }
 
@@ -101,7 +110,7 @@ TEST_CASE("who is too far behind, or ahead of everything, is told of the gap") {
     for (const std::string position : {"0", "999999"}) {
         const std::string text = stage.read("/own", position, "event: gap");
         const std::string expected = "id: " + std::to_string(stage.market.projector.sequence()) +
-            "\nevent: gap\ndata: {\"after\":\"" + position + "\"";
+                                     "\nevent: gap\ndata: {\"after\":\"" + position + "\"";
         CHECK(text.find(expected) != std::string::npos);
     }
     CHECK(stage.read("/public", "1", "event: gap").find("event: gap") != std::string::npos);

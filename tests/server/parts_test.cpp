@@ -30,15 +30,25 @@ TEST_CASE("settings have defaults, and every wrong one is named") {
     CHECK(plain->listen_port == 8080);
     CHECK(plain->fee_basis_points == 500);
     CHECK_FALSE(plain->simulated_allowed());
-    const struct { const char* name; const char* value; } wrong[] = {
-        {"MARKET_LISTEN", "8080"}, {"MARKET_LISTEN", "::1:80"}, {"MARKET_LISTEN", "a:70000"},
-            {"MARKET_LISTEN", "a:-1"},
-        {"MARKET_LISTENN", "x"}, {"MARKET_", ""}, {"MARKET_FEE_BASIS_POINTS", "10001"},
-            {"MARKET_FEE_BASIS_POINTS", "5e2"},
-        {"MARKET_FEE_BASIS_POINTS", ""}, {"MARKET_SIMULATED_TIER", "yes"}, {"MARKET_CHAIN", "ton"},
-            {"MARKET_WORKERS", "0"},
-        {"MARKET_PUBLIC_URL", "market.example"}, {"MARKET_TLS_KEY", "only.pem"},
-            {"MARKET_BATCH_COMMANDS_MAX", "5000"},
+    const struct {
+        const char* name;
+        const char* value;
+    } wrong[] = {
+        {"MARKET_LISTEN", "8080"},
+        {"MARKET_LISTEN", "::1:80"},
+        {"MARKET_LISTEN", "a:70000"},
+        {"MARKET_LISTEN", "a:-1"},
+        {"MARKET_LISTENN", "x"},
+        {"MARKET_", ""},
+        {"MARKET_FEE_BASIS_POINTS", "10001"},
+        {"MARKET_FEE_BASIS_POINTS", "5e2"},
+        {"MARKET_FEE_BASIS_POINTS", ""},
+        {"MARKET_SIMULATED_TIER", "yes"},
+        {"MARKET_CHAIN", "ton"},
+        {"MARKET_WORKERS", "0"},
+        {"MARKET_PUBLIC_URL", "market.example"},
+        {"MARKET_TLS_KEY", "only.pem"},
+        {"MARKET_BATCH_COMMANDS_MAX", "5000"},
         {"DATABASE_URL", ""},
     };
     for (const auto& row : wrong) {
@@ -75,7 +85,7 @@ TEST_CASE("a bucket gives its burst, refuses, and fills again") {
     const auto refused = table.take(7, start);
     CHECK_FALSE(refused.allowed);
     CHECK(refused.retry_after == seconds(20));
-    CHECK(table.take(8, start).allowed);                       // another caller
+    CHECK(table.take(8, start).allowed);  // another caller
     CHECK_FALSE(table.take(7, start + seconds(19)).allowed);
     CHECK(table.take(7, start + seconds(20)).allowed);
     CHECK_FALSE(table.take(7, start + seconds(20)).allowed);
@@ -87,7 +97,7 @@ TEST_CASE("a full table slows the rest together instead of growing") {
     for (std::uint64_t caller = 0; caller < 5'000; ++caller) table.take(caller, start);
     CHECK(table.entries() <= 1'024);
     CHECK_FALSE(table.take(99'999, start).allowed);
-    CHECK(table.take(99'999, start + minutes(2)).allowed);     // quiet buckets were dropped
+    CHECK(table.take(99'999, start + minutes(2)).allowed);  // quiet buckets were dropped
 }
 
 TEST_CASE("addresses share buckets as people share addresses") {
@@ -107,11 +117,11 @@ TEST_CASE("frames survive the way there and back, and nothing else is a frame") 
     CHECK(frame->payload == "abc");
     CHECK(parse_credit(parse_frame(make_credit(1, 70'000))->payload) == 70'000u);
     for (const std::string& bad : {std::string{}, std::string(8, '\x01'), std::string(9, '\x00'),
-        std::string(9, '\x13'), std::string(9, '\xff')}) {
+                                   std::string(9, '\x13'), std::string(9, '\xff')}) {
         CHECK_FALSE(parse_frame(bad));
     }
-    for (const std::string& bad : {std::string{}, std::string(3, '\x01'), std::string(4, '\0'),
-        std::string(5, '\x01')}) {
+    for (const std::string& bad :
+         {std::string{}, std::string(3, '\x01'), std::string(4, '\0'), std::string(5, '\x01')}) {
         CHECK_FALSE(parse_credit(bad));
     }
 }
@@ -125,15 +135,15 @@ TEST_CASE("control messages: known ones need their members, unknown ones are onl
     REQUIRE(failed);
     CHECK(std::get<Failed>(*failed).stream == 7);
     CHECK(std::get<Failed>(*failed).receipt == R"({"a":1})");
-    CHECK(std::get<LateReceipt>(*parse_control(R"({"type":"receipt","job":"job_9","receipt":{}})")).job == JobId{9});
+    CHECK(std::get<LateReceipt>(*parse_control(R"({"type":"receipt","job":"job_9","receipt":{}})"))
+              .job == JobId{9});
     CHECK(std::get<Unknown>(*parse_control(R"({"type":"telemetry"})")).type == "telemetry");
-    for (const std::string bad : {"", "[]", "{}", "nonsense", R"({"type":1})",
-        R"({"type":"hello"})", R"({"type":"failed","stream":7})",
-                                  R"({"type":"failed","stream":"-1"})",
-                                      R"({"type":"failed","stream":"01"})",
-                                      R"({"type":"receipt","job":"req_1","receipt":{}})",
-                                  R"({"type":"receipt","job":"job_1"})",
-                                      R"({"type":"hello","type":"hello","protocol":1})"}) {
+    for (const std::string bad :
+         {"", "[]", "{}", "nonsense", R"({"type":1})", R"({"type":"hello"})",
+          R"({"type":"failed","stream":7})", R"({"type":"failed","stream":"-1"})",
+          R"({"type":"failed","stream":"01"})", R"({"type":"receipt","job":"req_1","receipt":{}})",
+          R"({"type":"receipt","job":"job_1"})",
+          R"({"type":"hello","type":"hello","protocol":1})"}) {
         CAPTURE(bad);
         CHECK_FALSE(parse_control(bad));
     }
@@ -154,15 +164,13 @@ TEST_CASE("terms are canonical and complete, or refused") {
         text.replace(text.find(from), from.size(), to);
         return text;
     };
-    for (const std::string& bad : {std::string{}, std::string{"{}"}, good + " ",
-        changed("\"12\"", "12"), changed("\"12\"", "\"012\""), changed("job_9", "req_9"),
-                                   changed("\"5\"", "5"), changed("\"5\"", "\"-5\""),
-                                       changed(":7", ":7.5"), changed(":7", ":-7"),
-                                       changed("completion_tokens", "tokens"),
-                                   changed(":1}", ":2}"), changed(",\"version\"",
-                                       ",\"more\":1,\"version\""), changed("{\"expires",
-                                       "{\"aa\":1,\"expires"),
-                                   changed("2026-11", "2026-13")}) {
+    for (const std::string& bad :
+         {std::string{}, std::string{"{}"}, good + " ", changed("\"12\"", "12"),
+          changed("\"12\"", "\"012\""), changed("job_9", "req_9"), changed("\"5\"", "5"),
+          changed("\"5\"", "\"-5\""), changed(":7", ":7.5"), changed(":7", ":-7"),
+          changed("completion_tokens", "tokens"), changed(":1}", ":2}"),
+          changed(",\"version\"", ",\"more\":1,\"version\""),
+          changed("{\"expires", "{\"aa\":1,\"expires"), changed("2026-11", "2026-13")}) {
         CAPTURE(bad);
         const auto refused = parse_terms(bad);
         REQUIRE_FALSE(refused);
@@ -171,10 +179,10 @@ TEST_CASE("terms are canonical and complete, or refused") {
 }
 
 TEST_CASE("the final chunk is found wherever the bytes are cut") {
-    std::string message(16, 'n');                                 // nonce
-    message += std::string("\x05", 1) + "AAAAA";                  // one-byte length
-    message += std::string("\x40\x46", 2) + std::string(70, 'B'); // two bytes: 70
-    message += std::string("\x80\x00\x00\x01", 4) + "C";          // four bytes: 1
+    std::string message(16, 'n');                                  // nonce
+    message += std::string("\x05", 1) + "AAAAA";                   // one-byte length
+    message += std::string("\x40\x46", 2) + std::string(70, 'B');  // two bytes: 70
+    message += std::string("\x80\x00\x00\x01", 4) + "C";           // four bytes: 1
     const std::size_t final_at = message.size() + 1;
     message += std::string("\x00", 1) + "final chunk";
     for (std::size_t piece = 1; piece <= message.size(); ++piece) {
@@ -198,21 +206,39 @@ TEST_CASE("the final chunk is found wherever the bytes are cut") {
 
 TEST_CASE("webhooks are signed as Standard Webhooks say") {
     // The example that the specification's own libraries test.
-    CHECK(webhook_signature("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
-        "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, R"({"test": 2432232314})") ==
-          "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
-    for (const std::string bad : {"", "whsec_", "whsec_!",
-        "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}) CHECK(webhook_signature(bad, "a", 1, "b").empty());
+    CHECK(webhook_signature(
+              "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330,
+              R"({"test": 2432232314})") == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+    for (const std::string bad : {"", "whsec_", "whsec_!", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"})
+        CHECK(webhook_signature(bad, "a", 1, "b").empty());
 }
 
 TEST_CASE("webhooks go to public addresses only") {
-    for (const std::string good : {"8.8.8.8", "1.1.1.1", "172.32.0.1", "2606:4700::1111",
-        "::ffff:8.8.8.8"}) CHECK(is_public_address(good));
-    for (const std::string bad : {"127.0.0.1", "10.1.2.3", "172.16.0.1", "172.31.255.255",
-        "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1",
-                                  "255.255.255.255", "::1", "::", "fe80::1", "fc00::1", "fd12::1",
-                                      "ff02::1", "::ffff:10.0.0.1", "::ffff:127.0.0.1",
-                                      "2002:7f00:1::", "2001:db8::1", "x", ""}) {
+    for (const std::string good :
+         {"8.8.8.8", "1.1.1.1", "172.32.0.1", "2606:4700::1111", "::ffff:8.8.8.8"})
+        CHECK(is_public_address(good));
+    for (const std::string bad : {"127.0.0.1",
+                                  "10.1.2.3",
+                                  "172.16.0.1",
+                                  "172.31.255.255",
+                                  "192.168.1.1",
+                                  "169.254.169.254",
+                                  "100.64.0.1",
+                                  "0.0.0.0",
+                                  "224.0.0.1",
+                                  "255.255.255.255",
+                                  "::1",
+                                  "::",
+                                  "fe80::1",
+                                  "fc00::1",
+                                  "fd12::1",
+                                  "ff02::1",
+                                  "::ffff:10.0.0.1",
+                                  "::ffff:127.0.0.1",
+                                  "2002:7f00:1::",
+                                  "2001:db8::1",
+                                  "x",
+                                  ""}) {
         CAPTURE(bad);
         CHECK_FALSE(is_public_address(bad));
     }
@@ -239,23 +265,23 @@ TEST_CASE("metrics are text that Prometheus reads: sums fit and buckets grow") {
     metrics.http_responses[2].add(3);
     metrics.lane_commit_seconds.observe(Duration{300});
     metrics.lane_commit_seconds.observe(seconds(100));
-    const std::string text = render_metrics(metrics,
-        {{"cocoon_nodes", "gauge", "Nodes", "tier=\"tdx\"", 4, false}, {"cocoon_nodes", "gauge",
-        "Nodes", "tier=\"snp\"", 1, false}});
+    const std::string text =
+        render_metrics(metrics, {{"cocoon_nodes", "gauge", "Nodes", "tier=\"tdx\"", 4, false},
+                                 {"cocoon_nodes", "gauge", "Nodes", "tier=\"snp\"", 1, false}});
     CHECK(text.find("cocoon_http_responses_total{status=\"2xx\"} 3\n") != std::string::npos);
     CHECK(text.find("cocoon_lane_commit_seconds_bucket{le=\"0.000200\"} 0\n") != std::string::npos);
     CHECK(text.find("cocoon_lane_commit_seconds_bucket{le=\"0.000500\"} 1\n") != std::string::npos);
     CHECK(text.find("cocoon_lane_commit_seconds_bucket{le=\"+Inf\"} 2\n") != std::string::npos);
     CHECK(text.find("cocoon_lane_commit_seconds_sum 100.000300\n") != std::string::npos);
     CHECK(text.find(
-        "# TYPE cocoon_nodes gauge\ncocoon_nodes{tier=\"tdx\"} 4\ncocoon_nodes{tier=\"snp\"} "
-        "1\n") != std::string::npos);
+              "# TYPE cocoon_nodes gauge\ncocoon_nodes{tier=\"tdx\"} 4\ncocoon_nodes{tier=\"snp\"} "
+              "1\n") != std::string::npos);
 }
 
 TEST_CASE("admission knows keys from memory, and forgets none of their ends") {
     Directory directory;
-    const std::string secret = "ck_" + std::string(43, 'A'), other = "ck_" + std::string(42, 'B') +
-        "A";
+    const std::string secret = "ck_" + std::string(43, 'A'),
+                      other = "ck_" + std::string(42, 'B') + "A";
     matching::Batch batch;
     matching::Account account;
     account.id = AccountId{5};
@@ -273,7 +299,7 @@ TEST_CASE("admission knows keys from memory, and forgets none of their ends") {
     options.proxy_addresses = {"10.0.0.1"};
     Admission admission{directory, options};
     const auto call = [&](std::string authorization, Instant at,
-        std::string address = "192.0.2.1") {
+                          std::string address = "192.0.2.1") {
         net::RequestHead head;
         head.remote_address = std::move(address);
         if (!authorization.empty()) head.headers.add("Authorization", std::move(authorization));
@@ -286,8 +312,8 @@ TEST_CASE("admission knows keys from memory, and forgets none of their ends") {
     batch.changes.keys[0].revoked = true;
     directory.apply(batch, start);
     CHECK(call("Bearer " + secret, start, "192.0.2.9").refused->code == ErrorCode::key_revoked);
-    for (const std::string bad : {"Basic x", "Bearer", "Bearer x"}) CHECK(call(bad, start,
-        "192.0.2.2").refused.has_value());
+    for (const std::string bad : {"Basic x", "Bearer", "Bearer x"})
+        CHECK(call(bad, start, "192.0.2.2").refused.has_value());
     // guessing is slow
     CHECK(call("Bearer " + other, start, "192.0.2.2").refused->code == ErrorCode::rate_limited);
     CHECK(call("Bearer " + other, start, "192.0.2.3").refused->code == ErrorCode::unauthenticated);

@@ -1,6 +1,5 @@
 // The relay with real sockets, a real lane and the real engine; only the journal is in memory, and
-// the
-// node is a script. Nothing sleeps: whoever waits, waits for an event.
+// the node is a script. Nothing sleeps: whoever waits, waits for an event.
 #include "server/relay.hpp"
 
 #include <future>
@@ -31,7 +30,7 @@ public:
     T take() {
         std::unique_lock lock{mutex_};
         if (!arrived_.wait_for(lock, std::chrono::microseconds{patience.us},
-            [&] { return !items_.empty(); })) {
+                               [&] { return !items_.empty(); })) {
             throw std::runtime_error{"nothing came"};
         }
         T item = std::move(items_.front());
@@ -49,8 +48,12 @@ private:
     std::deque<T> items_;
 };
 
-struct Message { std::string bytes; bool binary = false; bool closed = false;
-    std::uint16_t code = 0; };
+struct Message {
+    std::string bytes;
+    bool binary = false;
+    bool closed = false;
+    std::uint16_t code = 0;
+};
 
 // The node's side: its socket's messages in a channel, and helpers that speak the protocol.
 struct ScriptedNode {
@@ -62,8 +65,8 @@ struct ScriptedNode {
     sealing::Json control(std::string_view type) {
         while (true) {
             const Message message = inbox->take();
-            if (message.closed) throw std::runtime_error{"closed while waiting for " +
-                std::string{type}};
+            if (message.closed)
+                throw std::runtime_error{"closed while waiting for " + std::string{type}};
             if (message.binary) continue;
             auto json = sealing::Json::parse(message.bytes);
             REQUIRE(json);
@@ -95,8 +98,8 @@ struct ScriptedNode {
         while (true) {
             const Message message = inbox->take();
             if (message.closed) return false;
-            if (message.binary
-                && parse_frame(message.bytes)->type == FrameType::cancel) return true;
+            if (message.binary && parse_frame(message.bytes)->type == FrameType::cancel)
+                return true;
         }
     }
     std::uint16_t close_code() {
@@ -111,8 +114,9 @@ struct ScriptedNode {
     }
 };
 
-std::string chunk(std::string_view text) { return std::string(1, static_cast<char>(text.size())) +
-    std::string{text}; }
+std::string chunk(std::string_view text) {
+    return std::string(1, static_cast<char>(text.size())) + std::string{text};
+}
 const std::string nonce(16, 'n');
 const std::string final_chunk = std::string(1, '\0') + "sealed end";
 
@@ -122,8 +126,8 @@ struct Key {
     Key() {
         sealing::Keyset parts;
         parts.receipt_keys.push_back({"r1", receipt.public_key()});
-        parts.sealing_keys.push_back({"s1", sealing::ohttp::make_key_config(1,
-            sealing::SealingKey::generate().public_key())});
+        parts.sealing_keys.push_back({"s1", sealing::ohttp::make_key_config(
+                                                1, sealing::SealingKey::generate().public_key())});
         parts.not_after = SystemClock{}.now() + hours(12);
         parts.not_after.us -= parts.not_after.us % 1'000'000;
         keyset = *sealing::build_keyset(parts);
@@ -137,8 +141,12 @@ public:
         furnish();
         directory.fill(writer->state());
         Lane::Doors lane_doors{[this](std::function<void()> call) { loop.post(std::move(call)); },
-                               [this](const matching::Batch& batch) { directory.apply(batch,
-                                   clock.now()); relay->stored(batch); }, {}, {}};
+                               [this](const matching::Batch& batch) {
+                                   directory.apply(batch, clock.now());
+                                   relay->stored(batch);
+                               },
+                               {},
+                               {}};
         lane = std::make_unique<Lane>(*writer, clock, metrics, LaneOptions{}, lane_doors);
         const auto submit = [this](matching::Command command, Lane::Done done) {
             matching::Envelope envelope;
@@ -154,16 +162,27 @@ public:
         RelayOptions options;
         options.heartbeat = milliseconds(20);
         options.cancel_grace = milliseconds(300);
-        relay = std::make_unique<Relay>(RelayDoors{loop, workers, directory, clock, metrics,
-            {"market-1", market_key}, "00", submit, rematched, [](AccountId, std::uint64_t) {}},
-            options);
+        relay = std::make_unique<Relay>(RelayDoors{loop,
+                                                   workers,
+                                                   directory,
+                                                   clock,
+                                                   metrics,
+                                                   {"market-1", market_key},
+                                                   "00",
+                                                   submit,
+                                                   rematched,
+                                                   [](AccountId, std::uint64_t) {}},
+                                        options);
         net::HttpHandler handler;
-        handler.on_head = [](const net::RequestHead& head) { return head.websocket
-            ? net::Decision::accept() : net::Decision::stream(); };
+        handler.on_head = [](const net::RequestHead& head) {
+            return head.websocket ? net::Decision::accept() : net::Decision::stream();
+        };
         handler.on_request = [this](std::shared_ptr<net::Exchange> exchange) {
-            take(std::move(exchange)); };
+            take(std::move(exchange));
+        };
         handler.error_response = [](ErrorCode code, std::string_view) {
-            return net::Response{describe(code).status, {}, {}}; };
+            return net::Response{describe(code).status, {}, {}};
+        };
         web = std::make_unique<net::HttpServer>(loop, net::HttpServerOptions{}, handler);
         lane->start();
         loop.post([this] { relay->start(); });
@@ -171,7 +190,11 @@ public:
     }
     ~World() {
         std::promise<void> closed;
-        loop.post([&] { relay->close_all(); web.reset(); closed.set_value(); });
+        loop.post([&] {
+            relay->close_all();
+            web.reset();
+            closed.set_value();
+        });
         closed.get_future().wait();
         lane->stop();
         workers.stop();
@@ -182,13 +205,13 @@ public:
     void take(std::shared_ptr<net::Exchange> exchange) {
         Admitted admitted;
         const net::Request& request = exchange->request();
-        admitted.principal.account = AccountId::parse(request.headers.get("As")).value_or(
-            developer);
+        admitted.principal.account =
+            AccountId::parse(request.headers.get("As")).value_or(developer);
         admitted.principal.node = NodeId::parse(request.headers.get("Node")).value_or(NodeId{});
         const bool websocket = request.websocket;
         const auto job = JobId::parse(std::string_view{request.path}.substr(1)).value_or(JobId{});
         const auto in = std::make_shared<Incoming>(std::move(exchange), admitted, "", clock.now(),
-            clock, metrics, answers);
+                                                   clock, metrics, answers);
         websocket ? relay->accept_node(in) : relay->begin(in, job);
     }
 
@@ -204,11 +227,13 @@ public:
         } else {
             std::promise<matching::Reply> promise;
             REQUIRE(lane->submit(envelope, [&](matching::Answered answered) {
-                promise.set_value(std::move(answered.reply)); }));
+                promise.set_value(std::move(answered.reply));
+            }));
             reply = promise.get_future().get();
         }
-        if (!reply) throw std::runtime_error{std::string{describe(reply.error().code).name} + " " +
-            reply.error().detail};
+        if (!reply)
+            throw std::runtime_error{std::string{describe(reply.error().code).name} + " " +
+                                     reply.error().detail};
         return std::get<Expected>(*reply);
     }
 
@@ -257,8 +282,8 @@ public:
             place.market = "inference:x";
             place.offer.provider = provider;
             place.offer.node = nodes[i];
-            place.offer.price = {{1'000'000'000}, {},
-                {2'000'000'000 + static_cast<std::int64_t>(i)}, {}, {}, {}};
+            place.offer.price = {
+                {1'000'000'000}, {}, {2'000'000'000 + static_cast<std::int64_t>(i)}, {}, {}, {}};
             place.offer.slots = 8;
             must<OfferAnswer>(place, provider);
         }
@@ -282,16 +307,19 @@ public:
         std::promise<std::shared_ptr<net::WebSocket>> promise;
         net::Headers headers{{"Node", nodes[which].text()}, {"As", provider.text()}};
         const auto inbox = node.inbox;
-        net::connect_websocket(loop, "ws://127.0.0.1:" + std::to_string(web->port()) + "/relay",
-            headers, {}, [&](Result<std::shared_ptr<net::WebSocket>> socket) {
-            if (socket) {
-                (*socket)->on_message([inbox](std::string_view bytes, bool binary) {
-                    inbox->put({std::string{bytes}, binary}); });
-                (*socket)->on_closed([inbox](std::uint16_t code, const std::string&) {
-                    inbox->put({"", false, true, code}); });
-            }
-            promise.set_value(socket ? *socket : nullptr);
-        });
+        net::connect_websocket(
+            loop, "ws://127.0.0.1:" + std::to_string(web->port()) + "/relay", headers, {},
+            [&](Result<std::shared_ptr<net::WebSocket>> socket) {
+                if (socket) {
+                    (*socket)->on_message([inbox](std::string_view bytes, bool binary) {
+                        inbox->put({std::string{bytes}, binary});
+                    });
+                    (*socket)->on_closed([inbox](std::uint16_t code, const std::string&) {
+                        inbox->put({"", false, true, code});
+                    });
+                }
+                promise.set_value(socket ? *socket : nullptr);
+            });
         node.socket = promise.get_future().get();
         REQUIRE(node.socket);
         node.socket->send_text(R"({"type":"hello","protocol":1,"program":"script"})");
@@ -305,55 +333,74 @@ public:
     std::string sealed(std::size_t which, std::size_t bytes = 100) const {
         const auto& config = keys[which].keyset.sealing_keys[0].config;
         std::string body{static_cast<char>(config.key_id), 0, 0x20, 0, 1, 0, 1};
-        for (std::size_t i = body.size(); i < bytes;
-            ++i) body.push_back(static_cast<char>('a' + i % 23));
+        for (std::size_t i = body.size(); i < bytes; ++i)
+            body.push_back(static_cast<char>('a' + i % 23));
         return body;
     }
 
     static std::string terms(const matching::Job& job, matching::QuantityVector quantity) {
         using sealing::Json;
-        return Json::object({{"version", 1}, {"job", job.id.text()}, {"market", "inference:x"},
-            {"fencing_token", std::to_string(job.fencing_token)},
-                             {"expires_at", job.expires_at.text()},
-                             {"price", Json::object({{"prompt_nano_per_mtok",
-                                 job.price.prompt.text()}, {"completion_nano_per_mtok",
-                                 job.price.completion.text()}})},
-                             {"quantity", Json::object({{"prompt_tokens", quantity.prompt},
-                                 {"completion_tokens", quantity.completion},
-                                 {"requests", quantity.requests}})}})
+        return Json::object(
+                   {{"version", 1},
+                    {"job", job.id.text()},
+                    {"market", "inference:x"},
+                    {"fencing_token", std::to_string(job.fencing_token)},
+                    {"expires_at", job.expires_at.text()},
+                    {"price",
+                     Json::object({{"prompt_nano_per_mtok", job.price.prompt.text()},
+                                   {"completion_nano_per_mtok", job.price.completion.text()}})},
+                    {"quantity", Json::object({{"prompt_tokens", quantity.prompt},
+                                               {"completion_tokens", quantity.completion},
+                                               {"requests", quantity.requests}})}})
             .canonical();
     }
 
-    struct Answer { int status = 0; std::string body; bool whole = false; };
+    struct Answer {
+        int status = 0;
+        std::string body;
+        bool whole = false;
+        std::string receipt, envelope;  // from the trailers
+    };
     net::ClientRequest call(const matching::Job& job, std::string body,
-        std::optional<matching::QuantityVector> quantity = {}) const {
+                            std::optional<matching::QuantityVector> quantity = {}) const {
         net::ClientRequest request;
         request.method = "POST";
         request.url = "http://127.0.0.1:" + std::to_string(web->port()) + "/" + job.id.text();
         request.headers.add("Content-Type", "message/ohttp-chunked-req");
         request.headers.add("Cocoon-Fencing-Token", std::to_string(job.fencing_token));
         request.headers.add("Cocoon-Terms",
-            to_base64url(as_bytes(terms(job, quantity.value_or(job.quantity)))));
+                            to_base64url(as_bytes(terms(job, quantity.value_or(job.quantity)))));
         request.body = std::move(body);
         return request;
     }
     std::future<Answer> exchange(net::ClientRequest request, net::CancelToken* cancel = nullptr,
-        std::shared_future<void> gate = {}) {
+                                 std::shared_future<void> gate = {}) {
         return std::async(std::launch::async, [this, request = std::move(request), cancel, gate] {
             Answer answer;
-            const auto done = client.stream(request, [&](const net::ClientResponse& head) {
-                answer.status = head.status; return true; },
-                                            [&](std::string_view bytes) {
-                                                if (gate.valid()) gate.wait();
-                                                answer.body += bytes; return true; }, cancel);
+            const auto done = client.stream(
+                request,
+                [&](const net::ClientResponse& head) {
+                    answer.status = head.status;
+                    return true;
+                },
+                [&](std::string_view bytes) {
+                    if (gate.valid()) gate.wait();
+                    answer.body += bytes;
+                    return true;
+                },
+                cancel);
             answer.whole = done.has_value();
-            if (done) answer.status = done->status;
+            if (!done) return answer;
+            answer.status = done->status;
+            answer.receipt = done->trailers.get("Cocoon-Receipt");
+            const auto envelope = from_base64url(done->trailers.get("Cocoon-Receipt-Envelope"));
+            if (envelope) answer.envelope = as_text(*envelope);
             return answer;
         });
     }
 
     std::string receipt(ScriptedNode& node, std::size_t which, const matching::Job& job,
-        sealing::ReceiptStatus status, std::int64_t tokens,
+                        sealing::ReceiptStatus status, std::int64_t tokens,
                         std::uint64_t counter = 0, std::int64_t cumulative = 0) {
         sealing::JobReceipt receipt;
         receipt.receipt_id = job.id.text() + (counter ? "." + std::to_string(counter) : "");
@@ -371,21 +418,22 @@ public:
         receipt.session_counter = counter;
         if (counter) {
             receipt.cumulative_usage = {10 * static_cast<std::int64_t>(counter), 0, cumulative, 0,
-                static_cast<std::int64_t>(counter), 0};
-            receipt.cumulative_cost = *matching::cost(job.price,
-                {10 * static_cast<std::int64_t>(counter), 0, cumulative, 0,
-                static_cast<std::int64_t>(counter), 0});
+                                        static_cast<std::int64_t>(counter),      0};
+            receipt.cumulative_cost =
+                *matching::cost(job.price, {10 * static_cast<std::int64_t>(counter), 0, cumulative,
+                                            0, static_cast<std::int64_t>(counter), 0});
         }
         receipt.endpoint = "/v1/chat/completions";
         receipt.method = "POST";
         receipt.served_at = Instant{clock.now().unix_seconds() * 1'000'000};
-        auto document = sealing::sign_receipt(receipt, keys[which].keyset, "r1",
-            keys[which].receipt);
+        auto document =
+            sealing::sign_receipt(receipt, keys[which].keyset, "r1", keys[which].receipt);
         if (!document) throw std::runtime_error{document.error().detail};
         return *document;
     }
     void finish(ScriptedNode& node, std::string_view receipt) {
-        node.socket->send_binary(make_frame(FrameType::response_end, node.stream, receipt)); }
+        node.socket->send_binary(make_frame(FrameType::response_end, node.stream, receipt));
+    }
 
     matching::Job job(JobId id) {  // as the I/O thread knows it
         std::promise<matching::Job> promise;
@@ -437,6 +485,11 @@ TEST_CASE("a whole exchange: bytes pass unchanged, the end comes with the captur
     CHECK(ended.captured == *matching::cost(job.price, {10, 0, 20, 0, 1, 0}));
     CHECK(ended.hold == Nano{});
     CHECK(node.control("receipt_ack").text_at("job") == job.id.text());
+    const auto inner = sealing::receipt_of_envelope(got.envelope);
+    REQUIRE(inner);
+    const auto verdict = sealing::verify_job_receipt(*inner, world.keys[0].keyset);
+    REQUIRE(verdict.receipt().job);
+    CHECK(verdict.receipt().job->job == job.id.text());
 }
 
 TEST_CASE("what is wrong with a call is said before a node hears of it") {
@@ -448,25 +501,32 @@ TEST_CASE("what is wrong with a call is said before a node hears of it") {
         change(request);
         return world.exchange(request).get().status;
     };
-    CHECK(status([](auto& r) { r.body = R"({"model":"x","messages":[]})" + std::string(100, ' '); }) == 400);
+    CHECK(status([](auto& r) {
+              r.body = R"({"model":"x","messages":[]})" + std::string(100, ' ');
+          }) == 400);
     CHECK(status([](auto& r) { r.body = ""; }) == 400);
     CHECK(status([&](auto& r) { r.body = world.sealed(0, 54); }) == 400);
     CHECK(status([](auto& r) { r.body[0] = 9; }) == 400);  // another key id
     CHECK(status([](auto& r) { r.headers.set("Content-Type", "application/json"); }) == 415);
-    CHECK(status([](auto& r) { r.headers.set("Cocoon-Fencing-Token", "1");
-        r.headers.set("Cocoon-Fencing-Token", "999"); }) == 409);
+    CHECK(status([](auto& r) {
+              r.headers.set("Cocoon-Fencing-Token", "1");
+              r.headers.set("Cocoon-Fencing-Token", "999");
+          }) == 409);
     CHECK(status([](auto& r) { r.headers.remove("Cocoon-Fencing-Token"); }) == 409);
     CHECK(status([](auto& r) { r.headers.remove("Cocoon-Terms"); }) == 422);
     CHECK(status([](auto& r) { r.headers.set("Cocoon-Terms", "!!"); }) == 422);
-    CHECK(status([&](auto& r) { r.headers.set("Cocoon-Terms",
-        to_base64url(as_bytes(World::terms(job, {999, 0, 1'000, 0, 10, 0})))); }) == 422);
+    CHECK(status([&](auto& r) {
+              r.headers.set("Cocoon-Terms",
+                            to_base64url(as_bytes(World::terms(job, {999, 0, 1'000, 0, 10, 0}))));
+          }) == 422);
     CHECK(status([&](auto& r) { r.headers.add("As", world.provider.text()); }) == 404);
     CHECK(status([&](auto& r) { r.url += "9"; }) == 404);
     CHECK(node.inbox->empty());
     CHECK(world.job(job.id).state == matching::JobState::reserved);
 }
 
-TEST_CASE("a node lost before its first byte: another one is found and the client told to seal "
+TEST_CASE(
+    "a node lost before its first byte: another one is found and the client told to seal "
     "anew") {
     World world;
     auto first = world.connect(0), second = world.connect(1);
@@ -482,28 +542,33 @@ TEST_CASE("a node lost before its first byte: another one is found and the clien
     CHECK(world.job(JobId{2}).node == world.nodes[1]);
 }
 
-TEST_CASE("a node that fails before its first byte is replaced, too; a caller's fault is the "
+TEST_CASE(
+    "a node that fails before its first byte is replaced, too; a caller's fault is the "
     "caller's") {
     World world;
     auto first = world.connect(0), second = world.connect(1);
-    const struct { const char* code; int status; matching::JobState other; } rows[] = {
-        {"upstream_failed", 409, matching::JobState::reserved}, {"sealed_message_invalid", 400,
-            matching::JobState::failed}};
+    const struct {
+        const char* code;
+        int status;
+        matching::JobState other;
+    } rows[] = {{"upstream_failed", 409, matching::JobState::reserved},
+                {"sealed_message_invalid", 400, matching::JobState::failed}};
     for (const auto& row : rows) {
         const auto job = world.match();
         ScriptedNode& node = job.node == world.nodes[0] ? first : second;
-        auto answer = world.exchange(world.call(job, world.sealed(job.node == world.nodes[0] ? 0
-            : 1)));
+        auto answer =
+            world.exchange(world.call(job, world.sealed(job.node == world.nodes[0] ? 0 : 1)));
         node.opened();
         node.socket->send_text(R"({"type":"failed","stream":")" + std::to_string(node.stream) +
-            R"(","code":")" + row.code + R"("})");
+                               R"(","code":")" + row.code + R"("})");
         CHECK(answer.get().status == row.status);
         CHECK(world.job(job.id).state == matching::JobState::failed);
         CHECK(world.job(job.id).captured == Nano{});
     }
 }
 
-TEST_CASE("a node lost after its first byte: the client sees the cut, and the late receipt is "
+TEST_CASE(
+    "a node lost after its first byte: the client sees the cut, and the late receipt is "
     "paid") {
     World world;
     auto node = world.connect(0);
@@ -519,10 +584,12 @@ TEST_CASE("a node lost after its first byte: the client sees the cut, and the la
     REQUIRE(got.status == 200);
     const std::string document = world.receipt(node, 0, job, sealing::ReceiptStatus::partial, 3);
     auto again = world.connect(0);
-    again.socket->send_text(R"({"type":"receipt","job":")" + job.id.text() + R"(","receipt":)" + document + "}");
+    again.socket->send_text(R"({"type":"receipt","job":")" + job.id.text() + R"(","receipt":)" +
+                            document + "}");
     CHECK(again.control("receipt_ack").text_at("job") == job.id.text());
     CHECK(world.job(job.id).captured == *matching::cost(job.price, {10, 0, 3, 0, 1, 0}));
-    again.socket->send_text(R"({"type":"receipt","job":")" + job.id.text() + R"(","receipt":)" + document + "}");
+    again.socket->send_text(R"({"type":"receipt","job":")" + job.id.text() + R"(","receipt":)" +
+                            document + "}");
     CHECK(again.control("receipt_ack").text_at("job") == job.id.text());  // twice is once
     CHECK(world.job(job.id).captured == *matching::cost(job.price, {10, 0, 3, 0, 1, 0}));
 }
@@ -538,7 +605,7 @@ TEST_CASE("a receipt that does not fit what was relayed pays nothing and cuts th
         node.respond(nonce + chunk("text") + (what == "truncated" ? "" : final_chunk));
         if (what == "hash") node.response_hash.update(as_bytes("more"));
         std::string document = world.receipt(node, 0, job, sealing::ReceiptStatus::completed,
-            what == "usage" ? 1'001 : 5);
+                                             what == "usage" ? 1'001 : 5);
         world.finish(node, what == "garbage" ? "{}" : document);
         const auto got = answer.get();
         CAPTURE(what);
@@ -561,7 +628,8 @@ TEST_CASE("a client that hangs up: the node is cancelled, and partial work is pa
     CHECK(node.cancelled());
     const std::string document = world.receipt(node, 0, job, sealing::ReceiptStatus::partial, 7);
     node.socket->send_text(R"({"type":"failed","stream":")" + std::to_string(node.stream) +
-        R"(","code":"upstream_failed","started":true,"receipt":)" + document + "}");
+                           R"(","code":"upstream_failed","started":true,"receipt":)" + document +
+                           "}");
     node.control("receipt_ack");
     const auto ended = world.job(job.id);
     CHECK(ended.captured == *matching::cost(job.price, {10, 0, 7, 0, 1, 0}));
@@ -601,8 +669,8 @@ TEST_CASE("credit holds both directions") {
     got += node.request();
     CHECK(got == body);
     // The client takes nothing, so nothing is granted; a node that goes on all the same is cut off.
-    const std::string flood = make_frame(FrameType::response_data, node.stream,
-        std::string(200'000, 'x'));
+    const std::string flood =
+        make_frame(FrameType::response_data, node.stream, std::string(200'000, 'x'));
     while (!node.socket->closed()) {
         if (!node.socket->send_binary(flood)) std::this_thread::yield();
     }
@@ -646,10 +714,15 @@ TEST_CASE("a session: exchanges at once, each bounded, captured by newest counte
     node.stream = first_stream;
     other.respond(nonce + chunk("b") + final_chunk);
     world.finish(other, world.receipt(other, 0, job, sealing::ReceiptStatus::completed, 30, 1, 30));
-    CHECK(two.get().whole);
+    const auto second = two.get();
+    CHECK(second.whole);
+    CHECK(second.receipt == job.id.text() + ".1");
     node.respond(nonce + chunk("a") + final_chunk);
     world.finish(node, world.receipt(node, 0, job, sealing::ReceiptStatus::completed, 20, 2, 50));
-    CHECK(one.get().whole);
+    const auto first = one.get();
+    CHECK(first.whole);
+    CHECK(first.receipt == job.id.text() + ".2");
+    CHECK(first.envelope.find(job.id.text() + ".2") != std::string::npos);
     const auto now = world.job(job.id);
     CHECK(now.state == matching::JobState::running);
     CHECK(now.counter == 2);

@@ -1,6 +1,5 @@
 // Coins in and out through restarts and faults, with a real database and the development chain:
-// every
-// deposit is credited once, every payout is paid once, and the books agree with the chain.
+// every deposit is credited once, every payout is paid once, and the books agree with the chain.
 #include "server/settlement_worker.hpp"
 
 #include <cstdio>
@@ -28,9 +27,9 @@ struct Settled {
     Metrics metrics;
     TestClock clock;
     std::string file = "/tmp/cocoon_settlement_" + std::to_string(::getpid()) + ".txt";
-    std::string faults;       // one letter per submit: 'b' fails before, 'a' after it took effect
+    std::string faults;  // one letter per submit: 'b' fails before, 'a' after it took effect
     std::size_t submits = 0;
-    int lane_down = 0;        // answers "overloaded" so many times
+    int lane_down = 0;  // answers "overloaded" so many times
     std::unique_ptr<settlement::DevChain> chain;
 
     Settled() {
@@ -38,20 +37,23 @@ struct Settled {
         settlement::DevChainOptions options;
         options.file = file;
         options.batch_lifetime = seconds(30);
-        options.fail_before = [this] { return submits < faults.size() && faults[submits] == 'b'
-            && ++submits; };
-        options.fail_after = [this] { return submits < faults.size() && faults[submits] == 'a'
-            && ++submits; };
+        options.fail_before = [this] {
+            return submits < faults.size() && faults[submits] == 'b' && ++submits;
+        };
+        options.fail_after = [this] {
+            return submits < faults.size() && faults[submits] == 'a' && ++submits;
+        };
         chain = std::make_unique<settlement::DevChain>(options, clock);
     }
     ~Settled() { std::remove(file.c_str()); }
 
     void round() {
         SettlementDoors doors{*chain, store, metrics,
-            [this](matching::Command command) -> std::optional<matching::Reply> {
-            if (lane_down > 0 && lane_down--) return matching::Reply{refuse(ErrorCode::overloaded)};
-            return market.send(std::move(command)).reply;
-        }};
+                              [this](matching::Command command) -> std::optional<matching::Reply> {
+                                  if (lane_down > 0 && lane_down--)
+                                      return matching::Reply{refuse(ErrorCode::overloaded)};
+                                  return market.send(std::move(command)).reply;
+                              }};
         SettlementWorker worker{doors, seconds(1)};
         worker.fill(market.writer->state());
         worker.round();
@@ -63,17 +65,21 @@ struct Settled {
         }
     }
     Nano balance(matching::Bucket bucket) {
-        return market.writer->state().accounts.find(
-            market.developer)->account.balances[static_cast<std::size_t>(bucket)];
+        return market.writer->state()
+            .accounts.find(market.developer)
+            ->account.balances[static_cast<std::size_t>(bucket)];
     }
     matching::Payout payout(Nano amount) {
-        return market.must<matching::PayoutAnswer>(matching::RequestPayout{market.developer,
-            matching::Bucket::available, amount}, market.developer).payout;
+        return market
+            .must<matching::PayoutAnswer>(
+                matching::RequestPayout{market.developer, matching::Bucket::available, amount},
+                market.developer)
+            .payout;
     }
     void open() {
         market.furnish();
-        market.must<matching::Done>(matching::AmendAccount{market.developer, {}, {},
-            "dev:developer"}, market.developer);
+        market.must<matching::Done>(
+            matching::AmendAccount{market.developer, {}, {}, "dev:developer"}, market.developer);
     }
 };
 
@@ -98,7 +104,8 @@ TEST_CASE("deposits are credited once, unknown memos and dust are held back") {
     CHECK(world.store.holds() == 2);
 }
 
-TEST_CASE("a payout is paid once through faults of chain and lane and restarts between any two "
+TEST_CASE(
+    "a payout is paid once through faults of chain and lane and restarts between any two "
     "rounds") {
     for (const std::string faults : {"", "b", "a", "bbaab"}) {
         Settled world;
@@ -129,8 +136,8 @@ TEST_CASE("a batch that expired unseen is paid by a later one") {
     world.rounds(8);
     CHECK(world.chain->paid_to("dev:developer") == Nano{5'000'000});
     CHECK(world.balance(matching::Bucket::paying) == Nano{});
-    CHECK(world.database.number(
-        "select count(*) from payout_batches where phase = 'expired'") == 1);
+    CHECK(world.database.number("select count(*) from payout_batches where phase = 'expired'") ==
+          1);
 }
 
 TEST_CASE("a batch's bytes are stored before the first is sent") {
@@ -141,7 +148,7 @@ TEST_CASE("a batch's bytes are stored before the first is sent") {
     world.rounds(1);
     const auto batches = world.store.open_batches();
     REQUIRE(batches.size() == 1);
-    CHECK(batches[0].rows == std::vector<settlement::PayoutRow>{{payout.id.value, "dev:developer",
-        Nano{5'000'000}}});
+    CHECK(batches[0].rows ==
+          std::vector<settlement::PayoutRow>{{payout.id.value, "dev:developer", Nano{5'000'000}}});
     CHECK(*world.chain->build(batches[0].number, batches[0].rows) == batches[0]);
 }
