@@ -38,20 +38,25 @@ void keep_last(std::vector<T>& items) {
     items = std::move(kept);
 }
 
+// Every member is named here: one that is added to Changes does not compile until it is merged, too.
 void merge(matching::Changes& into, matching::Changes&& from) {
-    append(into.accounts, std::move(from.accounts));
-    append(into.keys, std::move(from.keys));
-    append(into.enrolments, std::move(from.enrolments));
-    append(into.enrolments_ended, std::move(from.enrolments_ended));
-    append(into.nodes, std::move(from.nodes));
-    append(into.markets, std::move(from.markets));
-    append(into.offers, std::move(from.offers));
-    append(into.requests, std::move(from.requests));
-    append(into.jobs, std::move(from.jobs));
-    append(into.payouts, std::move(from.payouts));
-    append(into.webhooks, std::move(from.webhooks));
-    append(into.webhooks_removed, std::move(from.webhooks_removed));
-    if (from.fee_basis_points >= 0) into.fee_basis_points = from.fee_basis_points;
+    auto& [accounts, keys, enrolments, enrolments_ended, nodes, markets, offers, requests, jobs,
+           payouts, webhooks, webhooks_removed, fee_basis_points, deposits, counters] = from;
+    append(into.accounts, std::move(accounts));
+    append(into.keys, std::move(keys));
+    append(into.enrolments, std::move(enrolments));
+    append(into.enrolments_ended, std::move(enrolments_ended));
+    append(into.nodes, std::move(nodes));
+    append(into.markets, std::move(markets));
+    append(into.offers, std::move(offers));
+    append(into.requests, std::move(requests));
+    append(into.jobs, std::move(jobs));
+    append(into.payouts, std::move(payouts));
+    append(into.webhooks, std::move(webhooks));
+    append(into.webhooks_removed, std::move(webhooks_removed));
+    if (fee_basis_points >= 0) into.fee_basis_points = fee_basis_points;
+    append(into.deposits, std::move(deposits));
+    into.counters = counters;
 }
 
 void keep_last(matching::Changes& changes) {
@@ -137,9 +142,11 @@ bool Lane::wait_for_work(std::vector<Item>& items, bool& tick, Verdict& verdict)
             in_flight_ && !stopping_ ? std::min(group_commands, options_.batch_commands_max) : 1;
         const std::optional<Instant> due = writer_.loaded() ? writer_.next_due() : std::nullopt;
         const Instant now = clock_.now();
-        tick = due && *due <= now;  // alone it waits for the commit, with others it goes along
-        const bool view_due =
-            !in_flight_ && views_stale_ && now >= views_made_at_ + options_.view_interval;
+        // Alone it waits for the commit, with others it goes along. A dropped state is loaded again
+        // by one, too: holds expire and views are made whether or not anybody calls.
+        tick = (due && *due <= now) || (!writer_.loaded() && !in_flight_ && !stopping_);
+        const bool view_due = !in_flight_ && views_stale_ && writer_.loaded() &&
+                              now >= views_made_at_ + options_.view_interval;
         if (verdict_ != Verdict::none || (tick && !in_flight_) || view_due ||
             (room > 0 && inbox_.size() >= wanted)) {
             verdict = std::exchange(verdict_, Verdict::none);
@@ -154,7 +161,7 @@ bool Lane::wait_for_work(std::vector<Item>& items, bool& tick, Verdict& verdict)
         if (stopping_ && inbox_.empty() && !in_flight_ && !next_) return false;
         wake_at_ = room > 0 ? wanted : SIZE_MAX;
         std::optional<Instant> until = in_flight_ ? std::nullopt : due;
-        if (!in_flight_ && views_stale_) {
+        if (!in_flight_ && views_stale_ && writer_.loaded()) {
             const Instant view_at = views_made_at_ + options_.view_interval;
             until = until ? std::min(*until, view_at) : view_at;
         }
