@@ -93,7 +93,11 @@ int main(int count, char** arguments) {
         }
         const int passed = tally.passed();
         const int failed = tally.failed();
-        kind.run(folder, tally);
+        try {
+            kind.run(folder, tally);
+        } catch (const std::exception& failure) {  // a case that is not even an object
+            tally.fail(kind.name, std::string{"the cases cannot be read: "} + failure.what());
+        }
         std::printf("%s: %d passed, %d failed\n", kind.name, tally.passed() - passed,
                     tally.failed() - failed);
     }

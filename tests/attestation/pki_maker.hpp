@@ -109,6 +109,7 @@ struct CertificateParts {
     std::string basic_constraints;  // OpenSSL's words: "critical,CA:TRUE,pathlen:0"; empty: none
     std::string key_usage;          // "critical,keyCertSign,cRLSign"; empty: none
     std::vector<std::pair<std::string, Bytes>> extensions;  // OID, octets inside extnValue
+    std::vector<std::pair<std::string, Bytes>> critical{};  // the same, marked critical
 };
 
 inline ASN1_TIME* time_of(Instant at) {
@@ -143,14 +144,16 @@ inline Bytes make_certificate(const CertificateParts& parts, const Key& key,
     };
     add_standard(NID_basic_constraints, parts.basic_constraints);
     add_standard(NID_key_usage, parts.key_usage);
-    for (const auto& [oid, octets] : parts.extensions) {
+    const auto add_own = [&](const std::string& oid, const Bytes& octets, int critical) {
         const Owned<ASN1_OBJECT, ASN1_OBJECT_free> object{OBJ_txt2obj(oid.c_str(), 1)};
         const Owned<ASN1_OCTET_STRING, ASN1_OCTET_STRING_free> data{ASN1_OCTET_STRING_new()};
         ASN1_OCTET_STRING_set(data.get(), octets.data(), static_cast<int>(octets.size()));
         const Owned<X509_EXTENSION, X509_EXTENSION_free> extension{
-            X509_EXTENSION_create_by_OBJ(nullptr, object.get(), 0, data.get())};
+            X509_EXTENSION_create_by_OBJ(nullptr, object.get(), critical, data.get())};
         must(extension && X509_add_ext(made.get(), extension.get(), -1) == 1, "extension");
-    }
+    };
+    for (const auto& [oid, octets] : parts.extensions) add_own(oid, octets, 0);
+    for (const auto& [oid, octets] : parts.critical) add_own(oid, octets, 1);
     const auto signing = issuer_key.signing();
     must(X509_sign_ctx(made.get(), signing.get()) > 0, "signature");
     return encoded<X509>(made.get(), i2d_X509);
