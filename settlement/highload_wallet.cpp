@@ -124,6 +124,25 @@ Result<HighloadBatch> HighloadBatch::parse(const CellRef& body) {
     return batch;
 }
 
+Result<Nano> highload_batch_fee(const CellRef& external, const GasPrices& gas,
+                                const ForwardPrices& forward, std::uint64_t first_gas,
+                                std::uint64_t second_gas) {
+    const auto message = Message::parse(external);
+    if (!message) return message.error();
+    const auto request = HighloadRequest::parse(*message);
+    if (!request) return request.error();
+    const CellRef& to_itself = request->action.message;
+    const auto inner = Message::parse(to_itself, true);
+    if (!inner) return inner.error();
+    const auto batch = HighloadBatch::parse(inner->body);
+    if (!batch) return batch.error();
+    Nano fee = forward.fee(message_usage(external)) + gas.fee(first_gas);
+    fee += forward.fee(message_usage(to_itself)) + gas.fee(second_gas);
+    for (const OutAction& action : batch->actions)
+        fee += forward.fee(message_usage(action.message));
+    return fee;
+}
+
 std::optional<std::uint32_t> HighloadBatch::query() const {
     const std::uint64_t shift = query_id >> 10;
     const std::uint64_t bit = query_id & 1023;

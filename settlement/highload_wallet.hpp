@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "settlement/actions.hpp"
+#include "settlement/fees.hpp"
 
 namespace cocoon::settlement::ton {
 
@@ -52,6 +53,18 @@ private:
     const StateInit state_;
     const Address address_;
 };
+
+// Gas of the two transactions of a batch when the replay marks are at their fullest (measured).
+constexpr std::uint64_t highload_gas_max = 14'280;
+constexpr std::uint64_t highload_self_gas = 1'756;
+
+// What the wallet pays for a batch beside the values it sends and its storage: the way in, the gas
+// of both transactions, the message to itself and every payout's way out. malformed_request: no
+// batch.
+Result<Nano> highload_batch_fee(const CellRef& external, const GasPrices& gas,
+                                const ForwardPrices& forward,
+                                std::uint64_t first_gas = highload_gas_max,
+                                std::uint64_t second_gas = highload_self_gas);
 
 // An external message to a highload wallet, read back. What was signed, not whether.
 struct HighloadRequest {
