@@ -12,7 +12,8 @@
 
 namespace cocoon::settlement::ton {
 
-// The chain's own number of itself; part of what newer contracts sign.
+// The chain's own number of itself (global_id); part of what newer contracts sign. Any other number
+// is a private chain, whose addresses are those of a test network.
 enum class Network : std::int32_t { mainnet = -239, testnet = -3 };
 
 struct Address {

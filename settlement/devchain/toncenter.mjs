@@ -99,7 +99,8 @@ async function send(view, text) {
         throw new Refusal(
             500,
             "LITE_SERVER_UNKNOWN: cannot apply external message to current state : " +
-                "External message was not accepted\nCannot run message on account: inbound external message rejected by transaction " +
+                "External message was not accepted\nCannot run message on account: " +
+                "inbound external message rejected by transaction " +
                 `${cell.hash().toString("hex").toUpperCase()}:\nexitcode=${error.exitCode}, steps=1, gas_used=0\n` +
                 "VM Log (truncated):\n",
         );

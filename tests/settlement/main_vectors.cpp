@@ -21,6 +21,7 @@
 #include "settlement/mnemonic.hpp"
 #include "settlement/ton_proof.hpp"
 #include "settlement/transaction.hpp"
+#include "settlement/voucher.hpp"
 #include "settlement/wallet.hpp"
 
 namespace {
@@ -545,6 +546,33 @@ void check_transaction(const Json& test) {
     }
 }
 
+template <class Promise>
+void check_promise(const Json& test) {
+    const auto promise = Promise::parse(cell_at(test, boc_names));
+    if (settled(promise, test)) return;
+    expect_equal(promise->amount.text(), text_at(test, "amount"), "amount");
+    expect_equal(std::to_string(static_cast<std::int32_t>(promise->network)),
+                 text_at(test, {"network", "global_id"}), "network");
+    expect_equal(promise->sequence, number_at(test, {"sequence", "seq"}), "sequence");
+    expect_hash(promise->cell()->hash(), to_hex(cell_at(test, boc_names)->hash()), "cell");
+    const Bytes key = bytes_of(text_at(test, "public_key"));
+    const Bytes written = bytes_of(text_at(test, "signature"));
+    PublicKey public_key{};
+    Signature signature{};
+    expect(key.size() == public_key.size() && written.size() == signature.size(), "odd sizes");
+    std::copy(key.begin(), key.end(), public_key.begin());
+    std::copy(written.begin(), written.end(), signature.begin());
+    expect(verify(public_key, *promise, signature), "the signature does not verify");
+    Promise raised = *promise;
+    raised.sequence += 1;
+    expect(!verify(public_key, raised, signature), "the signature covers too little");
+}
+
+void check_voucher(const Json& test) {
+    const bool statement = has(test, "kind") && text_at(test, "kind") == "statement";
+    statement ? check_promise<Statement>(test) : check_promise<Voucher>(test);
+}
+
 // ---- Counting -----------------------------------------------------------------------------------
 
 using Check = void (*)(const Json&);
@@ -552,6 +580,7 @@ using Check = void (*)(const Json&);
 // The first row whose word is part of the name decides.
 Check check_for(const std::string& name) {
     static constexpr std::pair<std::string_view, Check> rows[] = {
+        {"voucher", check_voucher},    {"statement", check_voucher},
         {"malformed", check_cell},     {"transaction", check_transaction},
         {"jetton", check_jetton},      {"highload", check_highload},
         {"wallet", check_wallet},      {"mnemonic", check_mnemonic},
@@ -605,6 +634,8 @@ void run_file(const std::filesystem::path& path, Tally& tally) {
     if (!document) return tally.fail(name, document.error().detail);
     if (document->is_array()) return tally.run_all(name, *document, check_for(name));
     for (const auto& [section, cases] : document->members()) {
+        if (cases.is_object() && has(cases, "code_boc"))
+            tally.run(name + " " + section, cases, check_highload);
         if (!cases.is_array()) continue;
         const Check by_section = section == "cases" ? nullptr : check_for(lower_case(section));
         tally.run_all(name + (section == "cases" ? "" : " " + section), cases,

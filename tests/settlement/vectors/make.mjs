@@ -1039,6 +1039,70 @@ function feeCases() {
     return cases;
 }
 
+function voucherCases() {
+    const cases = [];
+    const key = keyOf("vouchers");
+    const amounts = [0n, 1n, 255n, 256n, 5_000_000_000n, (1n << 63n) - 1n];
+    amounts.forEach((amount, i) => {
+        for (const network of [-239, -3, 20261122]) {
+            const voucher = beginCell()
+                .storeUint(0x56434831, 32)
+                .storeInt(network, 32)
+                .storeAddress(someAddress("channel"))
+                .storeCoins(amount)
+                .storeUint(i, 64)
+                .endCell();
+            const statement = beginCell()
+                .storeUint(0x56434832, 32)
+                .storeInt(network, 32)
+                .storeAddress(someAddress("vault"))
+                .storeAddress(someAddress("provider"))
+                .storeCoins(amount)
+                .storeUint(i, 64)
+                .endCell();
+            const shared = {
+                network,
+                amount: amount.toString(),
+                sequence: i,
+                public_key: hex(key.publicKey),
+            };
+            cases.push({
+                id: `voucher-${network}-${i}`,
+                kind: "voucher",
+                ...shared,
+                channel: someAddress("channel").toRawString(),
+                boc: boc(voucher),
+                signature: hex(crypto.sign(voucher.hash(), key.secretKey)),
+            });
+            cases.push({
+                id: `statement-${network}-${i}`,
+                kind: "statement",
+                ...shared,
+                vault: someAddress("vault").toRawString(),
+                provider: someAddress("provider").toRawString(),
+                boc: boc(statement),
+                signature: hex(crypto.sign(statement.hash(), key.secretKey)),
+            });
+        }
+    });
+    const cut = beginCell().storeUint(0x56434831, 32).storeInt(-239, 32).storeAddress(someAddress("channel"));
+    const refuse = (id, builder) =>
+        cases.push({ id, kind: "voucher", boc: boc(builder.endCell()), expect: "refuse" });
+    refuse("voucher-cut-short", cut);
+    refuse("voucher-with-rest", beginCell().storeBuilder(cut).storeCoins(1n).storeUint(1, 65));
+    refuse(
+        "voucher-of-another-kind",
+        beginCell()
+            .storeUint(0x56434832, 32)
+            .storeInt(-239, 32)
+            .storeAddress(someAddress("channel"))
+            .storeCoins(1n)
+            .storeUint(1, 64),
+    );
+    return cases;
+}
+
+save("vouchers.json", "Vouchers and statements, and their signatures", voucherCases());
 save("cells.json", "Trees of cells as bags: hash, depth and level of the root", cellCases());
 save(
     "malformed.json",
