@@ -7,7 +7,7 @@
 #include "api/wire_accounts.hpp"
 #include "api/wire_supply.hpp"
 #include "api/wire_vectors.hpp"
-#include "attestation/verdict.hpp"
+#include "attestation/policy.hpp"
 #include "core/encoding.hpp"
 #include "sealing/canonical_json.hpp"
 #include "sealing/keyset.hpp"

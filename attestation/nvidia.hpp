@@ -66,6 +66,8 @@ struct NvidiaPolicy {
     std::vector<std::string> denied_devices;   // platform ids or leaf serials
     std::vector<NvidiaMode> modes;             // empty: any, also none
     bool switches_required = true;  // GPUs in protected PCIe mode come with all their switches
+
+    bool operator==(const NvidiaPolicy&) const = default;
 };
 
 struct NvidiaResult {

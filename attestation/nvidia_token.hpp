@@ -49,6 +49,8 @@ struct NvidiaTokenPolicy {
     std::vector<std::string> products;         // hwmodel must begin with one: "GH100"; empty: any
     std::vector<std::string> denied_versions;  // of drivers or VBIOSes
     std::vector<std::string> denied_devices;   // platform ids or leaf serials
+
+    bool operator==(const NvidiaTokenPolicy&) const = default;
 };
 
 struct NvidiaTokenDevice {

@@ -7,6 +7,8 @@
 #include <optional>
 #include <stdexcept>
 
+#include "attestation/policy.hpp"
+
 namespace cocoon::attestation {
 namespace {
 

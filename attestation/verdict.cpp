@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "attestation/policy.hpp"
 #include "attestation/simulated.hpp"
 
 namespace cocoon::attestation {

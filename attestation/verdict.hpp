@@ -48,14 +48,7 @@ struct Verdict {
     const Reason* first_failure() const;
 };
 
-// What is acceptable, as data.
-struct Policy {
-    std::vector<std::string> accepted_tiers;         // empty: every tier that has a verifier
-    bool simulated_enabled = false;  // `simulated` also needs this, whatever the list says
-    std::vector<std::string> accepted_measurements;  // empty: any
-    Duration age_max = hours(24);
-    Duration clock_skew_max = minutes(5);  // evidence "from the future" up to this is fine
-};
+struct Policy;  // what is acceptable, as data: attestation/policy.hpp
 
 struct Evidence {
     std::string tier;

@@ -1,5 +1,6 @@
 // The verdict's one entry and the simulated tier: each check has a row that makes it fail.
 #include "attestation/simulated.hpp"
+#include "attestation/policy.hpp"
 #include "attestation/verdict.hpp"
 #include "tests/catch.hpp"
 
@@ -65,7 +66,11 @@ TEST_CASE("each check of simulated evidence refuses on its own") {
     other_tiers.accepted_tiers = {"tdx"};
     Policy other_measurement = simulated_policy();
     other_measurement.accepted_measurements = {std::string(96, 'b')};
-    struct Row { const char* code; Evidence evidence; Policy policy; };
+    struct Row {
+        const char* code;
+        Evidence evidence;
+        Policy policy;
+    };
     const Row rows[] = {
         {"tier_accepted", good, other_tiers},
         {"simulated_enabled", good, Policy{}},
@@ -127,7 +132,11 @@ TEST_CASE("oversized evidence is refused before it is read") {
 }
 
 TEST_CASE("a simulated report is made only from fields inside their limits") {
-    struct Row { std::string measurement, platform_id; Instant issued_at; bool made; };
+    struct Row {
+        std::string measurement, platform_id;
+        Instant issued_at;
+        bool made;
+    };
     const Row rows[] = {
         {std::string(96, '0'), "a", now, true},
         {std::string(95, '0'), "a", now, false},

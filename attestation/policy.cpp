@@ -1,0 +1,31 @@
+#include "attestation/policy.hpp"
+
+#include <algorithm>
+
+namespace cocoon::attestation {
+
+void CollateralSeen::note(const TdxResult& result) {
+    tdx_evaluation_number = std::max(tdx_evaluation_number, result.evaluation_number.value_or(0));
+    root_crl_issued = std::max(root_crl_issued, result.root_crl_issued);
+    pck_crl_issued = std::max(pck_crl_issued, result.pck_crl_issued);
+}
+
+void CollateralSeen::note(const SnpResult& result) {
+    if (!result.product) return;
+    std::string& number = snp_revocation_numbers[static_cast<std::size_t>(*result.product)];
+    number = std::max(number, result.revocation_number);
+}
+
+Policy against_rollback(Policy policy, const CollateralSeen& seen) {
+    TdxPolicy& tdx = policy.tdx;
+    tdx.evaluation_number_min = std::max(tdx.evaluation_number_min, seen.tdx_evaluation_number);
+    tdx.root_crl_issued_min = std::max(tdx.root_crl_issued_min, seen.root_crl_issued);
+    tdx.pck_crl_issued_min = std::max(tdx.pck_crl_issued_min, seen.pck_crl_issued);
+    for (SnpRoot& root : policy.snp.roots)
+        root.revocation_number_min =
+            std::max(root.revocation_number_min,
+                     seen.snp_revocation_numbers[static_cast<std::size_t>(root.product)]);
+    return policy;
+}
+
+}  // namespace cocoon::attestation
