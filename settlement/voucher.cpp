@@ -66,11 +66,12 @@ Signature sign(const SigningKey& key, const Statement& statement) {
 }
 
 bool verify(const PublicKey& key, const Voucher& voucher, const Signature& signature) {
-    return verify_signature(key, voucher.cell()->hash(), signature);
+    return voucher.amount.value >= 0 && verify_signature(key, voucher.cell()->hash(), signature);
 }
 
 bool verify(const PublicKey& key, const Statement& statement, const Signature& signature) {
-    return verify_signature(key, statement.cell()->hash(), signature);
+    return statement.amount.value >= 0 &&
+           verify_signature(key, statement.cell()->hash(), signature);
 }
 
 }  // namespace cocoon::settlement::ton

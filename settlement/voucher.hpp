@@ -41,7 +41,8 @@ struct Statement {
 // REQUIRES: the amount is not negative.
 Signature sign(const SigningKey& key, const Voucher& voucher);
 Signature sign(const SigningKey& key, const Statement& statement);
-// Never true for a weak key: its vouchers would verify here and fail on the chain.
+// Never true for a negative amount, or a weak key, whose vouchers would verify here and fail on the
+// chain.
 bool verify(const PublicKey& key, const Voucher& voucher, const Signature& signature);
 bool verify(const PublicKey& key, const Statement& statement, const Signature& signature);
 

@@ -9,6 +9,7 @@
 #include "settlement/highload_wallet.hpp"
 #include "settlement/jetton.hpp"
 #include "settlement/transaction.hpp"
+#include "settlement/voucher.hpp"
 #include "settlement/wallet.hpp"
 #include "tests/catch.hpp"
 
@@ -145,6 +146,29 @@ TEST_CASE("weak keys verify nothing") {
     CHECK(verify_signature(key.public_key(), as_bytes("x"), signature));
     CHECK(!verify_signature(key.public_key(), as_bytes("y"), signature));
     CHECK(!SigningKey::from_seed(Bytes(31)));
+}
+
+TEST_CASE("a voucher is for one network, one channel and one total") {
+    const Voucher voucher{Network::mainnet, {}, Nano{5}, 1};
+    const Signature signature = sign(key, voucher);
+    CHECK(verify(key.public_key(), voucher, signature));
+    CHECK(Voucher::parse(voucher.cell()).value() == voucher);
+    Voucher other = voucher;
+    other.network = Network::testnet;
+    CHECK(!verify(key.public_key(), other, signature));
+    other = voucher;
+    other.channel.id[0] = 1;
+    CHECK(!verify(key.public_key(), other, signature));
+    other = voucher;
+    other.amount = Nano{6};
+    CHECK(!verify(key.public_key(), other, signature));
+    other.amount = Nano{-1};
+    CHECK(!verify(key.public_key(), other, signature));
+    CHECK(!verify(PublicKey{}, voucher, signature));
+    const Statement statement{Network::mainnet, {}, {}, Nano{-1}, 1};
+    CHECK(!verify(key.public_key(), statement, signature));
+    CHECK(!Statement::parse(voucher.cell()));
+    CHECK(!Voucher::parse(Cell::empty()));
 }
 
 TEST_CASE("highload batches are refused before they are sent") {
