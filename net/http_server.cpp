@@ -1526,8 +1526,11 @@ void HttpServerState::shut() {
     pause.cancel();
     drain_deadline.cancel();
     for (const auto& connection : all_connections()) connection->close();
+    // What still waits here would keep itself alive: each exchange holds the mailbox that lists it.
+    std::vector<std::shared_ptr<ExchangeState>> unread;
     const std::lock_guard lock{mailbox->mutex};
     mailbox->loop = nullptr;
+    unread.swap(mailbox->changed);
 }
 
 HttpServer::HttpServer(EventLoop& loop, HttpServerOptions options, HttpHandler handler)
