@@ -13,6 +13,8 @@ constexpr std::uint16_t index_max = 254;  // SPDM indices are one octet, from 1
 constexpr std::uint16_t alternatives_max = 32;
 constexpr std::uint16_t nvdec0_index = 35;
 constexpr std::size_t name_bytes_max = 128;
+// Switches' reports name no board; there is one (project, SKU and chip SKU of the LS10).
+constexpr std::string_view switch_board = "5612_0002_890";
 
 Error malformed(const char* why) { return refuse(ErrorCode::malformed_request, why); }
 
@@ -100,6 +102,14 @@ std::optional<std::string> name_at(const XmlElement& element, std::string_view n
     return *text;
 }
 
+// Names become parts of addresses.
+bool is_name_part(const std::string& text) {
+    return !text.empty() && text.size() <= 32 && std::all_of(text.begin(), text.end(), [](char c) {
+        return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+               c == '.' || c == '_';
+    });
+}
+
 }  // namespace
 
 Result<NvidiaManifest> parse_nvidia_manifest(ByteView document) {
@@ -120,6 +130,30 @@ Result<NvidiaManifest> parse_nvidia_manifest(ByteView document) {
     NvidiaManifest out{*version, *product, *tag_id, {}, *xml};
     if (const auto read = read_payload(*payload, out); !read) return read.error();
     if (out.measurements.empty()) return malformed("the manifest lists no measurement");
+    return out;
+}
+
+std::vector<std::string> nvidia_manifest_names(const NvidiaReport& report,
+                                               const NvidiaIdentity& identity) {
+    std::vector<std::string> out;
+    const auto add = [&](const std::vector<std::string>& parts) {
+        std::string name;
+        for (const std::string& part : parts) {
+            if (!is_name_part(part)) return;
+            name += (name.empty() ? "" : "_") + part;
+        }
+        out.push_back(std::move(name));
+    };
+    std::string vbios = report.vbios_version();
+    std::erase(vbios, '.');
+    if (identity.is_switch) {
+        add({"NV_SWITCH_BIOS", std::string{switch_board}, vbios});
+        return out;
+    }
+    add({identity.product == "GH100" ? "NV_GPU_DRIVER" : "NV_GPU_CC_DRIVER", identity.product,
+         report.driver_version()});
+    add({"NV_GPU_VBIOS", report.text(NvidiaField::project), report.text(NvidiaField::project_sku),
+         report.text(NvidiaField::chip_sku), vbios});
     return out;
 }
 

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "attestation/nvidia_identity.hpp"
 #include "attestation/nvidia_report.hpp"
 #include "attestation/signed_xml.hpp"
 
@@ -27,6 +28,11 @@ struct NvidiaManifest {
 // The manifest; `malformed_request` unless it is a signed SWID tag whose measurements are complete
 // and unambiguous. Says nothing about who signed it.
 Result<NvidiaManifest> parse_nvidia_manifest(ByteView document);
+
+// The names under which NVIDIA's manifest service serves what this report needs: driver (of GPUs),
+// then VBIOS. A name that the report's fields do not make is left out.
+std::vector<std::string> nvidia_manifest_names(const NvidiaReport& report,
+                                               const NvidiaIdentity& identity);
 
 struct NvidiaComparison {
     std::vector<std::uint16_t> golden;      // indices that some manifest lists

@@ -8,6 +8,9 @@
 #include <ctime>
 #include <stdexcept>
 
+#include "attestation/der.hpp"
+#include "core/ensure.hpp"
+
 namespace cocoon::attestation {
 namespace {
 
@@ -204,6 +207,38 @@ bool OcspResponse::signed_for(const Certificate& issuer, Instant at) const {
                                          OCSP_PARTIAL_CHAIN | OCSP_NOEXPLICIT) == 1;
     ERR_clear_error();
     return right;
+}
+
+std::optional<Bytes> OcspResponse::nonce() const {
+    const int at = OCSP_BASICRESP_get_ext_by_NID(response_.get(), NID_id_pkix_OCSP_Nonce, -1);
+    if (at < 0) return std::nullopt;
+    const ASN1_OCTET_STRING* value =
+        X509_EXTENSION_get_data(OCSP_BASICRESP_get_ext(response_.get(), at));
+    // The extension's value is an OCTET STRING inside extnValue's own.
+    Reader in{ByteView{ASN1_STRING_get0_data(value),
+                       static_cast<std::size_t>(ASN1_STRING_length(value))}};
+    const auto octets = take_der(in, der::octet_string);
+    if (!octets || !in.finished()) return std::nullopt;
+    return Bytes{octets->begin(), octets->end()};
+}
+
+Bytes make_ocsp_request(const Certificate& certificate, const Certificate& issuer, ByteView nonce) {
+    ENSURE(!nonce.empty() && nonce.size() <= 128);
+    const Owned<OCSP_REQUEST, OCSP_REQUEST_free> request{OCSP_REQUEST_new()};
+    Owned<OCSP_CERTID, OCSP_CERTID_free> id{
+        OCSP_cert_to_id(EVP_sha384(), x509_of(certificate).get(), x509_of(issuer).get())};
+    check(request && id && OCSP_request_add0_id(request.get(), id.get()) != nullptr, "request");
+    static_cast<void>(id.release());
+    Bytes octets{nonce.begin(), nonce.end()};  // OpenSSL takes them without const, and copies
+    check(
+        OCSP_request_add1_nonce(request.get(), octets.data(), static_cast<int>(octets.size())) == 1,
+        "nonce");
+    unsigned char* made = nullptr;
+    const int size = i2d_OCSP_REQUEST(request.get(), &made);
+    check(size > 0, "request");
+    Bytes out{made, made + size};
+    OPENSSL_free(made);
+    return out;
 }
 
 Instant judge_revocation(Checklist& checklist, const std::string& prefix,

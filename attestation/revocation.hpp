@@ -46,12 +46,18 @@ public:
     // Signed by the issuer itself or by a responder whose certificate the issuer signed for that
     // purpose (RFC 6960, 4.2.2.2), valid at `at`.
     bool signed_for(const Certificate& issuer, Instant at) const;
+    // The nonce that the responder echoes (RFC 9654), or nothing: whoever asked compares it.
+    std::optional<Bytes> nonce() const;
 
 private:
     explicit OcspResponse(std::shared_ptr<ocsp_basic_response_st> response)
         : response_{std::move(response)} {}
     std::shared_ptr<ocsp_basic_response_st> response_;
 };
+
+// What to ask a responder about one certificate: an OCSPRequest in DER, not signed, its certificate
+// named by SHA-384, with this nonce. REQUIRES: `nonce` has 1 to 128 bytes (RFC 9654, 2.1).
+Bytes make_ocsp_request(const Certificate& certificate, const Certificate& issuer, ByteView nonce);
 
 // Everything at hand; what does not concern a chain is passed over.
 struct RevocationCollateral {

@@ -74,20 +74,38 @@ private:
 
 // ---- Reading ------------------------------------------------------------------------------------
 
+// How long the XML declaration at the beginning is, if there is one that says nothing but version
+// 1.0 and UTF-8 (XML 1.0, 2.8).
+std::size_t declaration_size(std::string_view text) {
+    std::string_view rest = text;
+    const auto skip = [&](std::string_view expected) {
+        if (!rest.starts_with(expected)) return false;
+        rest.remove_prefix(expected.size());
+        return true;
+    };
+    const auto attribute = [&](std::string_view name,
+                               std::initializer_list<std::string_view> values) {
+        for (const std::string_view quote : {"\"", "'"})
+            for (const std::string_view value : values)
+                if (skip(std::string{name} + "=" + std::string{quote} + std::string{value} +
+                         std::string{quote}))
+                    return true;
+        return false;
+    };
+    if (!skip("<?xml ") || !attribute("version", {"1.0"})) return 0;
+    attribute(" encoding", {"UTF-8", "utf-8"});
+    attribute(" standalone", {"yes", "no"});
+    skip(" ");
+    return skip("?>") ? text.size() - rest.size() : 0;
+}
+
 // Only elements, attributes and text are left once these are refused: "<!" opens document types,
 // CDATA and comments, "<?" processing instructions, and neither may stand inside a value (XML 1.0,
 // 2.4 and 2.3). So nothing declares an entity, and nothing is read that canonical XML drops.
 const char* forbidden_markup(std::string_view text) {
     if (!is_utf8(text) || text.find('\0') != std::string_view::npos) return "it is not UTF-8";
     if (text.starts_with("\xEF\xBB\xBF")) return "it begins with a byte order mark";
-    constexpr std::string_view declarations[] = {
-        R"(<?xml version="1.0"?>)", R"(<?xml version="1.0" encoding="UTF-8"?>)",
-        R"(<?xml version="1.0" encoding="utf-8"?>)", R"(<?xml version='1.0' encoding='UTF-8'?>)"};
-    for (const std::string_view declaration : declarations)
-        if (text.starts_with(declaration)) {
-            text.remove_prefix(declaration.size());
-            break;
-        }
+    text.remove_prefix(declaration_size(text));
     if (text.find("<!") != std::string_view::npos)
         return "it holds a document type, a comment or a CDATA section";
     if (text.find("<?") != std::string_view::npos) return "it holds a processing instruction";

@@ -393,6 +393,28 @@ TEST_CASE("GPUs in protected PCIe mode come with the switches they are connected
     CHECK(node({gpu.evidence()}).acceptable());
 }
 
+TEST_CASE("the manifest service's names for what a report needs") {
+    GpuMaker gpu;
+    const auto text = [](std::string_view value) { return Bytes(value.begin(), value.end()); };
+    gpu.report.field(NvidiaField::project) = text("1010");
+    gpu.report.field(NvidiaField::project_sku) = text("0200");
+    gpu.report.field(NvidiaField::chip_sku) = text("882");
+    NvidiaIdentity identity = nvidia_identity(certificate_of(gpu.device.make()[0]));
+    const auto names = [&] {
+        return nvidia_manifest_names(parse_nvidia_report(gpu.evidence().report).value(), identity);
+    };
+    CHECK(names() == std::vector<std::string>{"NV_GPU_DRIVER_GH100_570.86",
+                                              "NV_GPU_VBIOS_1010_0200_882_9600A50001"});
+    identity.product = "GB100";
+    CHECK(names()[0] == "NV_GPU_CC_DRIVER_GB100_570.86");
+    identity.is_switch = true;
+    CHECK(names() == std::vector<std::string>{"NV_SWITCH_BIOS_5612_0002_890_9600A50001"});
+    identity.is_switch = false;
+    gpu.report.field(NvidiaField::driver_version) = text("../570");
+    gpu.report.erase(NvidiaField::project);
+    CHECK(names().empty());
+}
+
 // COCOON_LONG takes all of them.
 TEST_CASE("GPU evidence with a byte flipped is never proven") {
     const char* wanted = std::getenv("COCOON_LONG");

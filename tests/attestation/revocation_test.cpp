@@ -208,3 +208,38 @@ TEST_CASE("what is no OCSP response is refused") {
         CHECK(read.error().code == ErrorCode::malformed_request);
     }
 }
+
+TEST_CASE("a request asks about one certificate, and its nonce comes back") {
+    const Desk desk;
+    const Bytes nonce(32, 0x5A);
+    const Bytes request = make_ocsp_request(desk.chain[2], desk.chain[3], nonce);
+    const unsigned char* at = request.data();
+    const Owned<OCSP_REQUEST, OCSP_REQUEST_free> read{
+        d2i_OCSP_REQUEST(nullptr, &at, static_cast<long>(request.size()))};
+    REQUIRE(read);
+    CHECK(OCSP_request_onereq_count(read.get()) == 1);
+    CHECK(OCSP_request_is_signed(read.get()) == 0);
+    // What a responder does: answer what was asked, copy the nonce, sign.
+    OCSP_CERTID* id = OCSP_onereq_get0_id(OCSP_request_onereq_get0(read.get(), 0));
+    const Owned<OCSP_BASICRESP, OCSP_BASICRESP_free> basic{OCSP_BASICRESP_new()};
+    const Owned<ASN1_TIME, ASN1_TIME_free> from{
+        ASN1_GENERALIZEDTIME_set(nullptr, static_cast<std::time_t>(gpu_made_at.unix_seconds()))};
+    REQUIRE(OCSP_basic_add1_status(basic.get(), id, V_OCSP_CERTSTATUS_GOOD, 0, nullptr, from.get(),
+                                   nullptr));
+    REQUIRE(OCSP_copy_nonce(basic.get(), read.get()) == 1);
+    const Bytes signer = desk.gpu.responder_certificate(desk.issuer());
+    const unsigned char* der = signer.data();
+    const Owned<X509, X509_free> responder{
+        d2i_X509(nullptr, &der, static_cast<long>(signer.size()))};
+    REQUIRE(OCSP_basic_sign(basic.get(), responder.get(), desk.gpu.responder.get(), EVP_sha384(),
+                            nullptr, 0) == 1);
+    const Owned<OCSP_RESPONSE, OCSP_RESPONSE_free> made{
+        OCSP_response_create(OCSP_RESPONSE_STATUS_SUCCESSFUL, basic.get())};
+    const auto response =
+        OcspResponse::from_der(encoded<OCSP_RESPONSE>(made.get(), i2d_OCSP_RESPONSE)).value();
+    CHECK(response.nonce() == nonce);
+    CHECK(response.about(desk.chain[2], desk.chain[3])->state == RevocationState::good);
+    CHECK_FALSE(response.about(desk.chain[1], desk.chain[2]).has_value());
+    CHECK(response.signed_for(desk.chain[3], gpu_made_at));
+    CHECK_FALSE(OcspResponse::from_der(desk.gpu.ocsp(desk.gpu.device, 0, {})).value().nonce());
+}
