@@ -39,10 +39,12 @@ TEST_CASE("timers fire in order of time; cancelled, destroyed or replaced ones n
         Timer replaced = thread.loop.call_after(milliseconds(5), [&] { fired.push_back(-3); });
         replaced = thread.loop.call_after(milliseconds(15), [&] { fired.push_back(15); });
         timers.push_back(std::move(replaced));
-        timers.push_back(thread.loop.call_after(milliseconds(40), [&] { last.set(true); }));
     });
-    // another thread
-    Timer outside = thread.loop.call_after(milliseconds(30), [&] { fired.push_back(3); });
+    // Of another thread, and the last to be due however long that thread was kept waiting.
+    Timer outside = thread.loop.call_after(milliseconds(30), [&] {
+        fired.push_back(3);
+        last.set(true);
+    });
     Timer never = thread.loop.call_after(seconds(1000), [&] { fired.push_back(-4); });
     never.cancel();
     last.get();
