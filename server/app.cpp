@@ -42,13 +42,21 @@ db::ConnectOptions connection_to(const Config& config, const char* name) {
     return options;
 }
 
-// Becomes the one writer, waiting as a standby while another process is. False: told to stop.
+// Becomes the one writer, waiting as a standby while another process is. A standby outlives what it
+// waits for: a database that is gone for a while ends a writer, not those who may follow it.
+// False: told to stop.
 bool elect(db::PgJournal& journal, const std::atomic<bool>& stop) {
     bool told = false;
     while (!stop) {
-        if (journal.elect()) return true;
-        if (!told) log::info("standby", {{"why", "another process is the writer of this market"}});
-        told = true;
+        try {
+            if (journal.elect()) return true;
+            if (!told)
+                log::info("standby", {{"why", "another process is the writer of this market"}});
+            told = true;
+        } catch (const db::Failure& failure) {
+            if (!told) throw;  // it never worked
+            log::warning("standby_cannot_ask", {{"why", failure.what()}});
+        }
         std::this_thread::sleep_for(std::chrono::seconds{1});
     }
     return false;
@@ -222,9 +230,10 @@ private:
     const AnswerPolicy answers{answers_of(config)};
     net::EventLoop loop;
 
-    // The market's key, and the chain.
+    // The market's key, and the chain: opened by the elected writer only, who must know all that the
+    // one before it did there.
     const sealing::SigningKey key{market_key(config.key_file)};
-    const std::unique_ptr<settlement::DevChain> chain{open_chain()};
+    std::unique_ptr<settlement::DevChain> chain;
 
     // The journal is the truth; the projector copies it into tables; the writer holds the state.
     db::Pool pool{connection_to(config, "cocoon-market read"),
@@ -266,6 +275,7 @@ private:
 
 Market::Market(const Config& settings) : config{settings} {
     elect(journal, stopping);
+    chain = open_chain();
     projector.catch_up();
     writer = std::make_unique<matching::Writer>(journal);
     open_first_admin(*writer, config, clock.now());
