@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "api/secrets.hpp"
+#include "core/encoding.hpp"
 #include "core/log.hpp"
 #include "db/reader.hpp"
 #include "sealing/signing.hpp"
@@ -22,9 +24,21 @@ bool is_exchange(const net::RequestHead& head) {
            head.path.ends_with("/exchange");
 }
 
+// An account keeps its Idempotency-Keys to itself; strangers are told apart by their address.
+// Hashed, because the journal keeps the key and has no business with addresses.
+std::string strangers_key(const api::Context& context, std::string_view address,
+                          const std::string& key) {
+    if (key.empty()) return key;
+    const std::string name = "cocoon-market/stranger-key/v1 " +
+                             std::to_string(address_bucket(address)) + ' ' + key;
+    return "stranger " + to_base64url(as_bytes(api::mac(context.secret, name)));
+}
+
 bool open_to_strangers(const matching::Command& command) {
-    return std::holds_alternative<matching::OpenAccount>(command) ||
-           std::holds_alternative<matching::EnrolNode>(command) ||
+    if (const auto* account = std::get_if<matching::OpenAccount>(&command))
+        return account->kind == matching::AccountKind::developer ||
+               account->kind == matching::AccountKind::provider;
+    return std::holds_alternative<matching::EnrolNode>(command) ||
            std::holds_alternative<matching::WhatIf>(command);
 }
 
@@ -183,7 +197,10 @@ void Dispatch::submit(const std::shared_ptr<Task>& task) {
     envelope.actor = task->call.principal.account;
     envelope.key = task->call.principal.key;
     envelope.scopes = task->call.principal.scopes;
-    envelope.idempotency_key = task->pending.idempotency_key;
+    envelope.idempotency_key =
+        envelope.actor ? task->pending.idempotency_key
+                       : strangers_key(doors_.context, task->in->address(),
+                                       task->pending.idempotency_key);
     envelope.input_hash = task->pending.input_hash;
     envelope.command = std::move(task->pending.command);
     // Without an account the actor is 0, which to the engine is the market itself. The routes table
