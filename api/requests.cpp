@@ -26,18 +26,10 @@ Duration wait_of(const Call& call) {
     return seconds(std::min(wanted, wait_seconds_max));
 }
 
-// Why an immediate request found nothing, as the refusal it amounts to: its reason is a refusal's
-// name where the lane gave one. Price is the last constraint to be looked at, so an offer that fell
-// to it had satisfied all others.
+// Why an immediate request found nothing, as the refusal that the lane gave as its reason.
 Error unmatched_error(const RequestAnswer& answer) {
-    ErrorCode code = ErrorCode::no_eligible_offer;
-    if (answer.why)
-        for (const auto& [constraint, offers] : answer.why->removed)
-            if (offers > 0 && (constraint == Constraint::price_dimension ||
-                               constraint == Constraint::price_total))
-                code = ErrorCode::price_cap_too_low;
-    if (const ErrorInfo* info = find_error(answer.request.reason)) code = info->code;
-    Error error = refuse(code);
+    const ErrorInfo* info = find_error(answer.request.reason);
+    Error error = refuse(info ? info->code : ErrorCode::no_eligible_offer);
     if (answer.why && !answer.why->relaxations.empty()) {
         const Relaxation& nearest = answer.why->relaxations.front();
         error.detail = "Nearest change: " + std::string{name_of(nearest.constraint)} + " to " +

@@ -40,6 +40,16 @@ std::optional<Error> bad_terms(const Request& request, Instant at) {
     return std::nullopt;
 }
 
+// The refusal that an explanation amounts to. Price is the last constraint to be looked at, so an offer that
+// fell to it had satisfied all others. The request keeps it as its reason: explanations are not stored, and who
+// asks again with the same Idempotency-Key must hear the same refusal.
+ErrorCode refusal_in(const Explanation& why) {
+    for (const auto& [constraint, offers] : why.removed)
+        if (offers > 0 && (constraint == Constraint::price_dimension || constraint == Constraint::price_total))
+            return ErrorCode::price_cap_too_low;
+    return ErrorCode::no_eligible_offer;
+}
+
 }  // namespace
 
 // ---- Placing ----------------------------------------------------------------------------------
@@ -96,9 +106,11 @@ std::optional<Error> Engine::Task::place(const PlaceRequest& command, RequestAns
     emit_draft();
     RequestRecord& record = *state_.requests.find(id);
     if (choice.offer != nullptr) reserve(record.request, choice);
-    else if (!rests) end_request(id, RequestState::unmatched, "no_match");
+    else if (!rests) {
+        answer.why = explain(state_, record.request, at_);
+        end_request(id, RequestState::unmatched, std::string{describe(refusal_in(*answer.why)).name});
+    }
     fill(answer, record);
-    if (choice.offer == nullptr && !rests) answer.why = explain(state_, record.request, at_);
     return std::nullopt;
 }
 

@@ -454,7 +454,7 @@ TEST_CASE("an immediate request without a match is a refusal with its explanatio
         return response.body.substr(at, response.body.find('"', at) - at);
     };
     CHECK(code() == "no_eligible_offer");
-    answer.why->removed.push_back({Constraint::price_total, 1});
+    answer.request.reason = "price_cap_too_low";  // also where the explanation is no longer known
     CHECK(code() == "price_cap_too_low");
     answer.request.reason = "no_eligible_offer";
     CHECK(code() == "no_eligible_offer");
