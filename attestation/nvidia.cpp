@@ -168,18 +168,24 @@ void judge_measurements(Checklist& list, Materials& materials, NvidiaResult& dev
     };
     if (!device.identity.is_switch) add("driver", device.driver_version);
     add("vbios", device.vbios_version);
-    if (manifests.size() != (device.identity.is_switch ? 1 : 2)) return;
+    const bool complete = manifests.size() == (device.identity.is_switch ? 1 : 2);
+    if (manifests.empty()) return;
     device.comparison = compare_measurements(*device.report, manifests);
     const NvidiaComparison& found = device.comparison;
+    if (!found.mismatched.empty())
+        list.fail("measurements",
+                  "the measurements " + indices_text(found.mismatched) +
+                      " are not the manifests': reset the GPU, then the host, and install the "
+                      "vendor's driver and VBIOS anew");
+    if (!complete) return;  // what matches so far is not all there is to match
     list.check(
         "measurement_contested", found.contested.empty(), "no measurement is in two manifests",
         "driver and VBIOS manifest both list the measurements " + indices_text(found.contested));
-    list.check("measurements", found.mismatched.empty(),
-               "all " + std::to_string(found.golden.size()) +
-                   " measurements that the manifests list match",
-               "the measurements " + indices_text(found.mismatched) +
-                   " are not the manifests': reset the GPU, then the host, and install the "
-                   "vendor's driver and VBIOS anew");
+    if (found.mismatched.empty())
+        list.check("measurements", true,
+                   "all " + std::to_string(found.golden.size()) +
+                       " measurements that the manifests list match",
+                   {});
 }
 
 // ---- The report ---------------------------------------------------------------------------------
@@ -413,6 +419,11 @@ NvidiaNodeResult verify_nvidia_node(std::span<const NvidiaEvidence> evidence,
         }
         list.check("device_duplicate", unique, "every report is of another device",
                    "two reports are of the same device");
+        const bool gpu = std::any_of(
+            out.devices.begin(), out.devices.end(),
+            [](const auto& device) { return device.report && !device.identity.is_switch; });
+        list.check("gpu_present", gpu, "there is a GPU among the devices",
+                   "none of the devices is known to be a GPU");
         Checklist accepted;
         if (policy.switches_required) judge_switches(accepted, out.devices);
         out.policy_reasons = accepted.take_reasons();

@@ -91,7 +91,7 @@ struct NvidiaResult {
     bool firmware_id_checked = false;
     std::string driver_version;
     std::string vbios_version;
-    NvidiaComparison comparison;  // empty unless both manifests were genuine
+    NvidiaComparison comparison;  // with those of the manifests that were genuine
     Instant valid_until;          // the first end of anything it rests on; 0 unless proven
 
     // Genuine, and nothing in it that the policy refuses.
@@ -116,7 +116,7 @@ ManifestResult verify_nvidia_manifest(const NvidiaManifest& manifest,
 // All devices of one node, with one nonce.
 struct NvidiaNodeResult {
     std::vector<NvidiaResult> devices;  // in the order of the evidence
-    // Codes: device_count, device_duplicate. Of `policy_reasons`: switches_present.
+    // Codes: device_count, device_duplicate, gpu_present. Of `policy_reasons`: switches_present.
     std::vector<Reason> reasons;
     std::vector<Reason> policy_reasons;
     Status status = Status::unknown;  // the worst of all

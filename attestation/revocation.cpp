@@ -1,5 +1,6 @@
 #include "attestation/revocation.hpp"
 
+#include <openssl/bn.h>
 #include <openssl/err.h>
 #include <openssl/ocsp.h>
 #include <openssl/x509.h>
@@ -48,6 +49,18 @@ Owned<X509, X509_free> x509_of(const Certificate& certificate) {
     Owned<X509, X509_free> out{d2i_X509(nullptr, &at, static_cast<long>(certificate.der().size()))};
     check(out != nullptr, "certificate");
     return out;
+}
+
+// As Certificate::serial() writes it.
+std::string serial_of(OCSP_SINGLERESP* single) {
+    auto* named = const_cast<OCSP_CERTID*>(OCSP_SINGLERESP_get0_id(single));
+    ASN1_INTEGER* serial = nullptr;
+    if (OCSP_id_get0_info(nullptr, nullptr, nullptr, &serial, named) != 1) return {};
+    const Owned<BIGNUM, BN_free> value{ASN1_INTEGER_to_BN(serial, nullptr)};
+    check(value != nullptr, "integer");
+    Bytes bytes(static_cast<std::size_t>(BN_num_bytes(value.get())));
+    BN_bn2bin(value.get(), bytes.data());
+    return bytes.empty() ? "00" : to_hex(bytes);
 }
 
 // The answer names its certificate by hashes of the issuer's name and key and by its serial.
@@ -182,11 +195,12 @@ Result<OcspResponse> OcspResponse::from_der(ByteView der) {
 
 std::optional<OcspAnswer> OcspResponse::about(const Certificate& certificate,
                                               const Certificate& issuer) const {
-    const auto subject = x509_of(certificate);
-    const auto authority = x509_of(issuer);
     for (int i = 0; i < OCSP_resp_count(response_.get()); ++i) {
         OCSP_SINGLERESP* single = OCSP_resp_get0(response_.get(), i);
-        if (speaks_of(single, subject.get(), authority.get())) return answer_of(single);
+        // A bundle holds many answers: most are passed over by their serial number alone.
+        if (serial_of(single) == certificate.serial() &&
+            speaks_of(single, x509_of(certificate).get(), x509_of(issuer).get()))
+            return answer_of(single);
     }
     ERR_clear_error();
     return std::nullopt;

@@ -219,7 +219,17 @@ TEST_CASE("missing collateral leaves the status unknown, neither proven nor refu
         CHECK(has(result.reasons, row.code, Outcome::not_checked));
         CHECK(result.valid_until == Instant{});
         CHECK_FALSE(result.acceptable());
+        CHECK_FALSE(has(result.reasons, "measurements", Outcome::failed));
     }
+    // One manifest is enough to refute, and never enough to prove.
+    GpuMaker changed;
+    changed.report.measurements[3][0] ^= 1;  // the VBIOS manifest's
+    NvidiaCollateral half = changed.collateral();
+    half.manifests.erase(half.manifests.begin());
+    const NvidiaResult refuted =
+        verify_nvidia(changed.evidence(), GpuMaker::nonce(), half, changed.policy, gpu_made_at);
+    CHECK(refuted.status == Status::refuted);
+    CHECK(has(refuted.reasons, "measurements", Outcome::failed));
     NvidiaPolicy lenient = gpu.policy;
     lenient.manifests_required = lenient.revocation_required = false;
     const NvidiaResult result =
@@ -389,6 +399,10 @@ TEST_CASE("GPUs in protected PCIe mode come with the switches they are connected
     CHECK(has(alone.policy_reasons, "switches_present", Outcome::failed));
     nvswitch.report.field(NvidiaField::switch_pdi) = hex("ff02030405060708");
     CHECK_FALSE(node({gpu.evidence(), nvswitch.evidence()}).acceptable());
+    const NvidiaNodeResult no_gpu = node({nvswitch.evidence()});
+    CHECK(no_gpu.devices[0].acceptable());
+    CHECK(no_gpu.status == Status::refuted);
+    CHECK(has(no_gpu.reasons, "gpu_present", Outcome::failed));
     gpu.policy.switches_required = false;
     CHECK(node({gpu.evidence()}).acceptable());
 }
