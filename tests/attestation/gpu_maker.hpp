@@ -33,14 +33,6 @@ inline Bytes der_of(std::uint8_t tag, ByteView value) {
     out.insert(out.end(), value.begin(), value.end());
     return out;
 }
-inline void append_little(Bytes& out, std::uint64_t value, std::size_t size) {
-    for (std::size_t i = 0; i < size; ++i) out.push_back(static_cast<std::uint8_t>(value >> 8 * i));
-}
-inline std::string pem_of(const Bytes& der) {
-    std::string text = to_base64(der), out = "-----BEGIN CERTIFICATE-----\n";
-    for (std::size_t at = 0; at < text.size(); at += 64) out += text.substr(at, 64) + "\n";
-    return out + "-----END CERTIFICATE-----\n";
-}
 inline Certificate certificate_of(const Bytes& der) { return Certificate::from_der(der).value(); }
 
 // ---- Certificates -------------------------------------------------------------------------------

@@ -43,6 +43,19 @@ Bytes encoded(T* object, int (*encode)(const T*, unsigned char**)) {
     return out;
 }
 
+inline void append(Bytes& out, ByteView bytes) {
+    out.insert(out.end(), bytes.begin(), bytes.end());
+}
+inline void append_little(Bytes& out, std::uint64_t value, std::size_t size) {
+    for (std::size_t i = 0; i < size; ++i) out.push_back(static_cast<std::uint8_t>(value >> 8 * i));
+}
+inline std::string pem_of(const Bytes& der) {
+    std::string out = "-----BEGIN CERTIFICATE-----\n";
+    const std::string text = to_base64(der);
+    for (std::size_t at = 0; at < text.size(); at += 64) out += text.substr(at, 64) + "\n";
+    return out + "-----END CERTIFICATE-----\n";
+}
+
 // `rsa` signs as AMD does: PSS, SHA-384, a salt of 48 bytes. `p256` uses SHA-256, `p384` SHA-384.
 enum class KeyKind { p256, p384, rsa };
 

@@ -26,13 +26,6 @@ struct TdxKeys {
 
 // ---- Bytes --------------------------------------------------------------------------------------
 
-inline void append(Bytes& out, ByteView bytes) {
-    out.insert(out.end(), bytes.begin(), bytes.end());
-}
-inline void append_little(Bytes& out, std::uint64_t value, std::size_t size) {
-    for (std::size_t i = 0; i < size; ++i) out.push_back(static_cast<std::uint8_t>(value >> 8 * i));
-}
-
 inline Bytes der_element(std::uint8_t tag, ByteView content) {
     Bytes out{tag};
     if (content.size() >= 0x100) {
@@ -268,13 +261,6 @@ struct TdxEvidence {
     TdxCollateral collateral;
     TdxPolicy policy;  // under which it is acceptable
 };
-
-inline std::string pem_of(const Bytes& der) {
-    std::string out = "-----BEGIN CERTIFICATE-----\n";
-    const std::string text = to_base64(der);
-    for (std::size_t i = 0; i < text.size(); i += 64) out += text.substr(i, 64) + "\n";
-    return out + "-----END CERTIFICATE-----\n";
-}
 
 // ---- Signing ------------------------------------------------------------------------------------
 

@@ -1,6 +1,8 @@
 // TDX under a PKI of the test's own: what verifies, and a row for each thing that must not.
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <random>
 
 #include "attestation/tdx_tcb.hpp"
@@ -248,7 +250,8 @@ TEST_CASE("TDX: collateral that was exchanged, spoiled or rolled back is refused
     }
 }
 
-TEST_CASE("TDX: collateral that is not at hand leaves the status unknown, neither passed nor failed") {
+TEST_CASE(
+    "TDX: collateral that is not at hand leaves the status unknown, neither passed nor failed") {
     const TdxEvidence good = make_tdx();
     struct Lack {
         const char* codes;
@@ -792,4 +795,36 @@ TEST_CASE("TDX: evidence with a byte flipped is never proven") {
         }
     std::printf("tdx mutations tried: %zu\n", tried);
     CHECK(tried > 100);
+}
+
+// Not run by itself: `COCOON_CORPUS=tests/fuzz/corpus attestation_test "[corpus]"` makes the seeds
+// that the fuzzers of this folder start from anew.
+TEST_CASE("fuzzing: TDX's saved corpus", "[.][corpus]") {
+    const char* folder = std::getenv("COCOON_CORPUS");
+    REQUIRE(folder != nullptr);
+    const auto write = [&](const std::string& name, ByteView bytes) {
+        const auto path = std::filesystem::path{folder} / name;
+        std::filesystem::create_directories(path.parent_path());
+        std::ofstream file{path, std::ios::binary};
+        file << as_text(bytes);
+        REQUIRE(file.good());
+    };
+    for (const bool report_1_5 : {false, true}) {
+        const TdxEvidence evidence = make_tdx([&](TdxParts& parts) {
+            parts.version = report_1_5 ? 5 : 4;
+            parts.report.version_1_5 = report_1_5;
+        });
+        Bytes seed;
+        append_little(seed, evidence.quote.size(), 4);
+        append(seed, evidence.quote);
+        append(seed, as_bytes(write_tdx_collateral(evidence.collateral)));
+        write(report_1_5 ? "tdx_fuzz/version_5" : "tdx_fuzz/version_4", seed);
+        if (!report_1_5) continue;
+        const auto quote = parse_tdx_quote(evidence.quote);
+        const auto chain = certificates_from_pem(quote->pck_chain);
+        write("certificate_fuzz/chain.pem", as_bytes(quote->pck_chain));
+        write("certificate_fuzz/pck.der", chain->front().der());
+        write("certificate_fuzz/root.der", chain->back().der());
+        write("certificate_fuzz/list.der", evidence.collateral.pck_crl);
+    }
 }
