@@ -70,6 +70,7 @@ export async function makeMachine() {
     machine.execute = async (cell) => {
         executor.forget();
         const { transactions } = await machine.sendMessage(executor.exactly(cell));
+        machine.transactions.length = 0; // the sandbox keeps all for ever; history is the caller's
         return transactions;
     };
     // Whether the account would take it; changes nothing.
