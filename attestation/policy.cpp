@@ -16,6 +16,15 @@ void CollateralSeen::note(const SnpResult& result) {
     number = std::max(number, result.revocation_number);
 }
 
+void CollateralSeen::note(const CollateralSeen& other) {
+    tdx_evaluation_number = std::max(tdx_evaluation_number, other.tdx_evaluation_number);
+    root_crl_issued = std::max(root_crl_issued, other.root_crl_issued);
+    pck_crl_issued = std::max(pck_crl_issued, other.pck_crl_issued);
+    for (std::size_t i = 0; i < snp_revocation_numbers.size(); ++i)
+        snp_revocation_numbers[i] =
+            std::max(snp_revocation_numbers[i], other.snp_revocation_numbers[i]);
+}
+
 Policy against_rollback(Policy policy, const CollateralSeen& seen) {
     TdxPolicy& tdx = policy.tdx;
     tdx.evaluation_number_min = std::max(tdx.evaluation_number_min, seen.tdx_evaluation_number);

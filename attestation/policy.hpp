@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "attestation/collateral_seen.hpp"
 #include "attestation/nvidia.hpp"
 #include "attestation/nvidia_token.hpp"
 #include "attestation/snp.hpp"
@@ -38,18 +39,6 @@ struct Policy {
     NvidiaTokenPolicy nvidia_service;  // the other route to a GPU's verdict
 
     bool operator==(const Policy&) const = default;
-};
-
-// The newest collateral that was seen, kept by the caller between verifications: whoever chooses
-// collateral would choose an older one. Only results with right signatures move it.
-struct CollateralSeen {
-    std::uint32_t tdx_evaluation_number = 0;
-    Instant root_crl_issued, pck_crl_issued;
-    std::array<std::string, 3> snp_revocation_numbers{};  // by SnpProduct; 40 hex characters
-
-    void note(const TdxResult& result);
-    void note(const SnpResult& result);
-    bool operator==(const CollateralSeen&) const = default;
 };
 
 // The policy, refusing collateral older than what was seen. Minimums only rise.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "attestation/platform.hpp"
 #include "attestation/policy.hpp"
 #include "attestation/simulated.hpp"
 
@@ -14,7 +15,11 @@ struct Verifier {
 };
 
 // One row for each kind of evidence we can judge.
-constexpr std::array<Verifier, 1> verifiers{{{simulated_tier, verify_simulated}}};
+constexpr std::array<Verifier, 5> verifiers{{{"tdx+gpu-cc", verify_platform},
+                                             {"snp+gpu-cc", verify_platform},
+                                             {"tdx", verify_platform},
+                                             {"snp", verify_platform},
+                                             {simulated_tier, verify_simulated}}};
 
 // A printable, bounded copy of what a peer called its tier.
 std::string shown(std::string_view tier) {

@@ -1,7 +1,7 @@
 // The one entry to attestation: evidence + what it must bind + policy + instant -> verdict. Pure:
 // no clock, no network, no database. Called by market (worker threads) and client; node makes
 // evidence. Must not know keysets or statements: the caller computes the 64 bytes the evidence must
-// carry. TDX, SEV-SNP and NVIDIA verifiers are further rows of the table in verdict.cpp.
+// carry.
 #pragma once
 
 #include <array>
@@ -10,13 +10,14 @@
 #include <string_view>
 #include <vector>
 
+#include "attestation/collateral_seen.hpp"
 #include "core/encoding.hpp"
 #include "core/result.hpp"
 #include "core/time.hpp"
 
 namespace cocoon::attestation {
 
-constexpr std::size_t evidence_bytes_max = 256 << 10;
+constexpr std::size_t evidence_bytes_max = 640 << 10;  // eight GPUs with all their collateral
 
 using ReportData = std::array<std::uint8_t, 64>;
 
@@ -37,9 +38,13 @@ struct Reason {
 
 struct Verdict {
     Status status = Status::unknown;
-    std::string tier;         // as claimed by the evidence: "simulated", later "tdx", "sev-snp"
+    std::string tier;         // as claimed by the evidence: "tdx+gpu-cc", "snp", "simulated"
     std::string measurement;  // lower-case hex; empty unless the evidence's signature was right
-    std::string platform_id;
+    std::string platform_id;  // of the CPU: one machine for ever
+    std::vector<std::string> devices;  // of the GPUs, in the order of the evidence
+    std::string tcb_status;            // in the vendor's words: "UpToDate", or AMD's versions
+    std::vector<std::string> advisory_ids;
+    CollateralSeen seen;
     std::vector<Reason> reasons;  // every check that ran, in order
     Instant valid_until;          // 0 unless proven
 

@@ -115,7 +115,7 @@ TEST_CASE("every cut and every flipped bit of simulated evidence is refused") {
 
 TEST_CASE("evidence of a kind without a verifier is unknown, never proven") {
     Policy policy = simulated_policy();
-    const Verdict verdict = judged({"tdx", {1, 2, 3}}, policy);
+    const Verdict verdict = judged({"sgx", {1, 2, 3}}, policy);
     CHECK(verdict.status == Status::unknown);
     CHECK_FALSE(verdict.proven());
     CHECK(verdict.valid_until == Instant{});
