@@ -144,6 +144,9 @@ struct List {
     }
 };
 
+template <class Item>
+List(Item) -> List<Item>;  // clang 14 does not deduce aggregates
+
 // ---- Objects ------------------------------------------------------------------------------------
 
 class ObjectReader {
