@@ -64,6 +64,13 @@ public:
     Instant until() const { return until_; }
 
 private:
+    // The tokens of one answer have one key, as a rule: its certificates are judged once.
+    std::optional<Instant> certified(const std::pair<const std::string, NvidiaKeySet::Key>& key) {
+        const auto found = certified_.find(key.first);
+        if (found != certified_.end()) return found->second;
+        return certified_.emplace(key.first, certified_until(key.second, policy_, at_))
+            .first->second;
+    }
     bool judge_signature(const NvidiaToken& token, const std::string& of) {
         if (!list_.check("token_algorithm", token.algorithm == only_algorithm,
                          "the token is signed by ES384" + of,
@@ -77,7 +84,7 @@ private:
                              ": fetch the service's key set of that day" + of))
             return false;
         if (!policy_.key_set_trusted) {
-            const auto until = certified_until(key->second, policy_, at_);
+            const auto until = certified(*key);
             list_.check("token_key_certificate", until.has_value(),
                         "the service's authority certifies the token's key" + of,
                         "no pinned authority certifies the token's key now" + of);
@@ -111,6 +118,7 @@ private:
     const NvidiaTokenPolicy& policy_;
     const Instant at_;
     Instant until_{INT64_MAX};
+    std::map<std::string, std::optional<Instant>> certified_;  // by key id
 };
 
 // The device tokens are exactly those that the overall token names, each with the digest it names.
