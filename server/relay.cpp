@@ -239,10 +239,14 @@ void Relay::open(const StreamPtr& stream) {
     stream->unsent = std::move(stream->prefix);
     if (stream->job->state == matching::JobState::reserved) {
         const std::weak_ptr<Stream> weak = stream;
+        stream->starting = true;
         command(matching::StartJob{stream->job->id, stream->job->fencing_token},
                 [this, weak](matching::Answered answer) {
                     const StreamPtr alive = weak.lock();
-                    if (!alive || answer.reply || alive->phase != Phase::open) return;
+                    if (!alive) return;
+                    alive->starting = false;
+                    if (const auto next = std::exchange(alive->when_started, {})) return next();
+                    if (answer.reply || alive->phase != Phase::open) return;
                     // Another exchange of a session may have been first; anything else ends this
                     // one.
                     if (alive->job->session && answer.reply.error().code == ErrorCode::wrong_state)
@@ -393,14 +397,17 @@ void Relay::accept_node(std::shared_ptr<Incoming> in) {
             Error{ErrorCode::malformed_request, "", {{"Upgrade:", "must ask for a WebSocket"}}});
     }
     const AccountId provider = in->principal().account;
+    const KeyId key = in->principal().key;
     const auto exchange = in->shared_exchange();
     exchange->upgrade(
-        options_.socket, {}, [this, node, provider, in](std::shared_ptr<net::WebSocket> socket) {
+        options_.socket, {},
+        [this, node, provider, key, in](std::shared_ptr<net::WebSocket> socket) {
             if (!socket) return;
             in->finished("upgraded", 0);
             const auto link = std::make_shared<Link>();
             link->node = node;
             link->provider = provider;
+        link->key = key;
             link->socket = std::move(socket);
             link->opened_at = link->attest_told_at = doors_.clock.now();
             const auto older = links_.find(node);

@@ -99,6 +99,12 @@ void Relay::settle_receipt(const StreamPtr& stream, std::string document) {
 }
 
 void Relay::receipt_checked(const StreamPtr& stream, Result<CheckedReceipt> checked) {
+    if (stream->starting) {  // tried again, perhaps, and a job that has not started pays nobody
+        stream->when_started = [this, weak = std::weak_ptr{stream}, checked] {
+            if (const StreamPtr alive = weak.lock()) receipt_checked(alive, checked);
+        };
+        return;
+    }
     if (!checked) {
         doors_.metrics.relay_receipts_refused.add();
         log::warning("receipt_refused", {{"job", stream->job->id.text()},
@@ -437,6 +443,14 @@ void Relay::take_late_receipt(const std::shared_ptr<Link>& link, LateReceipt lat
 // ---- Jobs that end elsewhere, commands, time ---------------------------------------------------
 
 void Relay::stored(const matching::Batch& batch) {
+    for (const matching::ApiKey& key : batch.changes.keys) {
+        const auto found = key.revoked ? links_.find(key.node) : links_.end();
+        if (found == links_.end() || found->second->key != key.id) continue;
+        const std::shared_ptr<Link> link = found->second;
+        link->socket->close(4003, "the node's key was revoked");
+        link_closed(link);
+        link->replaced = true;  // nothing more is taken from it
+    }
     for (const matching::Job& job : batch.changes.jobs) {
         if (is_open(job.state)) {
             close_if_over(job.id);

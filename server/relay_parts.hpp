@@ -10,6 +10,7 @@ namespace cocoon::server {
 struct Relay::Link {
     NodeId node;
     AccountId provider;
+    KeyId key;  // the credential it came with
     std::shared_ptr<net::WebSocket> socket;
     std::string program;
     bool greeted = false, present = false, replaced = false;
@@ -51,6 +52,8 @@ struct Relay::Stream {
     sealing::Sha256 response_hash;
     std::uint64_t response_bytes = 0;
     // outcome
+    bool starting = false;               // StartJob is on its way: no receipt may overtake it
+    std::function<void()> when_started;  // the receipt that waits for it
     bool client_left = false, finishing = false, cut = false;
     std::string reason;         // why it is stopping
     std::uint64_t counter = 0;  // session: its receipt's

@@ -136,7 +136,7 @@ struct Key {
 
 class World {
 public:
-    World() {
+    explicit World(Duration heartbeat = milliseconds(20)) {
         writer = std::make_unique<matching::Writer>(journal);
         furnish();
         directory.fill(writer->state());
@@ -160,7 +160,7 @@ public:
             return response;
         };
         RelayOptions options;
-        options.heartbeat = milliseconds(20);
+        options.heartbeat = heartbeat;
         options.cancel_grace = milliseconds(300);
         relay = std::make_unique<Relay>(RelayDoors{loop,
                                                    workers,
@@ -208,6 +208,7 @@ public:
         admitted.principal.account =
             AccountId::parse(request.headers.get("As")).value_or(developer);
         admitted.principal.node = NodeId::parse(request.headers.get("Node")).value_or(NodeId{});
+        admitted.principal.key = KeyId::parse(request.headers.get("Key")).value_or(KeyId{});
         const bool websocket = request.websocket;
         const auto job = JobId::parse(std::string_view{request.path}.substr(1)).value_or(JobId{});
         const auto in = std::make_shared<Incoming>(std::move(exchange), admitted, "", clock.now(),
@@ -265,7 +266,9 @@ public:
             enrol.node.gpu_count = 1;
             enrol.node.hardware = "{}";
             enrol.credential.secret_hash[0] = static_cast<std::uint8_t>(60 + i);
-            nodes[i] = must<NodeAnswer>(enrol).node;
+            const auto enrolled = must<NodeAnswer>(enrol);
+            nodes[i] = enrolled.node;
+            node_keys[i] = enrolled.key;
             SubmitVerdict verdict;
             verdict.node = nodes[i];
             verdict.tier = Tier::tdx;
@@ -305,7 +308,9 @@ public:
     ScriptedNode connect(std::size_t which) {
         ScriptedNode node;
         std::promise<std::shared_ptr<net::WebSocket>> promise;
-        net::Headers headers{{"Node", nodes[which].text()}, {"As", provider.text()}};
+        net::Headers headers{{"Node", nodes[which].text()},
+                             {"Key", node_keys[which].text()},
+                             {"As", provider.text()}};
         const auto inbox = node.inbox;
         net::connect_websocket(
             loop, "ws://127.0.0.1:" + std::to_string(web->port()) + "/relay", headers, {},
@@ -456,7 +461,7 @@ public:
     sealing::SigningKey market_key = sealing::SigningKey::generate();
     Key keys[2];
     AccountId developer, provider;
-    KeyId work_key;
+    KeyId work_key, node_keys[2];
     NodeId nodes[2];
     std::thread thread;
 };
@@ -613,6 +618,42 @@ TEST_CASE("a receipt that does not fit what was relayed pays nothing and cuts th
         CHECK(world.job(job.id).state == matching::JobState::failed);
         CHECK(world.job(job.id).captured == Nano{});
     }
+}
+
+TEST_CASE("bug: a receipt overtook the start of its job, and the node was not paid") {
+    World world{milliseconds(200)};  // until the start is tried again
+    auto node = world.connect(0);
+    const auto job = world.match();
+    const std::uint64_t lost = world.metrics.lane_not_stored.value();
+    world.journal.next_fault = matching::Fault::refuse;  // of the commit that starts the job
+    auto answer = world.exchange(world.call(job, world.sealed(0)));
+    node.opened();
+    while (world.metrics.lane_not_stored.value() == lost) std::this_thread::yield();
+    node.request();
+    node.respond(nonce + chunk("text") + final_chunk);
+    world.finish(node, world.receipt(node, 0, job, sealing::ReceiptStatus::completed, 5));
+    const auto got = answer.get();
+    CHECK(got.status == 200);
+    CHECK(got.whole);
+    CHECK(world.job(job.id).state == matching::JobState::completed);
+    CHECK(world.job(job.id).captured == *matching::cost(job.price, {10, 0, 5, 0, 1, 0}));
+}
+
+TEST_CASE("bug: a node stayed connected after its key was revoked") {
+    World world;
+    auto node = world.connect(0);
+    auto other = world.connect(1);
+    world.must<matching::Done>(matching::RevokeKey{world.provider, world.node_keys[0]},
+                               world.provider);
+    CHECK(node.close_code() == 4003);
+    const auto job = world.match();
+    CHECK(job.node == world.nodes[1]);
+    auto answer = world.exchange(world.call(job, world.sealed(1)));
+    other.opened();
+    other.request();
+    other.respond(nonce + chunk("text") + final_chunk);
+    world.finish(other, world.receipt(other, 1, job, sealing::ReceiptStatus::completed, 5));
+    CHECK(answer.get().whole);
 }
 
 TEST_CASE("a client that hangs up: the node is cancelled, and partial work is paid") {
