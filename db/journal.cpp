@@ -3,7 +3,6 @@
 #include <random>
 
 #include "core/log.hpp"
-#include "db/columns.hpp"
 #include "db/connection.hpp"
 #include "db/load.hpp"
 #include "matching/codec.hpp"
@@ -13,15 +12,14 @@ namespace {
 
 constexpr std::size_t replay_entries_max = 1'000;
 
-// The whole commit: moves the lane if nobody else did, and only then stores the rows. One statement is
+// The whole commit: moves the lane if nobody else did, and only then stores the row. One statement is
 // one transaction, one round trip and one flush of the log.
 const Statement commit_batch{
     "commit_batch",
     "with moved as (update lane set sequence = $1::bigint "
     "where lane = 0 and epoch = $2::bigint and sequence = $3::bigint returning 1), "
-    "stored as (insert into journal (sequence, at, actor, idempotency_key, input_hash, body, postings, answer) "
-    "select u.* from unnest($4::bigint[], $5::bigint[], $6::bigint[], $7::text[], $8::bytea[], $9::bytea[], "
-    "$10::bytea[], $11::bytea[]) u, moved) "
+    "stored as (insert into journal (first, last, at, body) "
+    "select $3::bigint + 1, $1::bigint, $4::bigint, $5::bytea from moved) "
     "select count(*) from moved"};
 
 // 7290442114: "the writer of this market", among all advisory locks of the database.
@@ -43,30 +41,6 @@ const Statement end_backend{
 const Statement put_state_hash{
     "put_state_hash", "insert into state_hash (sequence, hash) values ($1::bigint, $2::bytea) "
                       "on conflict (only_row) do update set sequence = excluded.sequence, hash = excluded.hash"};
-
-struct Arrays {
-    using Type = ArrayBuilder::Type;
-    ArrayBuilder sequence{Type::bigint}, at{Type::bigint}, actor{Type::bigint}, key{Type::text},
-        input_hash{Type::bytea}, body{Type::bytea}, postings{Type::bytea}, answer{Type::bytea};
-
-    void add(const matching::Entry& entry) {
-        sequence.add(static_cast<std::int64_t>(entry.sequence));
-        at.add(entry.at.us);
-        actor.add(static_cast<std::int64_t>(entry.actor.value));
-        body.add_raw(matching::encode_events(entry.events));
-        entry.postings.empty() ? postings.add_null()
-                               : postings.add_raw(matching::encode_postings(entry.postings));
-        if (entry.idempotency_key.empty()) {
-            key.add_null();
-            input_hash.add_null();
-            answer.add_null();
-        } else {
-            key.add_raw(pack_text(entry.idempotency_key));
-            input_hash.add_raw(as_text(entry.input_hash));
-            answer.add_raw(entry.answer);
-        }
-    }
-};
 
 std::int64_t random_number() {
     std::random_device device;
@@ -134,15 +108,12 @@ matching::Journal::Outcome PgJournal::commit(const matching::Batch& batch) {
     if (batch.entries.empty()) return Outcome::stored;
     Connection& live = connection();
     if (batch.previous != sequence_ || in_doubt_) return Outcome::not_stored;
-    Arrays arrays;
-    for (const matching::Entry& entry : batch.entries) arrays.add(entry);
     Parameters parameters;
     parameters.add(static_cast<std::int64_t>(batch.last()))
         .add(static_cast<std::int64_t>(epoch_))
-        .add(static_cast<std::int64_t>(batch.previous));
-    for (ArrayBuilder* array : {&arrays.sequence, &arrays.at, &arrays.actor, &arrays.key, &arrays.input_hash,
-                                &arrays.body, &arrays.postings, &arrays.answer})
-        parameters.add_encoded(array->finish());
+        .add(static_cast<std::int64_t>(batch.previous))
+        .add(batch.entries.front().at.us)
+        .add_bytes(as_bytes(matching::encode_entries(batch.entries)));
     try {
         if (live.run(commit_batch, parameters).integer(0, 0) == 0) return Outcome::not_stored;
     } catch (...) {

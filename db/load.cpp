@@ -20,9 +20,11 @@ std::string select_sql(std::string_view table, std::string_view rest) {
 }
 
 const Statement read_journal{
-    "read_journal", "select sequence, at, actor, idempotency_key, input_hash, body, postings, answer "
-                    "from journal where sequence > $1::bigint order by sequence limit $2::bigint"};
-const Statement read_journal_end{"read_journal_end", "select coalesce(max(sequence), 0) from journal"};
+    "read_journal",
+    "select first, last, at, body from journal where first <= $2::bigint and first >= coalesce("
+    "(select first from journal where first <= $1::bigint + 1 order by first desc limit 1), 0) order by first"};
+const Statement read_journal_end{
+    "read_journal_end", "select coalesce((select last from journal order by first desc limit 1), 0)"};
 const Statement read_projection{"read_projection",
                                 "select sequence, fee_basis_points, counters from projection"};
 const Statement read_hash{"read_state_hash", "select sequence, hash from state_hash"};
@@ -53,22 +55,11 @@ const Statement load_ended_jobs{
                                                          "order by ended_at desc limit $2::bigint")};
 const Statement load_payouts{
     "load_payouts", select_sql<matching::Payout>("payouts", "where state in ('queued', 'sent')")};
-const Statement load_remembered{
-    "load_remembered", "select sequence, at, actor, idempotency_key, input_hash, answer from journal "
-                       "where sequence > $1::bigint and sequence <= $2::bigint "
-                       "and idempotency_key is not null order by sequence"};
-const Statement first_journaled_at{
-    "first_journaled_at", "select at from journal where sequence >= $1::bigint order by sequence limit 1"};
+const Statement journaled_at{
+    "journaled_at", "select at from journal where first <= $1::bigint order by first desc limit 1"};
 
 [[noreturn]] void unreadable(std::uint64_t sequence, const Error& error) {
     throw Failure{"journal entry " + std::to_string(sequence) + " cannot be read: " + error.detail, "XX001"};
-}
-
-matching::Digest digest_of(ByteView bytes) {
-    matching::Digest digest{};
-    if (bytes.size() != digest.size()) throw Failure{"an input hash is not 32 bytes", "XX001"};
-    std::ranges::copy(bytes, digest.begin());
-    return digest;
 }
 
 template <class Noun>
@@ -93,18 +84,13 @@ void restore_requests(Connection& connection, matching::State& state, const Para
 void restore_remembered(Connection& connection, matching::State& state, const matching::Counters& counters) {
     const Instant oldest = counters.last_at - seconds(limits::idempotency_seconds);
     std::uint64_t after = sequence_before(connection, oldest, counters.sequence);
-    constexpr std::uint64_t step = 100'000;  // bounds the memory of one answer
-    for (; after < counters.sequence; after += step) {
-        const Rows rows = connection.run(
-            load_remembered, Parameters{}.add(static_cast<std::int64_t>(after))
-                                 .add(static_cast<std::int64_t>(std::min(after + step, counters.sequence))));
-        for (std::size_t row = 0; row < rows.size(); ++row)
-            state.remember({static_cast<std::uint64_t>(rows.integer(row, 2))}, unpack_text(rows.text(row, 3)),
-                           {.input_hash = digest_of(rows.bytes(row, 4)),
-                            .answer = std::string{rows.text(row, 5)},
-                            .at = {rows.integer(row, 1)},
-                            .sequence = static_cast<std::uint64_t>(rows.integer(row, 0))});
-    }
+    constexpr std::size_t step = 10'000;  // bounds the memory of one answer
+    for (; after < counters.sequence; after += step)
+        for (matching::Entry& entry :
+             read_entries(connection, after, std::min<std::size_t>(step, counters.sequence - after)))
+            if (!entry.idempotency_key.empty())
+                state.remember(entry.actor, std::move(entry.idempotency_key),
+                               {entry.input_hash, std::move(entry.answer), entry.at, entry.sequence});
 }
 
 }  // namespace
@@ -114,7 +100,7 @@ std::uint64_t sequence_before(Connection& connection, Instant at, std::uint64_t 
     while (low < high) {
         const std::uint64_t middle = low + (high - low + 1) / 2;
         const Rows rows =
-            connection.run(first_journaled_at, Parameters{}.add(static_cast<std::int64_t>(middle)));
+            connection.run(journaled_at, Parameters{}.add(static_cast<std::int64_t>(middle)));
         if (!rows.empty() && rows.integer(0, 0) < at.us) {
             low = middle;
         } else {
@@ -126,26 +112,19 @@ std::uint64_t sequence_before(Connection& connection, Instant at, std::uint64_t 
 
 std::vector<matching::Entry> read_entries(Connection& connection, std::uint64_t after,
                                           std::size_t entries_max) {
+    const std::uint64_t until = after + std::min<std::uint64_t>(entries_max, INT64_MAX - after);
     const Rows rows = connection.run(read_journal, Parameters{}.add(static_cast<std::int64_t>(after))
-                                                       .add(static_cast<std::int64_t>(entries_max)));
-    std::vector<matching::Entry> entries(rows.size());
+                                                       .add(static_cast<std::int64_t>(until)));
+    std::vector<matching::Entry> entries;
     for (std::size_t row = 0; row < rows.size(); ++row) {
-        matching::Entry& entry = entries[row];
-        entry.sequence = static_cast<std::uint64_t>(rows.integer(row, 0));
-        entry.at.us = rows.integer(row, 1);
-        entry.actor.value = static_cast<std::uint64_t>(rows.integer(row, 2));
-        if (!rows.null(row, 3)) {
-            entry.idempotency_key = unpack_text(rows.text(row, 3));
-            entry.input_hash = digest_of(rows.bytes(row, 4));
-            entry.answer = rows.text(row, 7);
-        }
-        auto events = matching::decode_events(rows.text(row, 5));
-        if (!events) unreadable(entry.sequence, events.error());
-        entry.events = std::move(*events);
-        if (rows.null(row, 6)) continue;
-        auto postings = matching::decode_postings(rows.text(row, 6));
-        if (!postings) unreadable(entry.sequence, postings.error());
-        entry.postings = std::move(*postings);
+        const auto first = static_cast<std::uint64_t>(rows.integer(row, 0));
+        const auto last = static_cast<std::uint64_t>(rows.integer(row, 1));
+        auto stored = matching::decode_entries(rows.text(row, 3), first, {rows.integer(row, 2)});
+        if (!stored) unreadable(first, stored.error());
+        if (stored->empty() || stored->back().sequence != last)
+            unreadable(first, {ErrorCode::internal_error, "its row holds other entries than it says", {}});
+        for (matching::Entry& entry : *stored)  // the first and the last row may reach beyond what is wanted
+            if (entry.sequence > after && entry.sequence <= until) entries.push_back(std::move(entry));
     }
     return entries;
 }

@@ -749,14 +749,13 @@ Feed Reader::feed(AccountId account, std::uint64_t after, std::size_t entries_ma
     Feed feed{.events = {}, .scanned_to = after, .more = false};
     if (after >= as_of_) return feed;
     // Only what the projections have: an event's owner is then in the tables.
-    const std::vector<Entry> entries = read_entries(
-        *held_->lease, after, static_cast<std::size_t>(std::min<std::uint64_t>(entries_max, as_of_ - after)));
-    for (const Entry& entry : entries) {
+    const std::size_t wanted = static_cast<std::size_t>(std::min<std::uint64_t>(entries_max, as_of_ - after));
+    for (const Entry& entry : read_entries(*held_->lease, after, wanted)) {
         std::uint32_t ordinal = 0;
         for (const Event& event : entry.events)
             feed.events.push_back({{entry.sequence, ordinal++}, entry.at, event, {}, {}});
-        feed.scanned_to = entry.sequence;
     }
+    feed.scanned_to = after + wanted;
     held_->assign_owners(feed.events);
     if (account)
         std::erase_if(feed.events, [&](const FeedEvent& event) {

@@ -1,5 +1,6 @@
 #include "matching/codec.hpp"
 
+#include "core/ensure.hpp"
 #include "matching/encoder.hpp"
 
 namespace cocoon::matching {
@@ -135,14 +136,44 @@ Result<T> decode_value(std::string_view bytes) {
 
 }  // namespace
 
-std::string encode_events(const std::vector<Event>& events) { return encode_value(events); }
-Result<std::vector<Event>> decode_events(std::string_view bytes) {
-    return decode_value<std::vector<Event>>(bytes);
+std::string encode_entries(std::span<const Entry> entries) {
+    std::string out;
+    StringSink sink{out};
+    sink.byte(codec_version);
+    wire::put_varint(sink, entries.size());
+    for (const Entry& entry : entries) {
+        ENSURE(entry.sequence == entries.front().sequence + static_cast<std::size_t>(&entry - entries.data()));
+        ENSURE(entry.at == entries.front().at);
+        wire::put(sink, entry.actor);
+        wire::put(sink, entry.events);
+        wire::put(sink, entry.postings);
+        wire::put(sink, entry.idempotency_key);
+        if (entry.idempotency_key.empty()) continue;
+        wire::put(sink, entry.input_hash);
+        wire::put(sink, entry.answer);
+    }
+    return out;
 }
 
-std::string encode_postings(const std::vector<Posting>& postings) { return encode_value(postings); }
-Result<std::vector<Posting>> decode_postings(std::string_view bytes) {
-    return decode_value<std::vector<Posting>>(bytes);
+Result<std::vector<Entry>> decode_entries(std::string_view bytes, std::uint64_t first, Instant at) {
+    Reader reader{bytes};
+    if (reader.byte() != codec_version) return bad_bytes();
+    std::vector<Entry> entries;
+    const std::uint64_t count = reader.count();
+    for (std::uint64_t i = 0; i < count && reader.ok(); ++i) {
+        Entry& entry = entries.emplace_back();
+        entry.sequence = first + i;
+        entry.at = at;
+        wire::get(reader, entry.actor);
+        wire::get(reader, entry.events);
+        wire::get(reader, entry.postings);
+        wire::get(reader, entry.idempotency_key);
+        if (entry.idempotency_key.empty()) continue;
+        wire::get(reader, entry.input_hash);
+        wire::get(reader, entry.answer);
+    }
+    if (!reader.finished()) return bad_bytes();
+    return entries;
 }
 
 std::string encode_counters(const Counters& counters) { return encode_value(counters); }

@@ -4,6 +4,7 @@
 // format version; bad bytes are an Error, never a throw.
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,17 +18,18 @@ namespace cocoon::matching {
 
 constexpr std::uint8_t codec_version = 1;
 
-// The body of a journal row: version byte, count, events.
-std::string encode_events(const std::vector<Event>& events);
-Result<std::vector<Event>> decode_events(std::string_view bytes);
+// The body of a journal row: version byte, count, entries without their sequences and instants, which
+// the row tells once. REQUIRES: sequences without a gap, all at the same instant. What entries and their
+// answers repeat is spelled alike, so that the row compresses well.
+std::string encode_entries(std::span<const Entry> entries);
+// `first`: the sequence of the first of them.
+Result<std::vector<Entry>> decode_entries(std::string_view bytes, std::uint64_t first, Instant at);
 
 // An answer kept with its idempotency key. Explanations and the keyset document are left out: the
 // Writer fills the keyset in again from the node when the answer is replayed.
 std::string encode_reply(const Reply& reply);
 Result<Reply> decode_reply(std::string_view bytes);
 
-std::string encode_postings(const std::vector<Posting>& postings);
-Result<std::vector<Posting>> decode_postings(std::string_view bytes);
 std::string encode_counters(const Counters& counters);
 Result<Counters> decode_counters(std::string_view bytes);
 

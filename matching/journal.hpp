@@ -61,7 +61,7 @@ struct Changes {
 
 struct Batch {
     std::uint64_t previous = 0;   // sequence before the first entry
-    std::vector<Entry> entries;
+    std::vector<Entry> entries;   // what is committed together was made at one instant
     Changes changes;
     std::uint64_t last() const { return entries.empty() ? previous : entries.back().sequence; }
 };

@@ -19,22 +19,15 @@ create type payout_state as enum ('queued', 'sent', 'paid', 'returned');
 
 -- ---- The truth --------------------------------------------------------------------------------
 
--- One compact row per accepted command: its events in matching/codec.hpp's binary form.
+-- One row per commit: the accepted commands first..last as matching/codec.hpp's entries (events, postings,
+-- idempotency key, answer), all made at one instant. Entries of one batch repeat each other and their own
+-- answers, and compress to a seventh.
 create table journal (
-    sequence        bigint primary key check (sequence > 0),
-    at              bigint not null,
-    actor           bigint not null,
-    idempotency_key text,
-    input_hash      bytea check (octet_length(input_hash) = 32),
-    body            bytea not null,
-    postings        bytea,  -- the money these events moved
-    answer          bytea,
-    check ((idempotency_key is null) = (input_hash is null)),
-    check ((idempotency_key is null) = (answer is null))
+    first bigint primary key check (first > 0),
+    last  bigint not null check (last >= first),
+    at    bigint not null,
+    body  bytea compression lz4 not null
 );
--- Bodies are small and dense: trying to compress them costs more than it saves.
-alter table journal alter column body set storage external;
-alter table journal alter column answer set storage external;
 
 -- One row per lane: who may write (epoch) and what comes next. Moving it is the whole fence.
 create table lane (
@@ -206,12 +199,12 @@ create index offers_of_market on offers (market, id) where state in ('active', '
 
 -- ---- Demand -----------------------------------------------------------------------------------
 
+-- In this table and the next two, which grow with every request, columns stand by their size: nothing is lost
+-- to alignment.
 create table requests (
     account                      bigint not null,
     id                           bigint not null check (id > 0),
     key                          bigint,
-    markets                      bigint[] not null check (cardinality(markets) between 1 and 4),
-    builds                       text[],
     prompt_tokens                bigint,
     cached_tokens                bigint,
     completion_tokens            bigint,
@@ -225,33 +218,35 @@ create table requests (
     cap_reasoning_nano_per_mtok  bigint check (cap_reasoning_nano_per_mtok >= 0),
     cap_request_nano             bigint check (cap_request_nano >= 0),
     cap_gpu_second_nano          bigint check (cap_gpu_second_nano >= 0),
-    tiers                        bigint not null,
+    reputation_permille_min      bigint,
+    data_policy                  bigint,
+    notice_seconds_min           bigint,
+    first_output_ms_preferred    bigint,
+    tokens_per_second_preferred  bigint,
+    rest_until                   bigint,
+    job_duration_us              bigint,
+    placed_at                    bigint not null,
+    ended_at                     bigint,
+    job                          bigint,
+    priority                     bigint,
+    version                      bigint not null,
+    time_in_force                time_in_force not null,
+    state                        request_state not null,
+    tiers                        smallint not null,
+    slots                        smallint not null check (slots > 0),
+    attempts_max                 smallint not null,
+    attempts                     smallint,
+    session                      boolean,
+    markets                      bigint[] not null check (cardinality(markets) between 1 and 4),
+    builds                       text[],
     regions                      text[],
     countries                    text[],
     measurements                 text[],
     gpu_models                   text[],
-    reputation_permille_min      bigint,
-    data_policy                  bigint,
-    notice_seconds_min           bigint,
     providers_allow              bigint[],
     providers_deny               bigint[],
-    first_output_ms_preferred    bigint,
-    tokens_per_second_preferred  bigint,
-    slots                        bigint not null check (slots > 0),
-    session                      boolean,
-    time_in_force                time_in_force not null,
-    rest_until                   bigint,
-    job_duration_us              bigint,
-    attempts_max                 bigint not null,
-    state                        request_state not null,
-    reason                       text,
-    placed_at                    bigint not null,
-    ended_at                     bigint,
-    job                          bigint,
-    attempts                     bigint,
     nodes_lost                   bigint[],
-    priority                     bigint,
-    version                      bigint not null,
+    reason                       text,
     primary key (account, id)
 ) with (fillfactor = 85);
 -- What a restart loads: those that rest. Matched ones are found through their open jobs.
@@ -269,8 +264,6 @@ create table jobs (
     node                     bigint not null,
     offer                    bigint not null,
     market                   bigint not null,
-    build                    text,
-    session                  boolean,
     prompt_nano_per_mtok     bigint check (prompt_nano_per_mtok >= 0),
     cached_nano_per_mtok     bigint check (cached_nano_per_mtok >= 0),
     completion_nano_per_mtok bigint check (completion_nano_per_mtok >= 0),
@@ -283,14 +276,7 @@ create table jobs (
     reasoning_tokens         bigint,
     requests                 bigint,
     gpu_seconds              bigint,
-    slots                    bigint not null check (slots > 0),
-    attempt                  bigint not null,
-    fee_basis_points         bigint not null check (fee_basis_points between 0 and 10000),
     fencing_token            bigint not null,
-    keyset_digest            bytea,
-    evidence_hash            bytea,
-    state                    job_state not null,
-    reason                   text,
     reserved_at              bigint not null,
     expires_at               bigint not null,
     started_at               bigint,
@@ -305,9 +291,18 @@ create table jobs (
     used_requests            bigint,
     used_gpu_seconds         bigint,
     counter                  bigint,
-    receipt_hash             bytea,
     first_output_ms          bigint,
     output_ms                bigint,
+    state                    job_state not null,
+    slots                    smallint not null check (slots > 0),
+    attempt                  smallint not null,
+    fee_basis_points         smallint not null check (fee_basis_points between 0 and 10000),
+    session                  boolean,
+    build                    text,
+    keyset_digest            bytea,
+    evidence_hash            bytea,
+    reason                   text,
+    receipt_hash             bytea,
     primary key (account, id),
     check ((ended_at is null) = (state in ('reserved', 'running'))),
     check (ended_at is null or hold_nano is null),
@@ -324,13 +319,13 @@ create index jobs_by_range on jobs using brin (id, ended_at) with (pages_per_ran
 create table postings (
     "from"      bigint not null,
     sequence    bigint not null,
-    ordinal     bigint not null,
     at          bigint not null,
-    from_bucket bucket not null,
     "to"        bigint not null,
-    to_bucket   bucket not null,
     amount_nano bigint not null check (amount_nano > 0),
     job         bigint,
+    ordinal     integer not null,
+    from_bucket bucket not null,
+    to_bucket   bucket not null,
     primary key ("from", sequence, ordinal),
     check (("from", from_bucket) <> ("to", to_bucket))
 );

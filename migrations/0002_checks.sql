@@ -58,14 +58,15 @@ create function check_books() returns table (problem text, subject text) languag
 $$;
 
 create function check_journal() returns table (problem text, subject text) language sql stable as $$
-    select 'journal_has_no_gap', min(sequence)::text || '..' || max(sequence)::text || ', ' || count(*)::text
-    from journal having count(*) <> coalesce(max(sequence), 0)
+    select 'journal_has_no_gap', before || '..' || first
+    from (select first, lag(last, 1, 0::bigint) over (order by first) as before from journal) rows
+    where first <> before + 1
     union all
     select 'lane_is_at_the_journals_end', l.sequence::text from lane l
-    where l.sequence <> coalesce((select max(sequence) from journal), 0)
+    where l.sequence <> coalesce((select max(last) from journal), 0)
     union all
     select 'projection_is_not_ahead', p.sequence::text from projection p
-    where p.sequence > coalesce((select max(sequence) from journal), 0)
+    where p.sequence > coalesce((select max(last) from journal), 0)
 $$;
 
 -- A role that can only read, for the pool that serves GETs. Without the right to make roles the market

@@ -116,12 +116,11 @@ TEST_CASE("journal: commit refuses what does not continue, all or nothing") {
     CHECK(journal.commit(one_event(0)) == Journal::Outcome::stored);
     CHECK(journal.commit(one_event(0)) == Journal::Outcome::not_stored);
     CHECK(journal.commit(one_event(5)) == Journal::Outcome::not_stored);
-    // The second entry breaks a constraint: the first must not stay, nor the lane's step.
-    Batch broken = one_event(1);
-    broken.entries.push_back(broken.entries.front());
-    CHECK_THROWS_AS(journal.commit(broken), Failure);
+    // The row breaks a constraint: the lane's step must not stay.
+    database.execute("insert into journal values (2, 2, 1, '')");
+    CHECK_THROWS_AS(journal.commit(one_event(1)), Failure);
     CHECK(journal.last_sequence() == 1);
-    CHECK(database.number("select count(*) from journal") == 1);
+    database.execute("delete from journal where first = 2");
     CHECK(journal.commit(one_event(1)) == Journal::Outcome::stored);
     CHECK(journal.commit({.previous = 2, .entries = {}, .changes = {}}) == Journal::Outcome::stored);
 }
@@ -211,10 +210,53 @@ TEST_CASE("journal: a broken body is reported, never guessed") {
         TestMarket market{database};
         market.furnish();
     }
-    database.execute("update journal set body = body || '\\x00' where sequence = 3");
+    database.execute("update journal set body = body || '\\x00' where first = 3");
     PgJournal journal{database.options(), {}};
     REQUIRE(journal.elect());
     CHECK_THROWS_AS(journal.load(), Failure);
+}
+
+TEST_CASE("journal: a row with other entries than it says is reported") {
+    Database database;
+    {
+        TestMarket market{database};
+        market.furnish();
+    }
+    database.execute("update journal set last = last + 1 where first = 3");
+    PgJournal journal{database.options(), {}};
+    REQUIRE(journal.elect());
+    CHECK_THROWS_AS(journal.load(), Failure);
+}
+
+TEST_CASE("journal: what is committed together reads back from any sequence, in any number") {
+    Database database;
+    PgJournal journal{database.options(), {}};
+    REQUIRE(journal.elect());
+    std::uint64_t sequence = 0;
+    for (std::uint64_t size = 1; size <= 5; ++size) {
+        Batch batch{.previous = sequence, .entries = {}, .changes = {}};
+        for (std::uint64_t count = 0; count < size; ++count) {
+            ++sequence;
+            batch.entries.push_back({.sequence = sequence, .at = {static_cast<std::int64_t>(size)}, .actor = {sequence},
+                                     .idempotency_key = sequence % 2 ? "key" : "", .events = {FeeChanged{7}},
+                                     .answer = sequence % 2 ? "answer" : "", .postings = {}});
+        }
+        REQUIRE(journal.commit(batch) == Journal::Outcome::stored);
+    }
+    Connection connection{database.options()};
+    CHECK(journal_sequence(connection) == sequence);
+    for (std::uint64_t after = 0; after <= sequence; ++after)
+        for (const std::size_t most : {std::size_t{0}, std::size_t{1}, std::size_t{4}, SIZE_MAX}) {
+            const std::vector<Entry> entries = read_entries(connection, after, most);
+            REQUIRE(entries.size() == std::min<std::size_t>(most, sequence - after));
+            for (std::size_t index = 0; index < entries.size(); ++index) {
+                CHECK(entries[index].sequence == after + index + 1);
+                CHECK(entries[index].actor.value == entries[index].sequence);
+            }
+        }
+    // Instants 1..5 begin behind sequences 0, 1, 3, 6 and 10.
+    const std::uint64_t before[] = {0, 1, 3, 6, 10, 15};
+    for (std::int64_t at = 1; at <= 6; ++at) CHECK(sequence_before(connection, {at}, sequence) == before[at - 1]);
 }
 
 TEST_CASE("journal: a missing entry is reported") {
@@ -223,7 +265,7 @@ TEST_CASE("journal: a missing entry is reported") {
         TestMarket market{database};
         market.furnish();
     }
-    database.execute("delete from journal where sequence = 3");
+    database.execute("delete from journal where first = 3");
     PgJournal journal{database.options(), {}};
     REQUIRE(journal.elect());
     CHECK_THROWS_AS(journal.load(), Failure);

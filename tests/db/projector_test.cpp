@@ -100,7 +100,7 @@ TEST_CASE("check: each invariant that breaks is named") {
         {"update requests set state = 'cancelled' where state = 'matched'", "open_job_has_matched_request"},
         {"update jobs set captured_nano = captured_nano + 1 where captured_nano > 0", "captured_equals_postings"},
         {"update api_keys set held_nano = 0", "key_held_equals_open_jobs"},
-        {"delete from journal where sequence = 2", "journal_has_no_gap"},
+        {"delete from journal where first = 2", "journal_has_no_gap"},
         {"update lane set sequence = sequence + 1", "lane_is_at_the_journals_end"},
         {"update projection set sequence = sequence + 1", "projection_is_not_ahead"},
     };

@@ -18,28 +18,49 @@ std::vector<Entry> rows() {
     return found;
 }
 
+bool same(const Entry& one, const Entry& other) {
+    return one.sequence == other.sequence && one.at == other.at && one.actor == other.actor &&
+           one.idempotency_key == other.idempotency_key && one.input_hash == other.input_hash &&
+           one.events == other.events && one.answer == other.answer && one.postings == other.postings;
+}
+
+std::string encoded(const Entry& entry) { return encode_entries(std::span{&entry, 1}); }
+
 }  // namespace
 
-TEST_CASE("events come back as they were, and only from exactly their bytes") {
+TEST_CASE("entries come back as they were, and only from exactly their bytes") {
     std::set<std::size_t> kinds;
     for (const Entry& entry : rows()) {
-        const std::string bytes = encode_events(entry.events);
-        const auto back = decode_events(bytes);
+        const std::string bytes = encoded(entry);
+        const auto back = decode_entries(bytes, entry.sequence, entry.at);
         REQUIRE(back.has_value());
-        CHECK(*back == entry.events);
-        CHECK(encode_events(*back) == bytes);
+        REQUIRE(back->size() == 1);
+        CHECK(same(back->front(), entry));
+        CHECK(encode_entries(*back) == bytes);
         for (const Event& event : entry.events) kinds.insert(event.index());
-        CHECK_FALSE(decode_events(bytes + '\0').has_value());
-        CHECK_FALSE(decode_events(bytes.substr(0, bytes.size() - 1)).has_value());
-        const auto postings = decode_postings(encode_postings(entry.postings));
-        REQUIRE(postings.has_value());
-        CHECK(*postings == entry.postings);
+        CHECK_FALSE(decode_entries(bytes + '\0', entry.sequence, entry.at).has_value());
+        CHECK_FALSE(decode_entries(bytes.substr(0, bytes.size() - 1), entry.sequence, entry.at).has_value());
         if (entry.answer.empty()) continue;
         const auto reply = decode_reply(entry.answer);
         REQUIRE(reply.has_value());
         CHECK(encode_reply(*reply) == entry.answer);
     }
     CHECK(kinds.size() >= 20);
+}
+
+TEST_CASE("entries of one instant share a row") {
+    std::vector<Entry> together;
+    for (Entry& entry : rows()) {
+        entry.at = {7};
+        together.push_back(std::move(entry));
+    }
+    REQUIRE(together.size() > 50);
+    for (const std::size_t size : {std::size_t{0}, std::size_t{2}, together.size() - 1}) {
+        const std::span<const Entry> some = std::span{together}.subspan(1, size);
+        const auto back = decode_entries(encode_entries(some), 2, {7});
+        REQUIRE(back.has_value());
+        CHECK(std::ranges::equal(*back, some, same));
+    }
 }
 
 TEST_CASE("bytes that are not ours are refused without harm") {
@@ -54,28 +75,28 @@ TEST_CASE("bytes that are not ours are refused without harm") {
             if (!bytes.empty() && i % 4 == 0) bytes[0] = static_cast<char>(codec_version);
         } else {  // a real row with a few bytes changed, or cut
             const Entry& entry = real[random() % real.size()];
-            bytes = i % 4 == 1 || entry.answer.empty() ? encode_events(entry.events) : entry.answer;
+            bytes = i % 4 == 1 || entry.answer.empty() ? encoded(entry) : entry.answer;
             for (int changes = 1 + static_cast<int>(random() % 3); changes > 0; --changes)
                 bytes[random() % bytes.size()] = static_cast<char>(random());
             if (random() % 4 == 0) bytes.resize(random() % bytes.size());
         }
-        const auto events = decode_events(bytes);
-        if (events) CHECK(encode_events(*events) == bytes);  // one spelling for each value
+        const auto entries = decode_entries(bytes, 1, {});
+        if (entries) CHECK(encode_entries(*entries) == bytes);  // one spelling for each value
         const auto reply = decode_reply(bytes);
         if (reply) CHECK(encode_reply(*reply) == bytes);
-        if (!events && !reply) ++refused;
+        if (!entries && !reply) ++refused;
     }
     CHECK(refused > 20'000);
 }
 
 TEST_CASE("counts in damaged rows never make the decoder reserve what they claim") {
     std::string bytes{static_cast<char>(codec_version)};
-    bytes += "\xff\xff\xff\xff\xff\xff\xff\xff\x01";  // 2^64 - 1 events
-    CHECK_FALSE(decode_events(bytes).has_value());
-    CHECK_FALSE(decode_events("").has_value());
+    bytes += "\xff\xff\xff\xff\xff\xff\xff\xff\x01";  // 2^64 - 1 entries
+    CHECK_FALSE(decode_entries(bytes, 1, {}).has_value());
+    CHECK_FALSE(decode_entries("", 1, {}).has_value());
     CHECK_FALSE(decode_reply("").has_value());
     std::string other{static_cast<char>(codec_version + 1)};
-    CHECK_FALSE(decode_events(other + std::string(1, '\0')).has_value());
+    CHECK_FALSE(decode_entries(other + std::string(1, '\0'), 1, {}).has_value());
 }
 
 TEST_CASE("cost is exact: one rounding, up, through 128 bits") {

@@ -25,7 +25,7 @@ public:
         if (fault == Fault::throw_before) throw std::runtime_error{"simulated: connection lost before the commit"};
         for (const Entry& entry : batch.entries) {
             if (entry.sequence != rows_.size() + 1) throw std::logic_error{"a gap in the sequence"};
-            rows_.push_back({entry, encode_events(entry.events)});
+            rows_.push_back({entry, encode_entries(std::span{&entry, 1})});
             rows_.back().entry.events.clear();
         }
         waiting_.push_back({batch.last(), batch.changes});
@@ -59,13 +59,11 @@ public:
 
     Entry entry(std::uint64_t sequence) const {
         const Row& row = rows_.at(sequence - 1);
-        Entry entry = row.entry;
-        entry.events = decode_events(row.events).value();
-        return entry;
+        return decode_entries(row.body, row.entry.sequence, row.entry.at).value().front();
     }
 
 private:
-    struct Row { Entry entry; std::string events; };
+    struct Row { Entry entry; std::string body; };
     struct Waiting { std::uint64_t sequence; Changes changes; };
 
     void replay(State& state, std::uint64_t after) const {
