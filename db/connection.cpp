@@ -1,12 +1,16 @@
 #include "db/connection.hpp"
 
 #include <pqxx/pqxx>
+#if PQXX_VERSION_MAJOR < 7
+#include <pqxx/tablewriter>
+#endif
 
 #include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <deque>
 #include <mutex>
+#include <optional>
 #include <unordered_set>
 
 #include "core/ensure.hpp"
@@ -131,6 +135,45 @@ void ArrayBuilder::add_null() {
     has_null_ = true;
     ++count_;
 }
+
+// The values of one ArrayBuilder, front to back, as COPY's text form spells them.
+class Cells {
+public:
+    explicit Cells(const ArrayBuilder& array) : type_{array.type_}, rest_{array.content_} {}
+
+    // Appends the next value to `out`; false, and nothing appended, for a NULL.
+    bool next(std::string& out) {
+        const auto size = static_cast<std::int32_t>(integer(4));
+        if (size < 0) return false;
+        switch (type_) {
+            using enum ArrayBuilder::Type;
+            case bigint: append_decimal(out, static_cast<std::int64_t>(integer(8))); break;
+            case boolean: out.push_back(integer(1) ? 't' : 'f'); break;
+            case bytea: out += "\\x" + to_hex(as_bytes(take(static_cast<std::size_t>(size)))); break;
+            case text: out += take(static_cast<std::size_t>(size)); break;
+        }
+        return true;
+    }
+
+private:
+    std::string_view take(std::size_t size) {
+        const std::string_view taken = rest_.substr(0, size);
+        rest_.remove_prefix(size);
+        return taken;
+    }
+    std::uint64_t integer(std::size_t size) {
+        std::uint64_t value = 0;
+        for (const char byte : take(size)) value = value << 8 | static_cast<unsigned char>(byte);
+        return value;
+    }
+    static void append_decimal(std::string& out, std::int64_t value) {
+        char digits[24];
+        out.append(digits, std::to_chars(digits, std::end(digits), value).ptr);
+    }
+
+    ArrayBuilder::Type type_;
+    std::string_view rest_;
+};
 
 std::string ArrayBuilder::finish() {
     static constexpr unsigned oids[] = {bigint_oid, bool_oid, text_oid, bytea_oid};
@@ -346,6 +389,28 @@ namespace {
 
 #if PQXX_VERSION_MAJOR < 7
 
+// Rows in COPY's text form, separated by line ends.
+std::string copy_text(std::span<const ArrayBuilder> arrays) {
+    std::vector<Cells> cells{arrays.begin(), arrays.end()};
+    std::string lines, value;
+    for (std::size_t row = 0; row < arrays.front().size(); ++row) {
+        if (row) lines.push_back('\n');
+        for (std::size_t column = 0; column < cells.size(); ++column) {
+            if (column) lines.push_back('\t');
+            value.clear();
+            if (!cells[column].next(value)) {
+                lines += "\\N";
+                continue;
+            }
+            for (const char byte : value) {
+                if (byte == '\\' || byte == '\t' || byte == '\n' || byte == '\r') lines.push_back('\\');
+                lines.push_back(byte == '\t' ? 't' : byte == '\n' ? 'n' : byte == '\r' ? 'r' : byte);
+            }
+        }
+    }
+    return lines;
+}
+
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 
@@ -371,6 +436,13 @@ struct Session {
             invocation(pqxx::binarystring{value.data(), value.size()}, !parameters.nulls()[index]);
         }
         return invocation.exec();
+    }
+    // All rows as one "line": libpqxx adds the last line's end. stream_to would escape value by value.
+    void copy(const std::string& table, const std::string& columns, std::span<const ArrayBuilder> arrays) {
+        pqxx::nontransaction work{connection};
+        pqxx::tablewriter writer{work, table, &columns, &columns + 1};
+        if (const std::string lines = copy_text(arrays); !lines.empty()) writer.write_raw_line(lines);
+        writer.complete();
     }
     int pid() const { return connection.backendpid(); }
 };
@@ -398,6 +470,19 @@ struct Session {
         }
         pqxx::nontransaction work{connection};
         return work.exec(pqxx::prepped{name}, values);
+    }
+    void copy(const std::string& table, const std::string& columns, std::span<const ArrayBuilder> arrays) {
+        pqxx::nontransaction work{connection};
+        pqxx::stream_to writer = pqxx::stream_to::raw_table(work, table, columns);
+        std::vector<Cells> cells{arrays.begin(), arrays.end()};
+        std::vector<std::optional<std::string>> row(arrays.size());
+        for (std::size_t count = 0; count < arrays.front().size(); ++count) {
+            for (std::size_t column = 0; column < cells.size(); ++column)
+                if (std::string value; cells[column].next(value)) row[column] = std::move(value);
+                else row[column].reset();
+            writer.write_row(row);
+        }
+        writer.complete();
     }
     int pid() const { return connection.backendpid(); }
 };
@@ -518,6 +603,11 @@ Rows Connection::run(const Statement& statement, const Parameters& parameters) {
         note(true);
         throw;
     }
+}
+
+void Connection::copy(const std::string& table, const std::string& columns, std::span<const ArrayBuilder> arrays) {
+    if (arrays.empty() || arrays.front().size() == 0) return;
+    held_->attempt("copy " + table, [&] { held_->session.copy(table, columns, arrays); });
 }
 
 // Transactions are begun and ended here only, by a text that begins so. One counts as open from the

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -67,6 +68,7 @@ public:
     std::string finish();
 
 private:
+    friend class Cells;
     Type type_;
     std::uint32_t count_ = 0;
     bool has_null_ = false;
@@ -108,6 +110,9 @@ public:
     // Prepares `statement` at its first use. Throws Failure, or ConnectionLost when it is unknown
     // whether the statement took effect.
     Rows run(const Statement& statement, const Parameters& parameters = {});
+    // Inserts the rows that `arrays` hold, one array for each of `columns` (a list as SQL has it). COPY: the
+    // server logs rows by the page instead of one by one. Throws like run().
+    void copy(const std::string& table, const std::string& columns, std::span<const ArrayBuilder> arrays);
     // Unnamed SQL without parameters, several statements allowed: migrations, BEGIN, tests.
     void execute(const std::string& sql);
     Rows query(const std::string& sql);

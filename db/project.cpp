@@ -3,6 +3,7 @@
 #include <map>
 #include <tuple>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "db/columns.hpp"
 #include "db/rows.hpp"
@@ -23,14 +24,22 @@ struct Table {
     explicit Table(const std::string& name) : upsert{"project_" + name, upsert_sql(name, columns)} {}
 };
 
+// The two tables that grow with every request. The event that made a row tells that it is new: copied rows
+// look for no conflict, and the log has them by the page.
+template <class Noun>
+struct GrowingTable : Table<Noun> {
+    const std::string name;
+    explicit GrowingTable(const std::string& table) : Table<Noun>{table}, name{table} {}
+};
+
 const Table<matching::Account> accounts{"accounts"};
 const Table<matching::ApiKey> keys{"api_keys"};
 const Table<matching::Enrolment> enrolments{"enrolments"};
 const Table<matching::Node> nodes{"nodes"};
 const Table<matching::Market> markets{"markets"};
 const Table<matching::Offer> offers{"offers"};
-const Table<matching::Request> requests{"requests"};
-const Table<matching::Job> jobs{"jobs"};
+const GrowingTable<matching::Request> requests{"requests"};
+const GrowingTable<matching::Job> jobs{"jobs"};
 const Table<matching::Deposit> deposits{"deposits"};
 const Table<matching::Payout> payouts{"payouts"};
 const Table<matching::Webhook> webhooks{"webhooks"};
@@ -49,34 +58,65 @@ std::string identity(const matching::Enrolment& enrolment) {
     return std::string{as_text(enrolment.token_hash)};
 }
 
+// The newest value of each noun that the batches changed, by ascending id: that touches pages in order, and
+// two writers could never deadlock.
 template <class Noun>
-std::uint64_t write_nouns(Connection& connection, const Table<Noun>& table, Batches batches,
-                          std::vector<Noun> matching::Changes::*list) {
+std::vector<const Noun*> newest(Batches batches, std::vector<Noun> matching::Changes::*list) {
     std::size_t total = 0;
     for (const Batch* batch : batches) total += (batch->changes.*list).size();
-    if (total == 0) return 0;
-    // Newest first: the first value seen is the one to keep.
-    std::unordered_map<decltype(identity(std::declval<Noun>())), const Noun*> newest;
-    newest.reserve(total);
+    std::unordered_map<decltype(identity(std::declval<Noun>())), const Noun*> found;
+    found.reserve(total);
     for (std::size_t index = batches.size(); index-- > 0;) {
         const std::vector<Noun>& nouns = batches[index]->changes.*list;
-        for (auto noun = nouns.rbegin(); noun != nouns.rend(); ++noun) newest.try_emplace(identity(*noun), &*noun);
+        for (auto noun = nouns.rbegin(); noun != nouns.rend(); ++noun) found.try_emplace(identity(*noun), &*noun);
     }
-    // Ascending ids touch pages in order, and two writers could never deadlock.
     std::vector<const Noun*> ordered;
-    ordered.reserve(newest.size());
-    for (const auto& [id, noun] : newest) ordered.push_back(noun);
+    ordered.reserve(found.size());
+    for (const auto& [id, noun] : found) ordered.push_back(noun);
     std::ranges::sort(ordered, {}, [](const Noun* noun) { return identity(*noun); });
+    return ordered;
+}
+
+template <class Noun>
+std::vector<ArrayBuilder> rows_of(const Table<Noun>& table, std::span<const Noun* const> nouns) {
     std::vector<ArrayBuilder> arrays = arrays_for(table.columns);
-    for (const Noun* noun : ordered) {
+    for (const Noun* noun : nouns) {
         ColumnWriter writer{arrays};
         columns(writer, *noun);
     }
-    connection.run(table.upsert, parameters_of(arrays));
-    return ordered.size();
+    return arrays;
 }
 
-std::uint64_t write_all_nouns(Connection& connection, Batches batches) {
+template <class Noun>
+std::uint64_t update_rows(Connection& connection, const Table<Noun>& table, std::span<const Noun* const> nouns) {
+    if (nouns.empty()) return 0;
+    std::vector<ArrayBuilder> rows = rows_of(table, nouns);
+    connection.run(table.upsert, parameters_of(rows));
+    return nouns.size();
+}
+
+template <class Noun>
+std::uint64_t write_nouns(Connection& connection, const Table<Noun>& table, Batches batches,
+                          std::vector<Noun> matching::Changes::*list) {
+    return update_rows<Noun>(connection, table, newest(batches, list));
+}
+
+using Made = std::unordered_set<std::uint64_t>;  // ids of what the entries behind the cursor made
+
+template <class Noun>
+std::uint64_t write_nouns(Connection& connection, const GrowingTable<Noun>& table, Batches batches,
+                          std::vector<Noun> matching::Changes::*list, const Made& made) {
+    std::vector<const Noun*> nouns = newest(batches, list);
+    const auto known = std::stable_partition(nouns.begin(), nouns.end(), [&](const Noun* noun) {
+        return made.contains(noun->id.value);
+    });
+    connection.copy(table.name, column_list(table.columns), rows_of<Noun>(table, {nouns.begin(), known}));
+    update_rows<Noun>(connection, table, {known, nouns.end()});
+    return nouns.size();
+}
+
+std::uint64_t write_all_nouns(Connection& connection, Batches batches, const Made& requests_made,
+                              const Made& jobs_made) {
     using matching::Changes;
     std::uint64_t rows = 0;
     rows += write_nouns(connection, accounts, batches, &Changes::accounts);
@@ -85,8 +125,8 @@ std::uint64_t write_all_nouns(Connection& connection, Batches batches) {
     rows += write_nouns(connection, nodes, batches, &Changes::nodes);
     rows += write_nouns(connection, markets, batches, &Changes::markets);
     rows += write_nouns(connection, offers, batches, &Changes::offers);
-    rows += write_nouns(connection, requests, batches, &Changes::requests);
-    rows += write_nouns(connection, jobs, batches, &Changes::jobs);
+    rows += write_nouns(connection, requests, batches, &Changes::requests, requests_made);
+    rows += write_nouns(connection, jobs, batches, &Changes::jobs, jobs_made);
     rows += write_nouns(connection, deposits, batches, &Changes::deposits);
     rows += write_nouns(connection, payouts, batches, &Changes::payouts);
     rows += write_nouns(connection, webhooks, batches, &Changes::webhooks);
@@ -177,24 +217,27 @@ void columns(V& v, const AuditLine& line) {
     v.optional("note", line.event.note);
 }
 
-// A table of lines and the rows gathered for it.
+// A table of lines and the rows gathered for it. All are new, unless `upsert` is there to write them.
 template <class Line>
 class Lines {
 public:
-    Lines(const std::vector<Column>& described, const Statement& statement)
-        : statement_{statement}, arrays_{arrays_for(described)} {}
+    Lines(const char* table, const std::vector<Column>& described, const Statement* upsert = nullptr)
+        : table_{table}, described_{described}, upsert_{upsert}, arrays_{arrays_for(described)} {}
     void add(const Line& line) {
         ColumnWriter writer{arrays_};
         columns(writer, line);
         ++count_;
     }
     std::uint64_t write(Connection& connection) {
-        if (count_) connection.run(statement_, parameters_of(arrays_));
+        if (!upsert_) connection.copy(table_, column_list(described_), arrays_);
+        else if (count_) connection.run(*upsert_, parameters_of(arrays_));
         return count_;
     }
 
 private:
-    const Statement& statement_;
+    const char* table_;
+    const std::vector<Column>& described_;
+    const Statement* upsert_;
     std::vector<ArrayBuilder> arrays_;
     std::uint64_t count_ = 0;
 };
@@ -213,10 +256,7 @@ const std::vector<Column> posting_columns = line_columns(PostingLine{});
 const std::vector<Column> evidence_columns = line_columns(EvidenceLine{no_evidence, 0, {}});
 const std::vector<Column> receipt_columns = line_columns(ReceiptLine{no_receipt, {}});
 const std::vector<Column> audit_columns = line_columns(AuditLine{no_audit, 0, 0, {}});
-const Statement add_postings{"project_postings", insert_sql("postings", posting_columns)};
-const Statement add_evidence{"project_evidence", insert_sql("evidence", evidence_columns)};
 const Statement add_receipts{"project_receipts", upsert_sql("receipts", receipt_columns)};
-const Statement add_audit{"project_audit", insert_sql("audit", audit_columns)};
 
 // ---- Market data: sums per minute and hour ---------------------------------------------------------
 
@@ -317,11 +357,12 @@ private:
 // ---- Events that leave lines ------------------------------------------------------------------------
 
 struct Gathered {
-    Lines<PostingLine> postings{posting_columns, add_postings};
-    Lines<EvidenceLine> evidence{evidence_columns, add_evidence};
-    Lines<ReceiptLine> receipts{receipt_columns, add_receipts};
-    Lines<AuditLine> audit{audit_columns, add_audit};
+    Lines<PostingLine> postings{"postings", posting_columns};
+    Lines<EvidenceLine> evidence{"evidence", evidence_columns};
+    Lines<ReceiptLine> receipts{"receipts", receipt_columns, &add_receipts};
+    Lines<AuditLine> audit{"audit", audit_columns};
     MarketData market_data;
+    Made requests, jobs;
 
     std::uint64_t write(Connection& connection) {
         return postings.write(connection) + evidence.write(connection) + receipts.write(connection) +
@@ -332,8 +373,10 @@ struct Gathered {
 void gather_event(Gathered& gathered, const matching::Event& event, const Entry& entry, std::uint64_t ordinal,
                   const std::unordered_map<std::uint64_t, const matching::Request*>& requests_by_id) {
     if (const auto* reserved = std::get_if<matching::JobReserved>(&event)) {
+        gathered.jobs.insert(reserved->job.id.value);
         gathered.market_data.matched(reserved->job, entry.at);
     } else if (const auto* placed = std::get_if<matching::RequestPlaced>(&event)) {
+        gathered.requests.insert(placed->request.id.value);
         gathered.market_data.placed(placed->request, entry.at);
     } else if (const auto* ended = std::get_if<matching::RequestEnded>(&event)) {
         const bool unmet = ended->state == matching::RequestState::unmatched ||
@@ -405,11 +448,10 @@ Projected project(Connection& connection, std::span<const Batch* const> batches,
     // The cursor first: its row lock keeps a second projector waiting until this one is done.
     if (connection.run(move_cursor, parameters).affected() != 1) throw CursorMoved{};
 
-    Projected projected{.sequence = last.last(), .rows = write_all_nouns(connection, batches)};
     Gathered gathered;
     gather(gathered, batches, cursor);
-    projected.rows += gathered.write(connection);
-    return projected;
+    const std::uint64_t nouns = write_all_nouns(connection, batches, gathered.requests, gathered.jobs);
+    return {.sequence = last.last(), .rows = nouns + gathered.write(connection)};
 }
 
 }  // namespace cocoon::db
