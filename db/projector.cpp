@@ -70,6 +70,7 @@ void Projector::write(std::span<const matching::Batch* const> batches) {
     Projected projected;
     {
         Transaction transaction{live};
+        live.execute("SET LOCAL plan_cache_mode = force_generic_plan");  // else thousands of values are planned with
         projected = project(live, batches, sequence());
         transaction.commit();
     }
@@ -80,30 +81,42 @@ void Projector::write(std::span<const matching::Batch* const> batches) {
     totals_.newest_transaction = {monotonic_us() - began};
 }
 
+Duration Projector::oldest_age() const {
+    const Queued* oldest = !taken_.empty() ? &taken_.front() : !queue_.empty() ? &queue_.front() : nullptr;
+    return {oldest ? monotonic_us() - oldest->queued_us : 0};
+}
+
+bool Projector::has_room() const {
+    const bool behind = writing_ && oldest_age() > limits_.behind_max;
+    return !behind && queue_entries_ < limits_.queue_entries_max;
+}
+
 void Projector::enqueue(const matching::Batch& batch, bool replayed) {
     std::unique_lock lock{mutex_};
-    if (!replayed)
-        room_.wait(lock, [&] { return stopped_ || queue_entries_ < limits_.queue_entries_max; });
+    if (!replayed) room_.wait(lock, [&] { return stopped_ || has_room(); });
     queue_entries_ += batch.entries.size();
     queue_.push_back({batch, monotonic_us()});
     arrived_.notify_all();
+}
+
+// Batches that arrive together are written together; nobody who waits for one waits for this.
+void Projector::gather(std::unique_lock<std::mutex>& lock, Duration patience) {
+    const std::int64_t rest_us = std::min(limits_.gather, patience).us - oldest_age().us;
+    arrived_.wait_for(lock, std::chrono::microseconds{rest_us}, [&] {
+        return stopped_ || wanted_ > sequence_.load(std::memory_order_relaxed) ||
+               queue_entries_ >= limits_.write_entries_max;
+    });
 }
 
 // Takes from the queue what fits into one transaction. What was taken and could not be written stays
 // in taken_ and is tried again.
 bool Projector::take(Duration patience) {
     std::unique_lock lock{mutex_};
-    if (!taken_.empty()) return true;
+    if (!taken_.empty()) return writing_ = true;
     if (!arrived_.wait_for(lock, std::chrono::microseconds{patience.us},
                            [&] { return stopped_ || !queue_.empty(); }) || queue_.empty())
         return false;
-    // Batches that arrive together are written together; nobody who waits for one waits for this.
-    const auto due = std::chrono::steady_clock::now() +
-                     std::chrono::microseconds{std::min(limits_.gather.us, patience.us)};
-    arrived_.wait_until(lock, due, [&] {
-        return stopped_ || wanted_ > sequence_.load(std::memory_order_relaxed) ||
-               queue_entries_ >= limits_.write_entries_max;
-    });
+    gather(lock, patience);
     std::size_t entries = 0;
     while (!queue_.empty() && (taken_.empty() || entries + queue_.front().batch.entries.size() <=
                                                      limits_.write_entries_max)) {
@@ -111,7 +124,7 @@ bool Projector::take(Duration patience) {
         taken_.push_back(std::move(queue_.front()));
         queue_.pop_front();
     }
-    return true;
+    return writing_ = true;
 }
 
 // The batches of taken_ that continue at the cursor, up to a gap. Those already written are left out.
@@ -131,9 +144,7 @@ std::vector<const matching::Batch*> Projector::continuing(bool& gap) const {
     return batches;
 }
 
-bool Projector::step(Duration patience) {
-    if (!take(patience)) return false;
-    const std::uint64_t before = sequence();
+void Projector::write_taken() {
     connection();  // a new one re-reads the cursor
     bool gap = false;
     try {
@@ -142,10 +153,28 @@ bool Projector::step(Duration patience) {
     } catch (const CursorMoved&) {
         catch_up();
     }
+}
+
+void Projector::let_go(bool written) {
     const std::lock_guard lock{mutex_};
-    for (const Queued& queued : taken_) queue_entries_ -= queued.batch.entries.size();
-    taken_.clear();
+    writing_ = false;
+    if (written) {
+        for (const Queued& queued : taken_) queue_entries_ -= queued.batch.entries.size();
+        taken_.clear();
+    }
     room_.notify_all();
+}
+
+bool Projector::step(Duration patience) {
+    if (!take(patience)) return false;
+    const std::uint64_t before = sequence();
+    try {
+        write_taken();
+    } catch (...) {
+        let_go(false);
+        throw;
+    }
+    let_go(true);
     return sequence() != before;
 }
 
@@ -173,8 +202,7 @@ Projector::Lag Projector::lag() const {
     const std::lock_guard lock{mutex_};
     Lag lag = totals_;
     lag.entries = queue_entries_;
-    const Queued* oldest = !taken_.empty() ? &taken_.front() : !queue_.empty() ? &queue_.front() : nullptr;
-    if (oldest) lag.oldest = {monotonic_us() - oldest->queued_us};
+    lag.oldest = oldest_age();
     return lag;
 }
 

@@ -23,7 +23,11 @@ class Connection;
 
 struct ProjectorLimits {
     std::size_t queue_entries_max = 50'000;  // then enqueue() waits: backpressure on the lane
-    std::size_t write_entries_max = 20'000;  // journal entries in one transaction
+    // And it waits while something older than this is being written. The lane then makes no more than is
+    // written: what is projected is less than a second behind as long as a transaction takes a fraction
+    // of one. Nothing being written (a broken connection, no step()) holds nobody.
+    Duration behind_max = milliseconds(250);
+    std::size_t write_entries_max = 4'000;   // journal entries in one transaction
     Duration gather = milliseconds(50);      // lets batches gather, unless a reader waits for one
 };
 
@@ -64,7 +68,14 @@ private:
         matching::Batch batch;
         std::int64_t queued_us = 0;
     };
+    // All three REQUIRE mutex_.
+    Duration oldest_age() const;
+    bool has_room() const;
+    void gather(std::unique_lock<std::mutex>& lock, Duration patience);
+
     bool take(Duration patience);
+    void write_taken();
+    void let_go(bool written);
     std::vector<const matching::Batch*> continuing(bool& gap) const;
     void write(std::span<const matching::Batch* const> batches);
     void advance(std::uint64_t sequence);
@@ -79,6 +90,7 @@ private:
     std::deque<Queued> queue_;
     std::vector<Queued> taken_;      // being written; only step()'s thread changes it
     std::size_t queue_entries_ = 0;  // of both
+    bool writing_ = false;           // step() is at work on taken_
     std::uint64_t wanted_ = 0;   // highest sequence that somebody waits for
     bool stopped_ = false;
     std::atomic<std::uint64_t> sequence_{0};

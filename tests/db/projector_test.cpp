@@ -247,3 +247,52 @@ TEST_CASE("projector: a full queue holds the lane, a reader's wait hurries it, s
     waiting.join();
     CHECK_FALSE(slow.step(hours(1)));
 }
+
+TEST_CASE("projector: the lane waits while something old is being written, and for nothing else") {
+    Database database;
+    TestMarket market{database};
+    market.furnish();
+    market.project();
+    market.projecting = false;
+    std::uint64_t base = market.writer->state().counters.sequence;
+    Projector slow{database.options(), {.behind_max = Duration{0}, .gather = Duration{0}}};
+    slow.catch_up();
+    const auto next = [&] {
+        Batch batch{.previous = base, .entries = {}, .changes = {}};
+        batch.entries.push_back({.sequence = ++base, .at = market.now, .actor = {}, .idempotency_key = {},
+                                 .events = {FeeChanged{7}}, .answer = {}, .postings = {}});
+        batch.changes.counters = market.writer->state().counters;
+        return batch;
+    };
+    slow.enqueue(next());
+    slow.enqueue(next());  // old, but nobody writes
+    CHECK(slow.lag().entries == 2);
+    Connection blocker{database.options()};
+    blocker.execute("BEGIN; SELECT * FROM projection FOR UPDATE");
+    bool stepped = false;
+    std::thread projecting{[&] { stepped = slow.step(Duration{0}); }};
+    Connection watcher{database.options()};
+    const std::string waiting = "select count(*) from pg_stat_activity where datname = '" + database.name() +
+                                "' and application_name = 'db_test projector' and wait_event_type = 'Lock'";
+    while (watcher.query(waiting).integer(0, 0) == 0) {}
+    const Batch late = next();
+    std::atomic<bool> entered{false};
+    std::thread lane{[&] {
+        slow.enqueue(late);
+        entered = true;
+    }};
+    CHECK_FALSE(entered);
+    CHECK(slow.lag().entries == 2);
+    blocker.execute("COMMIT");
+    projecting.join();
+    lane.join();
+    CHECK(stepped);
+    CHECK(slow.lag().entries == 1);
+    // A transaction that fails lets the lane go as well.
+    database.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = '" + database.name() +
+                     "' and application_name = 'db_test projector'");
+    CHECK_THROWS_AS(slow.step(Duration{0}), Failure);
+    slow.enqueue(next());
+    CHECK(slow.lag().entries == 2);
+    CHECK(slow.step(Duration{0}));
+}
