@@ -78,15 +78,18 @@ public:
         projecting_.join();
     }
 
-    struct Figures { double per_second; double wal_bytes; double lag_ms; double drain_ms; };
+    struct Figures {
+        double per_second, wal_bytes, lag_ms, drain_ms;
+        std::string wal_from, wal_to;  // for pg_waldump --stats=record
+    };
 
     // Batches as a lane makes them: the next is prepared while this one commits.
     Figures run(std::size_t batch_requests) {
         drain();
         lag_us_max_ = 0;
         Connection observer{options_for(market_database)};
-        const std::string position = "select (pg_current_wal_insert_lsn() - '0/0')::bigint";
-        const std::int64_t wal_before = observer.query(position).integer(0, 0);
+        const std::string position = "select at::text, (at - '0/0')::bigint from pg_current_wal_insert_lsn() at";
+        const Rows wal_before = observer.query(position);
         const auto began = Monotonic::now(), end = began + std::chrono::seconds{round_seconds};
         std::size_t placed = 0;
         Pending pending = writer_->prepare(requests(batch_requests), now());
@@ -110,11 +113,13 @@ public:
         drain();
         const auto drained = Monotonic::now();
         const double spent = std::chrono::duration<double>(committed - began).count();
-        const std::int64_t wal = observer.query(position).integer(0, 0) - wal_before;
+        const Rows wal_after = observer.query(position);
+        const std::int64_t wal = wal_after.integer(0, 1) - wal_before.integer(0, 1);
         release();
         return {static_cast<double>(placed) / spent, static_cast<double>(wal) / static_cast<double>(placed),
                 static_cast<double>(lag_us_max_) / 1000,
-                std::chrono::duration<double, std::milli>(drained - committed).count()};
+                std::chrono::duration<double, std::milli>(drained - committed).count(),
+                std::string{wal_before.text(0, 0)}, std::string{wal_after.text(0, 0)}};
     }
 
 private:
@@ -276,9 +281,9 @@ int main(int count, char** arguments) {
             wal.push_back(figures.wal_bytes);
             ratios.push_back(tps > 0 ? figures.per_second / tps : 0);
             std::printf("round %d: %8.0f requests/s, pgbench TPC-B %6.0f tps, ratio %.2f, WAL %5.0f B/request, "
-                        "projector behind at most %.0f ms, done %.0f ms after the last commit\n",
+                        "projector behind at most %.0f ms, done %.0f ms after the last commit, WAL from %s to %s\n",
                         round + 1, figures.per_second, tps, ratios.back(), figures.wal_bytes, figures.lag_ms,
-                        figures.drain_ms);
+                        figures.drain_ms, figures.wal_from.c_str(), figures.wal_to.c_str());
             std::fflush(stdout);
         }
     }
