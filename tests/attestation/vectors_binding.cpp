@@ -37,6 +37,9 @@ ReportData sha512(ByteView bytes) {
     return digest;
 }
 
+// An input that is of no use to the scheme: it binds nothing.
+struct Unfit {};
+
 // The inputs of a case by name.
 struct Inputs {
     const Json& json;
@@ -53,7 +56,7 @@ struct Inputs {
     }
     Bytes field(const char* name, std::size_t size) const {
         Bytes value = hex(name);
-        expect(value.size() == size, std::string{"another size than the scheme's: "} + name);
+        if (value.size() != size) throw Unfit{};
         return value;
     }
     // A hash of 32 bytes and, where the case has the evidence itself, whether it is that hash.
@@ -81,7 +84,7 @@ bool tinfoil(const Inputs& inputs, const ReportData& found) {
 
 bool near(const Inputs& inputs, const ReportData& found) {
     const Bytes address = inputs.hex("signing_address");
-    expect(address.size() == 20 || address.size() == 32, "an address of another size");
+    if (address.size() != 20 && address.size() != 32) throw Unfit{};
     const Digest256 key = sha256(joined({address, inputs.field("tls_cert_fingerprint", 32)}));
     return found == padded(joined({key, inputs.field("client_nonce", 32)}));
 }
@@ -142,7 +145,11 @@ void run_case(const fs::path& folder, const Json& test) {
     const ReportData found = report_data_of(folder, test);
     if (test.contains("report_data"))
         expect_equal(to_hex(found), test["report_data"], "report data");
-    const bool matches = scheme->second({test.at("inputs"), folder}, found);
+    bool matches = false;
+    try {
+        matches = scheme->second({test.at("inputs"), folder}, found);
+    } catch (const Unfit&) {
+    }
     expect_equal(matches ? "match" : "mismatch", test.at("expect"), "the binding");
 }
 

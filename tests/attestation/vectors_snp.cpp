@@ -135,16 +135,17 @@ std::set<std::string> failed_codes(const std::vector<Reason>& reasons) {
 // Ours for each recorded name; another order of checks may find another thing first, so one of the
 // failed ones must be here. A name that is not in the table says nothing.
 const std::map<std::string, std::set<std::string>> codes_of_reason{
-    {"malformed", {"report_format"}},
+    {"malformed", {"report_format", "certificate_format"}},
     {"unsupported_version", {"report_version"}},
     {"unsupported_signature_algorithm", {"signature_algorithm"}},
     {"unsigned_report", {"signing_key"}},
-    {"signing_key_mismatch", {"certificate_role"}},
-    {"chain_signature", {"certificate_signature", "chain_order"}},
+    {"signing_key_mismatch", {"signing_key", "certificate_role"}},
+    {"chain_signature",
+     {"certificate_signature", "chain_order", "certificate_format", "certificate_role"}},
     {"ark_untrusted", {"root_not_pinned"}},
     {"cert_time", {"certificate_expired", "certificate_not_yet_valid"}},
-    {"report_signature", {"report_signature"}},
-    {"product_mismatch", {"product"}},
+    {"report_signature", {"report_signature", "report_format"}},
+    {"product_mismatch", {"product", "certificate_role"}},
     {"reported_tcb_mismatch", {"reported_tcb"}},
     {"chip_id_mismatch", {"chip_id"}},
 };
