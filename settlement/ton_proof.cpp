@@ -27,7 +27,7 @@ bool is_timely(std::uint64_t timestamp, Instant now) {
 // The key that the address's own state names.
 Result<PublicKey> owner_of(const StateInit& state, const Address& address,
                            const TonProofPolicy& policy) {
-    if (const auto key = wallet_owner(state)) return *key;
+    if (const auto wallet = read_wallet(state)) return wallet->owner;
     if (policy.key_on_chain)
         if (const auto key = policy.key_on_chain(address)) return *key;
     return refused("the wallet's code is unknown");

@@ -21,16 +21,15 @@ std::string_view code_of(WalletKind kind) {
     ENSURE(false);
 }
 
-// Where a wallet's data holds its owner's key.
 struct KnownCode {
     std::string_view hash;
-    std::size_t key_bit;
+    std::size_t flag_bits;  // before the sequence number
 };
 constexpr KnownCode known_codes[] = {
-    {"b61041a58a7980b946e8fb9e198e3c904d24799ffa36574ea4251c41a566f581", 64},  // v3r1
-    {"84dafa449f98a6987789ba232358072bc0f76dc4524002a5d0918b9a75d2d599", 64},  // v3r2
-    {"feb5ff6820e2ff0d9483e7e0d62c817d846789fb4ae580c878866d959dabd5c0", 64},  // v4r2
-    {"20834b7b72b112147e1b2fb457b84e74d1a30f04f737d4f62a668e9552d2b72f", 65},  // v5r1
+    {"b61041a58a7980b946e8fb9e198e3c904d24799ffa36574ea4251c41a566f581", 0},  // v3r1
+    {"84dafa449f98a6987789ba232358072bc0f76dc4524002a5d0918b9a75d2d599", 0},  // v3r2
+    {"feb5ff6820e2ff0d9483e7e0d62c817d846789fb4ae580c878866d959dabd5c0", 0},  // v4r2
+    {"20834b7b72b112147e1b2fb457b84e74d1a30f04f737d4f62a668e9552d2b72f", 1},  // v5r1
 };
 
 }  // namespace
@@ -51,16 +50,18 @@ StateInit wallet_state(WalletKind kind, const PublicKey& key, std::uint32_t wall
     return state;
 }
 
-std::optional<PublicKey> wallet_owner(const StateInit& state) {
+std::optional<WalletData> read_wallet(const StateInit& state) {
     if (!state.code || !state.data) return std::nullopt;
     const std::string hash = to_hex(state.code->hash());
     for (const KnownCode& known : known_codes) {
         if (known.hash != hash) continue;
         Slice data{state.data};
-        for (std::size_t left = known.key_bit; left > 0; left -= std::min<std::size_t>(left, 64))
-            data.number(std::min<std::size_t>(left, 64));
-        const PublicKey key = data.hash();
-        return data.good() ? std::optional{key} : std::nullopt;
+        data.number(known.flag_bits);
+        WalletData read;
+        read.sequence = static_cast<std::uint32_t>(data.number(32));
+        read.wallet_id = static_cast<std::uint32_t>(data.number(32));
+        read.owner = data.hash();
+        return data.good() ? std::optional{read} : std::nullopt;
     }
     return std::nullopt;
 }

@@ -1,5 +1,5 @@
 // Wallet contracts with a sequence number: v3r2, v4r2 and v5r1. Providers and developers own such
-// wallets, so their states are recognised (ton_proof); an operator sends by hand from them. Payouts
+// wallets, so their states are read (ton_proof); an operator sends by hand from them. Payouts
 // go through highload_wallet, because a sequence number allows one message in flight. Any thread.
 // It must not know why coins move.
 #pragma once
@@ -18,9 +18,15 @@ std::uint32_t default_wallet_id(WalletKind kind, Network network = Network::main
 // The state a wallet is deployed with; its address follows from it.
 StateInit wallet_state(WalletKind kind, const PublicKey& key, std::uint32_t wallet_id);
 
-// The owner's key, when `state` is that of a wallet we know (the three above and v3r1), as it was
-// deployed or at any time later.
-std::optional<PublicKey> wallet_owner(const StateInit& state);
+// What a wallet's data says, at any time of its life.
+struct WalletData {
+    std::uint32_t sequence = 0;  // of the next message
+    std::uint32_t wallet_id = 0;
+    PublicKey owner{};
+    bool operator==(const WalletData&) const = default;
+};
+// Nothing, unless the code is that of a wallet we know: the three above and v3r1.
+std::optional<WalletData> read_wallet(const StateInit& state);
 
 struct TransferTerms {
     std::uint32_t wallet_id = 0;

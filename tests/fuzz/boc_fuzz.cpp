@@ -31,7 +31,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     (void)Message::parse(*root, true);
     if (const auto state = StateInit::parse(*root)) {
         if (state->cell()->hash() != (*root)->hash()) std::abort();
-        (void)wallet_owner(*state);
+        (void)read_wallet(*state);
     }
     if (const auto comment = read_comment(*root))
         if (comment->size() <= 100 && read_comment(text_comment(*comment)) != comment) std::abort();

@@ -305,7 +305,7 @@ void check_wallet(const Json& test) {
         expect_equal<std::uint64_t>(id, number_at(test, "wallet_id"), "wallet id");
     const StateInit state = wallet_state(kind, key.public_key(), id);
     expect_equal(state.address().raw(), lower_case(text_at(test, "address")), "address");
-    expect(wallet_owner(state) == key.public_key(), "its owner is not found");
+    expect(read_wallet(state) == WalletData{0, id, key.public_key()}, "its data reads differently");
     if (!has(test, "transfers")) return;
     const auto sequence = static_cast<std::uint32_t>(number_at(test, {"sequence", "seqno"}));
     const TransferTerms terms{id, sequence,

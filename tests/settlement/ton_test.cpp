@@ -255,6 +255,24 @@ TEST_CASE("wallets refuse what their contracts would") {
     CHECK(sign_transfer(WalletKind::v4r2, key, terms, {{strict}}));
 }
 
+TEST_CASE("a wallet's data is read at any time of its life, and only with known code") {
+    for (const WalletKind kind : {WalletKind::v3r2, WalletKind::v4r2, WalletKind::v5r1}) {
+        StateInit state = wallet_state(kind, key.public_key(), 77);
+        CHECK(read_wallet(state) == WalletData{0, 77, key.public_key()});
+        Builder later;
+        if (kind == WalletKind::v5r1) later.bit(true);
+        later.number(41, 32).number(77, 32).bytes(key.public_key());
+        if (kind != WalletKind::v3r2) later.maybe_ref(Cell::empty());
+        state.data = later.cell();
+        CHECK(read_wallet(state) == WalletData{41, 77, key.public_key()});
+        state.data = Builder{}.number(0, 64).cell();
+        CHECK(!read_wallet(state));
+        state.data = nullptr;
+        CHECK(!read_wallet(state));
+    }
+    CHECK(!read_wallet(HighloadWallet{key, 60}.state()));
+}
+
 TEST_CASE("fees are capped where no supply could pay them") {
     const GasPrices gas{100, 40'000, std::numeric_limits<std::uint64_t>::max()};
     CHECK(gas.fee(std::numeric_limits<std::uint64_t>::max()) ==
