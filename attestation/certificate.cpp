@@ -16,7 +16,8 @@ namespace {
 
 constexpr int rsa_bits_max = 8192;
 constexpr std::size_t extensions_max = 64;
-constexpr std::size_t name_parts_max = 32;
+constexpr std::size_t name_parts_max = 16;
+constexpr int name_value_bytes_max = 128;  // RFC 5280, A.1: 64 for common names
 // A SubjectPublicKeyInfo up to the coordinates (RFC 5480), "uncompressed" octet included.
 constexpr std::string_view p256_spki_opening =
     "3059301306072a8648ce3d020106082a8648ce3d03010703420004";
@@ -127,14 +128,24 @@ std::string text_of(const X509_NAME* name) {
     return out;
 }
 
+// Names are what peers wrote: in texts for people only plain characters stand.
 std::string common_name_of(const X509_NAME* name) {
     const int at = X509_NAME_get_index_by_NID(name, NID_commonName, -1);
     if (at < 0) return {};
-    return value_of(X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at)));
+    std::string text = value_of(X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at)));
+    for (char& c : text)
+        if (c < 0x20 || c == 0x7F) c = '?';
+    return text;
 }
 
 bool name_bounded(const X509_NAME* name) {
-    return X509_NAME_entry_count(name) <= static_cast<int>(name_parts_max);
+    const int count = X509_NAME_entry_count(name);
+    if (count > static_cast<int>(name_parts_max)) return false;
+    for (int i = 0; i < count; ++i)
+        if (ASN1_STRING_length(X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, i))) >
+            name_value_bytes_max)
+            return false;
+    return true;
 }
 
 // ---- PEM (RFC 7468, strict) ---------------------------------------------------------------------
@@ -274,7 +285,7 @@ Result<Certificate> Certificate::from_der(ByteView der) {
     const X509_NAME* issuer = X509_get_issuer_name(x509.get());
     if (!name_bounded(subject) || !name_bounded(issuer) ||
         X509_get_ext_count(x509.get()) > static_cast<int>(extensions_max))
-        return malformed("the certificate's names or extensions are too many");
+        return malformed("the certificate's names or extensions are over their limits");
     const std::uint32_t flags = X509_get_extension_flags(x509.get());
     if ((flags & EXFLAG_INVALID) != 0 || !extensions_unique(x509.get()))
         return malformed("the certificate's extensions cannot be read");
@@ -401,7 +412,7 @@ Result<RevocationList> RevocationList::from_der(ByteView der) {
     if (!number || !critical_known(list.get()) || !scope_complete(list.get()))
         return malformed("the revocation list is partial or its extensions cannot be read");
     if (!name_bounded(X509_CRL_get_issuer(list.get())))
-        return malformed("the revocation list's issuer is too long");
+        return malformed("the revocation list's issuer is over its limits");
     parts.issuer = text_of(X509_CRL_get_issuer(list.get()));
     parts.number = std::move(*number);
     parts.this_update = *this_update;

@@ -60,8 +60,9 @@ public:
     // RFC 4514, last relative name first: "CN=Intel SGX Root CA,O=Intel Corporation,...".
     const std::string& subject() const { return parts_->subject; }
     const std::string& issuer() const { return parts_->issuer; }
-    const std::string& common_name() const { return parts_->common_name; }  // of the subject
-    const std::string& serial() const { return parts_->serial; }            // lower-case hex
+    // Of the subject, with '?' for what is not printable ASCII; at most 128 bytes.
+    const std::string& common_name() const { return parts_->common_name; }
+    const std::string& serial() const { return parts_->serial; }  // lower-case hex
     Instant not_before() const { return parts_->not_before; }
     Instant not_after() const { return parts_->not_after; }
     bool is_ca() const { return parts_->is_ca; }  // basicConstraints says so

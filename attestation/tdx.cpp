@@ -111,9 +111,9 @@ std::optional<RevocationList> read_revocation_list(Context& context, const std::
         return std::nullopt;
     }
     const std::string begins = revoked->this_update().text(), ends = revoked->next_update().text();
-    const bool named = list.check(
-        prefix + "_issuer", revoked->names_issuer(issuer), "the list is this authority's",
-        "the list is of " + revoked->issuer() + ", needed is that of " + issuer.subject());
+    const bool named = list.check(prefix + "_issuer", revoked->names_issuer(issuer),
+                                  "the list is this authority's",
+                                  "the list is not that of " + issuer.common_name());
     const bool signature =
         list.check(prefix + "_signature",
                    issuer.may_sign_revocation_lists() && revoked->signed_by(issuer.public_key()),

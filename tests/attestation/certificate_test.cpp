@@ -83,7 +83,32 @@ TEST_CASE("certificates: what is in one can be read") {
     CHECK(chain_not_after(chain) == at + days(1));
     Family odd;
     odd.leaf.common_name = " a,b+c\"\\<>;#\x01 ";
+    CHECK(odd.made()[0].common_name() == " a,b+c\"\\<>;#? ");
     CHECK(odd.made()[0].subject() == "CN=\\ a\\,b\\+c\\\"\\\\\\<\\>\\;#\\01\\ ");
+}
+
+TEST_CASE("certificates: a name for people is bounded and plain") {
+    const TdxKeys& keys = TdxKeys::get();
+    CertificateParts parts{
+        "\xE2\x80\xAE"
+        "drac",
+        1,
+        at,
+        at + days(1),
+        "",
+        "",
+        {}};
+    const auto made = [&] {
+        return Certificate::from_der(make_certificate(parts, keys.pck, "issuer", keys.pck));
+    };
+    CHECK(made().value().common_name() == "???drac");  // was: read from right to left
+    // OpenSSL refuses to make names over 64 characters, so the limit is met in bytes.
+    parts.common_name.clear();
+    for (int i = 0; i < 64; ++i) parts.common_name += "\xC3\xA4";
+    CHECK(made().has_value());
+    parts.common_name.clear();
+    for (int i = 0; i < 43; ++i) parts.common_name += "\xE2\x82\xAC";
+    CHECK_FALSE(made().has_value());
 }
 
 TEST_CASE("certificates: a good chain holds, and each fault has its code and its place") {
