@@ -91,7 +91,7 @@ export class DevChain {
         chain.pool = []; // { cell, at: milliseconds }
         chain.halted = false;
         chain.queue = Promise.resolve();
-        if (journal) await chain.openJournal(journal);
+        if (journal) await chain.openJournal(journal, blockMs || 400);
         if (blockMs > 0) chain.timer = setInterval(() => chain.tick().catch(chain.fail), blockMs);
         return chain;
     }
@@ -186,10 +186,7 @@ export class DevChain {
             line.accounts[address.toRawString()] = boc(cellOf(core.storeShardAccount(contract.account)));
         }
         line.lt = this.machine.currentLt.toString();
-        if (this.journal !== undefined) {
-            writeSync(this.journal, JSON.stringify(line) + "\n");
-            fsyncSync(this.journal);
-        }
+        if (this.journal !== undefined) this.write(line);
         this.take(line);
     }
 
@@ -205,25 +202,20 @@ export class DevChain {
         }
     }
 
-    // A line that a crash cut short was never answered for, and is left away.
-    async openJournal(file) {
-        const lines = existsSync(file) ? readFileSync(file, "utf8").split("\n") : [];
-        const whole = lines.slice(0, -1).map((line) => JSON.parse(line));
-        if (lines.at(-1)) {
-            truncateSync(
-                file,
-                Buffer.byteLength(
-                    lines
-                        .slice(0, -1)
-                        .map((line) => line + "\n")
-                        .join(""),
-                ),
-            );
-        }
-        if (!existsSync(file)) appendFileSync(file, "");
-        for (const line of whole) {
+    // Its first line tells when the chain began, each further one what a message led to. A line that a crash
+    // cut short was never answered for, and is left away.
+    async openJournal(file, blockMs) {
+        const text = existsSync(file) ? readFileSync(file, "utf8") : "";
+        const whole = text.slice(0, text.lastIndexOf("\n") + 1);
+        if (whole.length < text.length) truncateSync(file, Buffer.byteLength(whole));
+        this.journal = openSync(file, "a");
+        if (whole === "") return this.write({ genesis: this.clock() });
+        const [{ genesis }, ...lines] = whole
+            .trimEnd()
+            .split("\n")
+            .map((line) => JSON.parse(line));
+        for (const line of lines) {
             this.take(line);
-            this.height = line.block;
             this.times.set(line.block, line.time);
         }
         for (const [account, states] of this.accounts)
@@ -231,12 +223,17 @@ export class DevChain {
                 Address.parseRaw(account),
                 loadShardAccount(Cell.fromBase64(states.at(-1).boc).beginParse()),
             );
-        if (whole.length > 0) {
-            this.machine.currentLt = BigInt(whole.at(-1).lt);
-            this.height += 2; // so that all of it is final
-            this.times.set(this.height, whole.at(-1).time);
-        }
-        this.journal = openSync(file, "a");
+        const last = lines.at(-1) ?? { block: 1, time: 0, lt: "0" };
+        this.machine.currentLt = BigInt(last.lt);
+        // Blocks without transactions are not written: by the clock, no number is ever shown twice.
+        this.height = Math.max(last.block + 2, 1 + Math.floor((this.clock() - genesis) / blockMs));
+        const now = Math.max(last.time, Math.floor(this.clock() / 1000));
+        for (const block of [this.height - 1, this.height]) this.times.set(block, now);
+    }
+
+    write(line) {
+        writeSync(this.journal, JSON.stringify(line) + "\n");
+        fsyncSync(this.journal);
     }
 
     // ---- What readers see, as of a block ---------------------------------------------------------

@@ -257,11 +257,15 @@ test("a restart keeps accounts, history and sequence; a torn line is left away",
     await blocks(2);
     const { balance, last_transaction_id: last } = await account(wallet.address);
     const known = await history(wallet.address, "&limit=100");
+    await blocks(5); // empty ones, which no journal holds
+    const shown = (await result("/api/v2/getMasterchainInfo")).last.seqno;
     await stop();
     appendFileSync(journal, '{"block":99999,"torn');
     await start();
     const restored = await account(wallet.address);
     assert.equal(restored.balance, balance);
+    assert.equal(restored.block_id.seqno >= shown, true);
+    assert.equal(Math.abs(restored.sync_utime - time.now / 1000) <= 2, true);
     assert.deepEqual(restored.last_transaction_id, last);
     assert.deepEqual(
         (await history(wallet.address, "&limit=100")).map((transaction) => transaction.data),
