@@ -29,13 +29,15 @@ struct SnpEvidence {
 inline const Instant snp_made_at = *Instant::parse("2026-11-22T12:00:00Z");
 constexpr std::int64_t snp_signer_serial = 2;
 
-// One set of keys a process: RSA keys are slow to make.
+// One set of keys a process, made by the first call: RSA for the authorities as AMD has it, or a
+// curve where many signatures have to be made.
 struct SnpKeys {
-    Key root{KeyKind::rsa};
-    Key signer{KeyKind::rsa};
+    Key root, signer;
     Key key{KeyKind::p384};
-    static const SnpKeys& get() {
-        static const SnpKeys keys;
+
+    explicit SnpKeys(KeyKind authorities) : root{authorities}, signer{authorities} {}
+    static const SnpKeys& get(KeyKind authorities = KeyKind::rsa) {
+        static const SnpKeys keys{authorities};
         return keys;
     }
 };
