@@ -216,14 +216,13 @@ void write_scopes(JsonWriter& out, std::string_view name, ScopeSet set) {
     write_set(out, name, set, scopes);
 }
 
-void write_texts(JsonWriter& out, std::string_view name, const std::vector<std::string>& texts) {
+void write_texts(JsonWriter& out, std::string_view name, std::span<const std::string> texts) {
     out.open_array(name);
     for (const std::string& text : texts) out.item(text);
     out.close_array();
 }
 
-void write_accounts(JsonWriter& out, std::string_view name,
-                    const std::vector<AccountId>& accounts) {
+void write_accounts(JsonWriter& out, std::string_view name, std::span<const AccountId> accounts) {
     out.open_array(name);
     for (const AccountId account : accounts) out.item(account);
     out.close_array();

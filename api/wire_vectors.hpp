@@ -43,7 +43,7 @@ void write_constraints(JsonWriter& out, std::string_view name,
 void write_tiers(JsonWriter& out, std::string_view name, matching::TierSet tiers);
 void write_data_policy(JsonWriter& out, std::string_view name, matching::DataPolicySet policy);
 void write_scopes(JsonWriter& out, std::string_view name, matching::ScopeSet scopes);
-void write_texts(JsonWriter& out, std::string_view name, const std::vector<std::string>& texts);
-void write_accounts(JsonWriter& out, std::string_view name, const std::vector<AccountId>& accounts);
+void write_texts(JsonWriter& out, std::string_view name, std::span<const std::string> texts);
+void write_accounts(JsonWriter& out, std::string_view name, std::span<const AccountId> accounts);
 
 }  // namespace cocoon::api

@@ -49,7 +49,7 @@ std::string array_literal(const std::vector<std::int64_t>& values) {
     return literal + "}";
 }
 
-std::string array_literal(const std::vector<std::string>& values) {
+std::string array_literal(std::span<const std::string> values) {
     std::string literal{"{"};
     for (const std::string& value : values) {
         if (literal.size() > 1) literal.push_back(',');

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <algorithm>
+#include <span>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -49,7 +50,7 @@ std::string pack_hash(std::string_view text, std::string_view prefix);
 std::string unpack_hash(std::string_view packed, std::string_view prefix);
 // PostgreSQL's array literals, for arrays inside arrays of rows.
 std::string array_literal(const std::vector<std::int64_t>& values);
-std::string array_literal(const std::vector<std::string>& values);
+std::string array_literal(std::span<const std::string> values);
 
 // Text as PostgreSQL can keep it: what has a NUL or is no UTF-8 (nothing that the API lets in) is kept
 // as a marker and its bytes in hex, so that no name can ever stop the projections.
@@ -175,6 +176,20 @@ struct Value<std::vector<std::string>> {
     }
 };
 
+template <>
+struct Value<matching::List<std::string>> {
+    using Texts = matching::List<std::string>;
+    static constexpr auto type = ArrayBuilder::Type::text;
+    static constexpr const char* cast = "text[]";
+    static bool none(const Texts& values) { return values.empty(); }
+    static void put(ArrayBuilder& out, const Texts& values) { out.add_raw(array_literal(std::span{values})); }
+    static void get(const Rows& rows, std::size_t r, std::size_t c, Texts& values) {
+        std::vector<std::string> texts;
+        Value<std::vector<std::string>>::get(rows, r, c, texts);
+        values = texts;
+    }
+};
+
 // ---- The three visitors -----------------------------------------------------------------------
 
 struct Column {
@@ -289,8 +304,9 @@ void id_list(V& v, std::string_view name, List& list) {
         for (const auto& id : list) values.push_back(static_cast<std::int64_t>(id.value));
     v.optional(name, values);
     if constexpr (V::reads) {
-        list.clear();
-        for (const std::int64_t value : values) list.push_back({static_cast<std::uint64_t>(value)});
+        std::vector<typename List::value_type> ids;
+        for (const std::int64_t value : values) ids.push_back({static_cast<std::uint64_t>(value)});
+        list = ids;
     }
 }
 
@@ -419,9 +435,10 @@ void columns(V& v, typename V::template Of<matching::Offer>& o) {
     v.optional("windows_from", from);
     v.optional("windows_to", to);
     if constexpr (V::reads) {
-        o.windows.clear();
+        std::vector<matching::Window> windows;
         for (std::size_t index = 0; index < std::min(from.size(), to.size()); ++index)
-            o.windows.push_back({static_cast<std::uint16_t>(from[index]), static_cast<std::uint16_t>(to[index])});
+            windows.push_back({static_cast<std::uint16_t>(from[index]), static_cast<std::uint16_t>(to[index])});
+        o.windows = windows;
     }
     v.optional("notice_seconds", o.notice_seconds);
     detail::id_list(v, "allow", o.allow);
@@ -476,10 +493,11 @@ void columns(V& v, typename V::template Of<matching::Request>& r) {
     v.required("markets", markets);
     v.optional("builds", builds);
     if constexpr (V::reads) {
-        r.alternatives.clear();
+        std::vector<matching::Alternative> alternatives;
         builds.resize(markets.size());
         for (std::size_t index = 0; index < markets.size(); ++index)
-            r.alternatives.push_back({{static_cast<std::uint64_t>(markets[index])}, builds[index]});
+            alternatives.push_back({{static_cast<std::uint64_t>(markets[index])}, builds[index]});
+        r.alternatives = alternatives;
     }
     detail::quantity_columns(v, r.quantity);
     constraint_columns(v, r);

@@ -33,23 +33,26 @@ std::int64_t Book::least_share(const QuantityVector& quantity) const {
     return std::min(share_at(std::min(ratio_low, ratio_high)), share_at(ratio_high));
 }
 
-void Book::add(OfferRecord& offer, std::uint32_t penalty_permille) {
+Levels::iterator Book::level_for(const PriceVector& price, std::uint32_t penalty_permille) {
+    const auto [level, fresh] = levels.try_emplace(LevelKey{blended(kind, price), penalty_permille, price});
+    if (!fresh) return level;
+    widen(price);
+    if (++levels_since_look > 2 * levels.size() + 64) {
+        levels_since_look = 0;
+        ratio_low = ratio_any;
+        ratio_high = 0;
+        for (const auto& [key, other] : levels) widen(key.price);
+    }
+    return level;
+}
+
+void Book::add(OfferRecord& offer, Levels::iterator place) {
     OfferLink& link = offer.link;
     ENSURE(!link.indexed);
-    const PriceVector& price = offer.offer.price;
-    const auto [place, fresh] = levels.try_emplace(LevelKey{blended(kind, price), penalty_permille, price});
     link.level = place;
-    if (fresh) {
-        widen(price);
-        if (++levels_since_look > 2 * levels.size() + 64) {
-            levels_since_look = 0;
-            ratio_low = ratio_any;
-            ratio_high = 0;
-            for (const auto& [key, other] : levels) widen(key.price);
-        }
-    }
-    Level& level = link.level->second;
-    ENSURE(level.tail == nullptr || level.tail->offer.priority < offer.offer.priority);
+    Level& level = place->second;
+    ENSURE(level.newest < offer.offer.priority);
+    level.newest = offer.offer.priority;
     link.previous = level.tail;
     link.next = nullptr;
     (level.tail ? level.tail->link.next : level.head) = &offer;
@@ -65,6 +68,7 @@ void Book::remove(OfferRecord& offer) {
     (link.previous ? link.previous->link.next : level.head) = link.next;
     (link.next ? link.next->link.previous : level.tail) = link.previous;
     if (level.head == nullptr) levels.erase(link.level);
+    else if (link.next == nullptr) level.newest = level.tail->offer.priority;
     link = OfferLink{};
     --offers;
 }
@@ -73,6 +77,7 @@ void Book::send_back(OfferRecord& offer) {
     OfferLink& link = offer.link;
     ENSURE(link.indexed);
     Level& level = link.level->second;
+    level.newest = offer.offer.priority;
     if (level.tail == &offer) return;
     (link.previous ? link.previous->link.next : level.head) = link.next;
     link.next->link.previous = link.previous;
@@ -90,9 +95,11 @@ void Book::add(BidLink& bid, std::int64_t bound) {
     const std::uint64_t priority = bid.request->request.priority;
     // New requests come last; only those that return (a lost node, new money) look for their old place.
     BidLink* before = nullptr;
-    if (level.tail != nullptr && level.tail->request->request.priority > priority) {
+    if (level.newest > priority) {
         before = level.head;
         while (before->request->request.priority < priority) before = before->next;
+    } else {
+        level.newest = priority;
     }
     bid.next = before;
     bid.previous = before ? before->previous : level.tail;
@@ -107,6 +114,7 @@ void Book::remove(BidLink& bid) {
     (bid.previous ? bid.previous->next : level.head) = bid.next;
     (bid.next ? bid.next->previous : level.tail) = bid.previous;
     if (level.head == nullptr) bid.book->bids.erase(bid.level);
+    else if (bid.next == nullptr) level.newest = level.tail->request->request.priority;
     --bid.book->requests;
     bid.book = nullptr;
     bid.previous = bid.next = nullptr;

@@ -25,6 +25,7 @@ struct LevelKey {
 struct Level {
     OfferRecord* head = nullptr;
     OfferRecord* tail = nullptr;
+    std::uint64_t newest = 0;  // the tail's priority: whoever joins has more
 };
 using Levels = std::map<LevelKey, Level>;
 
@@ -39,6 +40,7 @@ struct BidLink;
 struct BidLevel {
     BidLink* head = nullptr;
     BidLink* tail = nullptr;
+    std::uint64_t newest = 0;  // the tail's priority
 };
 using BidLevels = std::map<std::int64_t, BidLevel, std::greater<>>;
 
@@ -67,7 +69,9 @@ struct Book {
     // Least multiple (in 1 / share_unit) of its blended price that `quantity` costs at any level here.
     std::int64_t least_share(const QuantityVector& quantity) const;
 
-    void add(OfferRecord& offer, std::uint32_t penalty_permille);  // REQUIRES: highest priority of its level
+    // The level of an offer at this price and penalty, made if it is not there. An offer must then join it.
+    Levels::iterator level_for(const PriceVector& price, std::uint32_t penalty_permille);
+    void add(OfferRecord& offer, Levels::iterator level);  // REQUIRES: highest priority of its level
     void remove(OfferRecord& offer);
     void send_back(OfferRecord& offer);  // to the end of its level; its priority is the newest
     void add(BidLink& bid, std::int64_t bound);

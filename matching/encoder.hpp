@@ -22,6 +22,8 @@ template <class T> struct is_id : std::false_type {};
 template <class Tag> struct is_id<Id<Tag>> : std::true_type {};
 template <class T> struct is_vector : std::false_type {};
 template <class T> struct is_vector<std::vector<T>> : std::true_type {};
+template <class T> struct is_list : std::false_type {};
+template <class T> struct is_list<List<T>> : std::true_type {};
 template <class T> struct is_optional : std::false_type {};
 template <class T> struct is_optional<std::optional<T>> : std::true_type {};
 template <class T> struct is_array : std::false_type {};
@@ -73,7 +75,7 @@ void put(Sink& sink, const T& value) {
     else if constexpr (std::is_same_v<T, std::string>) {
         put_varint(sink, value.size());
         sink.bytes(value.data(), value.size());
-    } else if constexpr (is_vector<T>::value) {
+    } else if constexpr (is_vector<T>::value || is_list<T>::value) {
         put_varint(sink, value.size());
         for (const auto& item : value) put(sink, item);
     } else if constexpr (is_array<T>::value) {
@@ -195,6 +197,10 @@ void get(Reader& reader, T& value) {
         const std::uint64_t count = reader.count();
         value.clear();
         for (std::uint64_t i = 0; i < count && reader.ok(); ++i) get(reader, value.emplace_back());
+    } else if constexpr (is_list<T>::value) {
+        std::vector<typename T::value_type> items;
+        get(reader, items);
+        value = items;
     } else if constexpr (is_array<T>::value) {
         for (auto& item : value) get(reader, item);
     } else if constexpr (is_optional<T>::value) {

@@ -6,7 +6,7 @@ namespace cocoon::matching {
 
 Reply Engine::apply(const Command& command, const Actor& actor, Instant at, Happened& happened) {
     state_.forget(at);
-    Task task{state_, actor, at, happened};
+    Task task{state_, actor, at, happened, freed_};
     Reply reply = std::visit(task, command);
     task.match_resting();
     return reply;
@@ -15,7 +15,7 @@ Reply Engine::apply(const Command& command, const Actor& actor, Instant at, Happ
 void Engine::find_starved(Instant at) {
     const Actor nobody;
     Happened unused;
-    Task{state_, nobody, at, unused}.find_starved();
+    Task{state_, nobody, at, unused, freed_}.find_starved();
 }
 
 void Engine::Task::emit_draft() {
@@ -23,7 +23,7 @@ void Engine::Task::emit_draft() {
     for (const Posting& posting : postings) {
         happened_.postings.push_back(posting);
         if (posting.to_bucket != Bucket::available) continue;
-        if (!state_.accounts.find(posting.to)->starved.empty()) funded_.push_back(posting.to);
+        if (!state_.accounts.find(posting.to)->starved.empty()) freed_.funded.push_back(posting.to);
     }
 }
 
@@ -35,7 +35,7 @@ void Engine::Task::audit(std::string action, std::string target, std::string bef
 
 void Engine::Task::offers_of(NodeRecord& node) {
     for (const OfferRecord* offer : node.offers)
-        if (offer->link.indexed) freed_.push_back(offer->offer.id);
+        if (offer->link.indexed) freed_.offers.push_back(offer->offer.id);
 }
 
 }  // namespace cocoon::matching

@@ -36,7 +36,12 @@ public:
 
 private:
     class Task;  // one command at work (engine_task.hpp)
+    struct Freed {  // what resting requests may take now; empty between commands
+        std::vector<OfferId> offers;
+        std::vector<AccountId> funded;  // may pay for starved requests now
+    };
     State& state_;
+    Freed freed_;
 };
 
 // Expired things that one Tick handles; the rest stays due and the next Tick follows at once.

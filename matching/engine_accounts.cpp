@@ -117,7 +117,7 @@ Reply Engine::Task::operator()(const AmendKey& command) {
     if (amended.cap_total.value < 0 || amended.cap_day.value < 0) return invalid("/caps", "A cap is not negative.");
     if (amended.name.size() > limits::name_bytes_max) return invalid("/name", "At most 128 bytes.");
     emit(std::move(amended));
-    funded_.push_back(command.account);
+    freed_.funded.push_back(command.account);
     return Answer{KeyAnswer{command.key}};
 }
 

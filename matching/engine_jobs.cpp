@@ -74,7 +74,7 @@ void Engine::Task::end_job(JobRecord& record, JobEnded ended) {
     const std::uint32_t reliability = node.node.reliability_permille;
     emit(std::move(ended));
     if (node.node.reliability_permille > reliability) offers_of(node);  // may now satisfy a wanted reputation
-    else freed_.push_back(offer);
+    else freed_.offers.push_back(offer);
 }
 
 Reply Engine::Task::operator()(const StartJob& command) {
@@ -320,11 +320,11 @@ void Engine::Task::due(const Timer& timer) {
             OfferRecord* record = state_.offers.find({timer.id});
             if (record == nullptr || !listed(record->offer.state) || record->window_edge != timer.at) return;
             state_.schedule_window(*record, at_);
-            freed_.push_back({timer.id});
+            freed_.offers.push_back({timer.id});
             return;
         }
         case TimerKind::midnight:
-            funded_.insert(funded_.end(), state_.starving.begin(), state_.starving.end());
+            freed_.funded.insert(freed_.funded.end(), state_.starving.begin(), state_.starving.end());
             return;
     }
 }

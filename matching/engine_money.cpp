@@ -71,7 +71,7 @@ Reply Engine::Task::operator()(const FreezeAccount& command) {
     emit(AccountAmended{account.id, account.name, account.profile, account.payout_address, command.frozen});
     audit(command.frozen ? "freeze_account" : "unfreeze_account", command.account.text(),
           command.frozen ? "active" : "frozen", command.frozen ? "frozen" : "active", command.note);
-    funded_.push_back(command.account);
+    freed_.funded.push_back(command.account);
     for (NodeRecord* node : record->nodes) offers_of(*node);
     return Answer{Done{}};
 }

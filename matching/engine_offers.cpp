@@ -16,7 +16,7 @@ std::optional<Error> bad_price(const PriceVector& price, MarketKind kind) {
     return std::nullopt;
 }
 
-std::optional<Error> bad_windows(const std::vector<Window>& windows) {
+std::optional<Error> bad_windows(std::span<const Window> windows) {
     if (windows.size() > limits::schedule_windows_max) return invalid("/windows", "At most 21 windows.");
     for (const Window& window : windows)
         if (window.from_minute >= window.to_minute || window.to_minute > 7 * 24 * 60)
@@ -56,17 +56,18 @@ Reply reply_offer(const Offer& offer) {
 
 Reply Engine::Task::operator()(const PlaceOffer& command) {
     const Offer& wanted = command.offer;
+    state_.nodes.expect(wanted.node);
+    const auto kind = kind_of(command.market);
+    const MarketRecord* market = state_.market_by_name(command.market);
     const NodeRecord* node = state_.nodes.find(wanted.node);
     if (node == nullptr || node->node.provider != wanted.provider) return refuse(ErrorCode::not_found);
     if (const KeyRecord* key = state_.keys.find(actor_.key); key && key->key.node && key->key.node != wanted.node)
         return refuse(ErrorCode::not_found);
     if (node->provider->account.frozen) return refuse(ErrorCode::account_frozen);
-    const auto kind = kind_of(command.market);
     if (!kind) return invalid("/market", "\"inference:<model>\" or \"compute:<gpu class>\".");
     if (auto error = bad_terms(wanted, *kind, at_)) return *error;
     if (node->offers.size() >= limits::offers_per_node_max)
         return refuse(ErrorCode::limit_reached, "The node has as many offers as it may have.");
-    const MarketRecord* market = state_.market_by_name(command.market);
     if (market == nullptr) {
         if (state_.markets.size() >= limits::markets_max)
             return refuse(ErrorCode::limit_reached, "There are as many markets as there may be.");
@@ -84,7 +85,7 @@ Reply Engine::Task::operator()(const PlaceOffer& command) {
     offer.version = 1;
     const OfferId id = offer.id;
     emit_draft();
-    freed_.push_back(id);
+    freed_.offers.push_back(id);
     match_resting();  // so that the answer shows what is left
     return reply_offer(state_.offers.find(id)->offer);
 }
@@ -112,12 +113,13 @@ Reply Engine::Task::operator()(const AmendOffer& command) {
     if (!(offer.price == record->offer.price)) offer.priority = state_.counters.priority;
     ++offer.version;
     emit(OfferAmended{std::move(offer)});
-    freed_.push_back(command.offer);
+    freed_.offers.push_back(command.offer);
     match_resting();
     return reply_offer(record->offer);
 }
 
 Reply Engine::Task::operator()(const CancelOffer& command) {
+    state_.offers.expect(command.offer);
     const OfferRecord* record = state_.offers.find(command.offer);
     if (record == nullptr || record->offer.provider != command.provider) return refuse(ErrorCode::not_found);
     if (const KeyRecord* key = state_.keys.find(actor_.key);
@@ -139,7 +141,7 @@ Reply Engine::Task::operator()(const PauseMarket& command) {
     audit(command.paused ? "pause_market" : "resume_market", command.market, command.paused ? "open" : "paused",
           command.paused ? "paused" : "open", command.note);
     for (const OfferRecord* offer : record->offers)
-        if (offer->link.indexed) freed_.push_back(offer->offer.id);
+        if (offer->link.indexed) freed_.offers.push_back(offer->offer.id);
     return Answer{Done{}};
 }
 

@@ -61,20 +61,22 @@ std::optional<Error> Engine::Task::prepare(const PlaceRequest& command, Request&
     request = command.request;
     if (request.job_duration.us == 0) request.job_duration = seconds(limits::reservation_seconds_default);
     if (auto error = bad_terms(request, at_)) return error;
-    request.alternatives.clear();
-    request.alternatives.reserve(named.size());
+    std::vector<Alternative> alternatives;
     for (const NamedAlternative& alternative : named) {
         const MarketRecord* market = state_.market_by_name(alternative.market);
         if (market == nullptr) return refuse(ErrorCode::unknown_market, alternative.market);
-        request.alternatives.push_back({market->market.id, alternative.build});
+        request.alternatives = market->alone;
+        if (named.size() > 1 || !alternative.build.empty())
+            alternatives.push_back({market->market.id, alternative.build});
     }
+    if (!alternatives.empty()) request.alternatives = alternatives;
     request.state = RequestState::resting;
     request.reason.clear();
     request.placed_at = at_;
     request.ended_at = Instant{};
     request.job = JobId{};
     request.attempts = 0;
-    request.nodes_lost.clear();
+    request.nodes_lost = {};
     request.version = 1;
     return std::nullopt;
 }
@@ -214,6 +216,7 @@ Reply Engine::Task::operator()(const AmendRequest& command) {
 }
 
 Reply Engine::Task::operator()(const CancelRequest& command) {
+    state_.requests.expect(command.request);
     RequestRecord* record = state_.requests.find(command.request);
     if (record == nullptr || record->request.account != command.account) return refuse(ErrorCode::not_found);
     if (!open(record->request.state)) return refuse(ErrorCode::wrong_state, "The request has ended.");
@@ -311,15 +314,15 @@ void Engine::Task::retry_starved(AccountRecord& account) {
 }
 
 void Engine::Task::match_resting() {
-    while (!freed_.empty() || !funded_.empty()) {
-        if (!freed_.empty()) {
-            OfferRecord* offer = state_.offers.find(freed_.back());
-            freed_.pop_back();
+    while (!freed_.offers.empty() || !freed_.funded.empty()) {
+        if (!freed_.offers.empty()) {
+            OfferRecord* offer = state_.offers.find(freed_.offers.back());
+            freed_.offers.pop_back();
             if (offer != nullptr && offer->link.indexed) serve_resting(*offer);
             continue;
         }
-        AccountRecord* account = state_.accounts.find(funded_.back());
-        funded_.pop_back();
+        AccountRecord* account = state_.accounts.find(freed_.funded.back());
+        freed_.funded.pop_back();
         if (account != nullptr && !account->starved.empty()) retry_starved(*account);
     }
 }

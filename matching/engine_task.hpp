@@ -10,8 +10,8 @@ namespace cocoon::matching {
 
 class Engine::Task {
 public:
-    Task(State& state, const Actor& actor, Instant at, Happened& happened)
-        : state_{state}, actor_{actor}, at_{at}, happened_{happened} {}
+    Task(State& state, const Actor& actor, Instant at, Happened& happened, Freed& freed)
+        : state_{state}, actor_{actor}, at_{at}, happened_{happened}, freed_{freed} {}
 
     // engine_accounts.cpp
     Reply operator()(const OpenAccount&);
@@ -111,8 +111,7 @@ private:
     const Actor& actor_;
     const Instant at_;
     Happened& happened_;
-    std::vector<OfferId> freed_;      // may serve resting requests now
-    std::vector<AccountId> funded_;   // may pay for starved requests now
+    Freed& freed_;
 };
 
 inline bool open(JobState state) { return state == JobState::reserved || state == JobState::running; }

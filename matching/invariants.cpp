@@ -136,8 +136,13 @@ struct Checker {
             std::size_t walked = 0;
             for (const auto& [key, level] : record.book.levels) {
                 expect(level.head != nullptr, record.market.name, " has an empty level");
+                expect(level.tail && level.newest == level.tail->offer.priority, record.market.name,
+                       " has a level that mistakes its newest");
                 for (const OfferRecord* offer = level.head; offer != nullptr; offer = offer->link.next) ++walked;
             }
+            for (const auto& [bound, level] : record.book.bids)
+                expect(level.tail && level.newest == level.tail->request->request.priority, record.market.name,
+                       " has a level of requests that mistakes its newest");
             expect(walked == record.book.offers, record.market.name, ": levels hold another number of offers");
         });
     }

@@ -6,13 +6,13 @@ namespace cocoon::matching {
 namespace {
 
 template <class T>
-bool contains(const std::vector<T>& list, const T& item) {
+bool contains(const List<T>& list, const T& item) {
     return std::find(list.begin(), list.end(), item) != list.end();
 }
 
 // An empty list allows everything.
 template <class T>
-bool allows(const std::vector<T>& list, const T& item) { return list.empty() || contains(list, item); }
+bool allows(const List<T>& list, const T& item) { return list.empty() || contains(list, item); }
 
 constexpr std::int64_t week_minutes = 7 * 24 * 60;
 
@@ -166,7 +166,7 @@ ConstraintSet all_failed(const Look& look) {
     return set;
 }
 
-bool window_open(const std::vector<Window>& windows, Instant at) {
+bool window_open(std::span<const Window> windows, Instant at) {
     if (windows.empty()) return true;
     const std::int64_t minute = week_minute(at);
     return std::any_of(windows.begin(), windows.end(), [&](const Window& window) {
@@ -174,7 +174,7 @@ bool window_open(const std::vector<Window>& windows, Instant at) {
     });
 }
 
-std::optional<Instant> next_window_edge(const std::vector<Window>& windows, Instant at) {
+std::optional<Instant> next_window_edge(std::span<const Window> windows, Instant at) {
     if (windows.empty()) return std::nullopt;
     const std::int64_t now = week_minute(at);
     std::int64_t nearest = week_minutes;

@@ -75,9 +75,9 @@ ConstraintSet all_failed(const Look& look);
 // counts as beyond the total.
 std::optional<Constraint> price_failed(const PriceVector& price, const Request& request);
 
-bool window_open(const std::vector<Window>& windows, Instant at);
+bool window_open(std::span<const Window> windows, Instant at);
 // The next instant after `at` when the schedule opens or closes; nothing without windows.
-std::optional<Instant> next_window_edge(const std::vector<Window>& windows, Instant at);
+std::optional<Instant> next_window_edge(std::span<const Window> windows, Instant at);
 
 // ---- The order among eligible offers ----------------------------------------------------------
 

@@ -14,6 +14,8 @@ bool open(JobState state) { return state == JobState::reserved || state == JobSt
 bool open(RequestState state) { return state == RequestState::resting || state == RequestState::matched; }
 bool listed(OfferState state) { return state == OfferState::active || state == OfferState::paused; }
 bool open(PayoutState state) { return state == PayoutState::queued || state == PayoutState::sent; }
+constexpr std::size_t forget_ahead = 16;  // records, a few commands: as long as a miss takes
+
 bool live(const Offer& offer) { return listed(offer.state) || offer.slots_used > 0; }
 
 std::string remembered_name(AccountId actor, const std::string& key) {
@@ -127,13 +129,12 @@ bool State::matchable(const OfferRecord& record) const {
 void State::index(OfferRecord& record) {
     if (record.link.indexed || !matchable(record)) return;
     Book& book = record.market->book;
-    const LevelKey key{blended(book.kind, record.offer.price), record.node->penalty_permille, record.offer.price};
-    const auto level = book.levels.find(key);
-    if (level != book.levels.end() && level->second.tail->offer.priority >= record.offer.priority) {
+    const auto level = book.level_for(record.offer.price, record.node->penalty_permille);
+    if (level->second.newest >= record.offer.priority) {
         record.offer.priority = counters.priority++;
         touch(record);
     }
-    book.add(record, record.node->penalty_permille);
+    book.add(record, level);
 }
 
 void State::unindex(OfferRecord& record) {
@@ -340,11 +341,22 @@ StateHash State::hash() const {
 
 void State::finish(Ended::Kind kind, std::uint64_t id, Instant at) { ended_.push_back({at, kind, id}); }
 
+// What ended long ago is in no cache any more: it is asked for some time before it is dropped.
+void State::expect(const Ended& ended) const {
+    switch (ended.kind) {
+        case Ended::offer: return offers.expect({ended.id});
+        case Ended::request: return requests.expect({ended.id});
+        case Ended::job: return jobs.expect({ended.id});
+        case Ended::payout: return;
+    }
+}
+
 void State::forget(Instant at) {
     const Instant line = at - seconds(limits::terminal_in_memory_seconds);
     while (!ended_.empty() && ended_.front().at <= line) {
         const Ended ended = ended_.front();
         ended_.pop_front();
+        if (ended_.size() > forget_ahead) expect(ended_[forget_ahead]);
         switch (ended.kind) {
             case Ended::offer:
                 if (OfferRecord* record = offers.find({ended.id}); record && !matching::live(record->offer))

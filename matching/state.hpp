@@ -37,9 +37,9 @@ struct AccountRecord {
     std::uint32_t live_keys = 0;     // not revoked; nodes' own ones apart
     std::uint32_t webhooks = 0;
     std::uint32_t enrolments = 0;      // not used yet
-    std::vector<NodeRecord*> nodes;
+    std::vector<NodeRecord*> nodes{};
     // Resting requests that would match if there were money for them: tried again when some comes.
-    std::vector<RequestId> starved;
+    std::vector<RequestId> starved{};
 };
 struct KeyRecord {
     ApiKey key;
@@ -49,34 +49,39 @@ struct NodeRecord {
     Node node;
     bool changed = false;
     AccountRecord* provider = nullptr;
-    std::vector<OfferRecord*> offers;  // active and paused ones
-    std::vector<JobRecord*> jobs;      // open ones
+    std::vector<OfferRecord*> offers{};  // active and paused ones
+    std::vector<JobRecord*> jobs{};      // open ones
     std::uint32_t penalty_permille = 1000;
-    Instant away_since;
-    std::shared_ptr<const std::string> keyset_document;  // travels with matches
+    Instant away_since{};
+    std::shared_ptr<const std::string> keyset_document{};  // travels with matches
+};
+struct Trade {
+    PriceVector price;
+    Instant at;
 };
 struct MarketRecord {
     Market market;
     bool changed = false, seen_change = false;
-    Book book;
-    std::vector<OfferRecord*> offers;  // active and paused ones
-    std::optional<Job> last_trade;     // since the start of this process
+    Book book{};
+    std::vector<OfferRecord*> offers{};  // active and paused ones
+    std::optional<Trade> last_trade{};   // since the start of this process
+    List<Alternative> alone{};           // this market and nothing else: most requests share it
 };
 struct OfferRecord {
     Offer offer;
-    OfferLink link;
+    OfferLink link{};
     NodeRecord* node = nullptr;
     MarketRecord* market = nullptr;
     std::uint32_t market_position = 0;
-    Instant window_edge;  // for which a timer stands
+    Instant window_edge{};  // for which a timer stands
     bool changed = false;
 };
 struct RequestRecord {
     Request request;
-    BidLink bid;                 // of the first alternative
-    std::vector<BidLink> bids;   // of the others
+    BidLink bid{};                 // of the first alternative
+    std::vector<BidLink> bids{};   // of the others
     bool changed = false, starved = false;
-    Nano starved_hold;           // no offer that fits needs less than this; 0: not known
+    Nano starved_hold{};           // no offer that fits needs less than this; 0: not known
 };
 struct JobRecord {
     Job job;
@@ -203,6 +208,7 @@ private:
     void unlink(JobRecord& record);
     void schedule(OfferRecord& record, Instant at);
     void finish(Ended::Kind kind, std::uint64_t id, Instant at);
+    void expect(const Ended& ended) const;
     bool live(const Timer& timer) const;
     void restore_links();
     void restore_timers();

@@ -52,6 +52,7 @@ void State::restore(Market market) {
     market_names_[market.name] = market.id;
     MarketRecord& record = fresh(markets, market.id, "market");
     record.book.kind = market.kind;
+    record.alone = {{market.id, {}}};
     record.market = std::move(market);
 }
 

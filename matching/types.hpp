@@ -15,6 +15,7 @@
 #include "core/money.hpp"
 #include "core/result.hpp"
 #include "core/time.hpp"
+#include "matching/list.hpp"
 
 namespace cocoon::matching {
 
@@ -217,9 +218,9 @@ struct Offer {
     std::int64_t context_tokens_max = 0;  // prompt + output of one request; 0: no bound
     std::int64_t output_tokens_max = 0;   // 0: no bound
     DataPolicySet data_policy = 0;
-    std::vector<Window> windows;
+    List<Window> windows;
     std::int64_t notice_seconds = 0;      // warning the provider promises before reclaiming
-    std::vector<AccountId> allow, deny;   // developers; empty allow = everyone
+    List<AccountId> allow, deny;   // developers; empty allow = everyone
     OfferState state = OfferState::active;
     Instant placed_at;
     Instant expires_at;                   // 0: never
@@ -234,11 +235,11 @@ struct Offer {
 
 struct Constraints {
     TierSet tiers = real_tiers;
-    std::vector<std::string> regions, countries, measurements, gpu_models;  // empty: any
+    List<std::string> regions, countries, measurements, gpu_models;  // empty: any
     std::uint32_t reputation_permille_min = 0;
     DataPolicySet data_policy = 0;
     std::int64_t notice_seconds_min = 0;
-    std::vector<AccountId> providers_allow, providers_deny;
+    List<AccountId> providers_allow, providers_deny;
     // Preferences: an offer that misses one costs more in the ranking, it is not removed.
     std::uint32_t first_output_ms_preferred = 0;    // 0: none
     std::uint32_t tokens_per_second_preferred = 0;  // 0: none
@@ -260,7 +261,7 @@ struct Request {
     RequestId id;
     AccountId account;
     KeyId key;
-    std::vector<Alternative> alternatives;  // 1..limits::alternatives_max; the cheapest eligible wins
+    List<Alternative> alternatives;         // 1..limits::alternatives_max; the cheapest eligible wins
     QuantityVector quantity;
     Nano cap_total;                         // most the hold may be; 0: none
     PriceVector cap_price{{-1}, {-1}, {-1}, {-1}, {-1}, {-1}};  // most per dimension; -1: none
@@ -277,7 +278,7 @@ struct Request {
     Instant placed_at, ended_at;
     JobId job;                              // the newest
     std::uint32_t attempts = 0;
-    std::vector<NodeId> nodes_lost;         // not matched again
+    List<NodeId> nodes_lost;                // not matched again
     std::uint64_t priority = 0;
     std::uint64_t version = 1;
     COCOON_FIELDS(Request, id, account, key, alternatives, quantity, cap_total, cap_price, constraints,

@@ -70,7 +70,7 @@ std::shared_ptr<const MarketView> make_view(const State& state, const MarketReco
     view->regions.assign(regions.begin(), regions.end());
     if (market.last_trade) {
         view->last_price = market.last_trade->price;
-        view->last_trade_at = market.last_trade->reserved_at;
+        view->last_trade_at = market.last_trade->at;
     }
     return view;
 }

@@ -61,17 +61,17 @@ Answered Writer::handle(const Envelope& envelope, Instant at, Batch& batch) {
     const bool keyed = !envelope.idempotency_key.empty();
     if (keyed)
         if (std::optional<Answered> known = replayed(envelope, at)) return std::move(*known);
-    Happened happened;
+    happened_.clear();
     const Actor actor{envelope.actor, envelope.key, envelope.scopes};
-    Answered answered{engine_->apply(envelope.command, actor, at, happened), false, state_->counters.sequence};
+    Answered answered{engine_->apply(envelope.command, actor, at, happened_), false, state_->counters.sequence};
     // Nothing happened and nobody may ask again: no entry.
-    if (happened.events.empty() && (!keyed || is_question(envelope.command))) return answered;
+    if (happened_.events.empty() && (!keyed || is_question(envelope.command))) return answered;
     Entry entry;
     entry.sequence = answered.sequence = ++state_->counters.sequence;
     entry.at = at;
     entry.actor = envelope.actor;
-    entry.events = std::move(happened.events);
-    entry.postings = std::move(happened.postings);
+    entry.events.assign(std::move_iterator{happened_.events.begin()}, std::move_iterator{happened_.events.end()});
+    entry.postings = happened_.postings;
     if (keyed) {
         entry.idempotency_key = envelope.idempotency_key;
         entry.input_hash = envelope.input_hash;

@@ -76,6 +76,7 @@ private:
     std::unique_ptr<State> state_;
     std::unique_ptr<Engine> engine_;
     std::uint64_t generation_ = 1;
+    Happened happened_;  // of the command at work
 };
 
 // Commands that leave no entry whatever they answer.

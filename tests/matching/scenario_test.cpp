@@ -184,8 +184,10 @@ std::string Scenario::place_offer(const Line& line) {
     offer.context_tokens_max = line.number("context_max");
     offer.notice_seconds = line.number("notice");
     offer.data_policy = static_cast<DataPolicySet>(line.number("policy"));
-    for (const std::string& name : split(line.text("allow"), ',')) offer.allow.push_back(accounts_[name]);
-    for (const std::string& name : split(line.text("deny"), ',')) offer.deny.push_back(accounts_[name]);
+    for (const std::string& name : split(line.text("allow"), ','))
+        offer.allow = offer.allow.with(accounts_[name]);
+    for (const std::string& name : split(line.text("deny"), ','))
+        offer.deny = offer.deny.with(accounts_[name]);
     offer.windows = windows_from(line);
     if (line.has("expires")) offer.expires_at = now_ + span_of(line.text("expires"));
     const Reply reply = send(std::move(command), line.text("key"), &line);
@@ -243,8 +245,10 @@ PlaceRequest Scenario::request_from(const Line& line) {
     wants.reputation_permille_min = static_cast<std::uint32_t>(line.number("reputation"));
     wants.data_policy = static_cast<DataPolicySet>(line.number("policy"));
     wants.notice_seconds_min = line.number("notice");
-    for (const std::string& name : split(line.text("allow"), ',')) wants.providers_allow.push_back(accounts_[name]);
-    for (const std::string& name : split(line.text("deny"), ',')) wants.providers_deny.push_back(accounts_[name]);
+    for (const std::string& name : split(line.text("allow"), ','))
+        wants.providers_allow = wants.providers_allow.with(accounts_[name]);
+    for (const std::string& name : split(line.text("deny"), ','))
+        wants.providers_deny = wants.providers_deny.with(accounts_[name]);
     wants.first_output_ms_preferred = static_cast<std::uint32_t>(line.number("prefer_first"));
     wants.tokens_per_second_preferred = static_cast<std::uint32_t>(line.number("prefer_speed"));
     request.slots = static_cast<std::uint32_t>(line.number("slots", 1));

@@ -556,7 +556,7 @@ private:
             Request request = command.request;
             for (const NamedAlternative& alternative : command.alternatives)
                 if (const auto* market = state().market_by_name(alternative.market))
-                    request.alternatives.push_back({market->market.id, alternative.build});
+                    request.alternatives = request.alternatives.with({market->market.id, alternative.build});
             request.quantity.prompt = std::max<std::int64_t>(request.quantity.prompt, 0);
             request.slots = std::max(request.slots, 1u);
             const Nano budget = chance(50) ? unlimited : Nano{static_cast<std::int64_t>(pick(100'000))};
