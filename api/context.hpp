@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 
+#include "attestation/policy.hpp"
 #include "core/ids.hpp"
 #include "core/limits.hpp"
 #include "core/money.hpp"
@@ -36,6 +37,11 @@ struct Context {
     std::string market_public_key;  // 64 hex characters
 
     std::string secret;  // 32 random bytes, kept across restarts: cursors and challenges
+    // What evidence is accepted, with minimums as high as the newest collateral seen; whether the
+    // simulated tier is enabled is said above, whatever the policy says.
+    std::function<attestation::Policy()> evidence_policy = [] { return attestation::Policy{}; };
+    std::function<void(const attestation::CollateralSeen&)> collateral_seen =
+        [](const attestation::CollateralSeen&) {};
     Duration challenge_lifetime = minutes(5);
     Duration enrolment_lifetime = hours(24);
 

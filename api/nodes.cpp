@@ -35,13 +35,6 @@ bool is_tier(std::string_view text) {
 }
 const TextRule tier_rule{1, 32, is_tier, "a tier name"};
 
-// The market's tier for a verified one. Evidence names CPUs as vendors do.
-std::optional<Tier> tier_of(std::string_view verified) {
-    if (verified == "sev-snp") return Tier::snp;
-    if (verified == "sev-snp+gpu-cc") return Tier::snp_gpu_cc;
-    return tier_from_name(verified);
-}
-
 // The node this call is about, if the key is that node's own.
 Result<NodeId> own_node(const Call& call) {
     const auto id = captured_id<NodeId>(call);
@@ -56,8 +49,11 @@ Error refused_verdict(const attestation::Verdict& verdict) {
     for (const attestation::Reason& reason : verdict.reasons)
         if (reason.outcome == attestation::Outcome::failed)
             error.fields.push_back({"/evidence", reason.code + ": " + reason.text});
-    if (error.fields.empty())
-        error.fields.push_back({"/tier", "no verifier for this tier could prove it"});
+    // Refuted by nothing: then something could not be checked, which proves nothing either.
+    const bool refuted = !error.fields.empty();
+    for (const attestation::Reason& reason : verdict.reasons)
+        if (!refuted && reason.outcome == attestation::Outcome::not_checked)
+            error.fields.push_back({"/evidence", reason.code + " (not checked): " + reason.text});
     return error;
 }
 
@@ -241,12 +237,13 @@ Result<PendingCommand> submit_evidence(const Call& call, const Context& context)
     const auto expected = sealing::report_data_for(keyset->digest, submitted->nonce);
     if (!expected) return refuse_field("/nonce", expected.error().detail);
 
-    attestation::Policy policy;
+    attestation::Policy policy = context.evidence_policy();
     policy.simulated_enabled = context.simulated_allowed;
     const auto verdict = attestation::verify(submitted->evidence, *expected, policy, call.at);
     if (!verdict) return verdict.error();
-    const auto tier = tier_of(verdict->tier);
+    const auto tier = tier_from_name(verdict->tier);
     if (!verdict->proven() || !tier) return refused_verdict(*verdict);
+    context.collateral_seen(verdict->seen);
 
     SubmitVerdict submit;
     submit.node = *id;

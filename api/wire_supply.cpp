@@ -159,6 +159,9 @@ void write_verdict_members(JsonWriter& out, const attestation::Verdict& verdict)
     out.text("tier", verdict.tier);
     out.text_or_null("measurement", verdict.measurement);
     out.text_or_null("platform_id", verdict.platform_id);
+    write_texts(out, "devices", verdict.devices);
+    out.text_or_null("tcb_status", verdict.tcb_status);
+    write_texts(out, "advisory_ids", verdict.advisory_ids);
     out.instant_or_null("valid_until", verdict.valid_until);
     out.open_array("reasons");
     for (const attestation::Reason& reason : verdict.reasons) {

@@ -126,31 +126,32 @@ void read_gpus(BundleReader& in, const Json& document, Bundle& bundle) {
     }
 }
 
-void read_collateral(BundleReader& in, const Json& document, Bundle& bundle) {
-    const Json& all =
-        in.object(member(document, "collateral"), "collateral", {"tdx", "snp", "nvidia"});
-    if (const Json* tdx = member(all, "tdx")) {
-        auto collateral = read_tdx_collateral(tdx->dump());
+void read_collateral(BundleReader& in, const Json* document, Bundle& bundle) {
+    const Json& all = in.object(document, "collateral", {"tdx", "snp", "nvidia"});
+    if (const Json* found = member(all, "tdx")) {
+        auto collateral = read_tdx_collateral(found->dump());
         if (collateral)
             bundle.tdx = *std::move(collateral);
         else
             in.refuse_member("tdx", collateral.error().detail);
     }
-    const Json& snp =
-        in.object(member(all, "snp"), "snp",
-                  {"key_certificate", "signer_certificate", "root_certificate", "revocation_list"});
-    bundle.snp.key_certificate = in.octets(snp, "key_certificate", certificate_bytes_max);
-    bundle.snp.signer_certificate = in.octets(snp, "signer_certificate", certificate_bytes_max);
-    bundle.snp.root_certificate = in.octets(snp, "root_certificate", certificate_bytes_max);
-    bundle.snp.revocation_list = in.octets(snp, "revocation_list", revocation_bytes_max);
-    const Json& nvidia = in.object(member(all, "nvidia"), "nvidia",
-                                   {"manifests", "ocsp_responses", "revocation_lists"});
-    bundle.nvidia.manifests =
-        in.pieces(nvidia, "manifests", nvidia_manifests_max, manifest_bytes_max);
-    bundle.nvidia.ocsp_responses =
-        in.pieces(nvidia, "ocsp_responses", ocsp_answers_max, ocsp_response_bytes_max);
-    bundle.nvidia.revocation_lists =
-        in.pieces(nvidia, "revocation_lists", ocsp_answers_max, revocation_bytes_max);
+    if (const Json* found = member(all, "snp")) {
+        const Json& snp = in.object(
+            found, "snp",
+            {"key_certificate", "signer_certificate", "root_certificate", "revocation_list"});
+        bundle.snp = {in.octets(snp, "key_certificate", certificate_bytes_max),
+                      in.octets(snp, "signer_certificate", certificate_bytes_max),
+                      in.octets(snp, "root_certificate", certificate_bytes_max),
+                      in.octets(snp, "revocation_list", revocation_bytes_max)};
+    }
+    if (const Json* found = member(all, "nvidia")) {
+        const Json& nvidia =
+            in.object(found, "nvidia", {"manifests", "ocsp_responses", "revocation_lists"});
+        bundle.nvidia = {
+            in.pieces(nvidia, "manifests", nvidia_manifests_max, manifest_bytes_max),
+            in.pieces(nvidia, "ocsp_responses", ocsp_answers_max, ocsp_response_bytes_max),
+            in.pieces(nvidia, "revocation_lists", ocsp_answers_max, revocation_bytes_max)};
+    }
 }
 
 Document written(const std::vector<Bytes>& pieces) {
@@ -184,9 +185,18 @@ Result<Bundle> read_bundle(ByteView document) {
     Bundle bundle;
     read_cpu(in, root, bundle);
     read_gpus(in, root, bundle);
-    read_collateral(in, root, bundle);
+    read_collateral(in, member(root, "collateral"), bundle);
     if (!in.fault().empty()) return refuse(ErrorCode::malformed_request, in.fault());
     return bundle;
+}
+
+Result<void> add_collateral(Bundle& bundle, std::string_view json) {
+    const auto document = parse_json(json, tdx_collateral_bytes_max);
+    if (!document) return document.error();
+    BundleReader in;
+    read_collateral(in, &*document, bundle);
+    if (!in.fault().empty()) return refuse(ErrorCode::malformed_request, in.fault());
+    return {};
 }
 
 std::string write_bundle(const Bundle& bundle) {
@@ -196,8 +206,7 @@ std::string write_bundle(const Bundle& bundle) {
         if (!tdx->event_log.empty())
             out["cpu"]["event_log"] = Document::parse(tdx->event_log, nullptr, false);
     } else {
-        out["cpu"] = {{"kind", "snp"},
-                      {"report", to_base64(std::get<SnpPart>(bundle.cpu).report)}};
+        out["cpu"] = {{"kind", "snp"}, {"report", to_base64(std::get<SnpPart>(bundle.cpu).report)}};
     }
     for (const NvidiaEvidence& gpu : bundle.gpus)
         out["gpus"].push_back(

@@ -62,4 +62,8 @@ struct Bundle {
 Result<Bundle> read_bundle(ByteView document);
 std::string write_bundle(const Bundle& bundle);
 
+// Puts collateral into a bundle, instead of what it has of that kind: an object as "collateral"
+// above. `malformed_request` as read_bundle().
+Result<void> add_collateral(Bundle& bundle, std::string_view json);
+
 }  // namespace cocoon::attestation

@@ -329,8 +329,8 @@ private:
         const Job job = match->job;
         match.reset();
         ExchangeEnd end = exchange(job, *node, job.quantity, failure, {});
-        // A hang-up may have met the market before the exchange began there: then only this ends the
-        // reservation, and the slot and the money are not held until it expires.
+        // A hang-up may have met the market before the exchange began there: then only this ends
+        // the reservation, and the slot and the money are not held until it expires.
         if (end.kind == Kind::stopped) services_.market.cancel_job(id);
         if (end.kind == Kind::complete || end.kind == Kind::cut || end.kind == Kind::stopped)
             return Step::answered;

@@ -5,6 +5,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "attestation/bundle.hpp"
 #include "client/arguments.hpp"
 #include "client/market_api.hpp"
 #include "client/receipts.hpp"
@@ -20,6 +21,7 @@ namespace {
 
 constexpr int exit_refused = 1;
 constexpr int exit_usage = 2;
+constexpr int exit_unknown = 3;
 constexpr int exit_run = -1;  // main.cpp runs this one itself
 
 struct Invocation {
@@ -353,38 +355,97 @@ Output cancel_work(const Invocation& call) {
 
 // ---- attest -------------------------------------------------------------------------------------
 
-Output attest_node(const Invocation& call) {
-    const auto id = NodeId::parse(call.arguments.positional.front());
-    if (!id) return usage_error("not a node id: " + printable(call.arguments.positional.front()));
-    const auto evidence = fetch_evidence(call.market, *id);
-    if (!evidence) return failed(refusal_text(evidence.error()));
-    const auto keyset = sealing::parse_keyset(evidence->keyset_document);
+// The settings' policy, or the file's whole; a command line never adds what neither has.
+Result<attestation::Policy> attest_policy(const Invocation& call) {
+    if (!call.arguments.has("--policy")) return policy_for(call);
+    const auto text = file_text(call.arguments.get("--policy"), attestation::policy_bytes_max);
+    if (!text) return text.error();
+    return attestation::parse_policy(*text);
+}
+
+Result<NodeEvidence> evidence_in(const std::string& path) {
+    const auto text = file_text(path, bundle_bytes_max);
+    if (!text) return text.error();
+    const auto document = Json::parse(*text, {.bytes_max = bundle_bytes_max});
+    if (!document) return document.error();
+    return NodeEvidence{std::string{document->text_at("tier").value_or("")},
+                        std::string{document->text_at("nonce").value_or("")},
+                        std::string{document->text_at("evidence").value_or("")},
+                        std::string{document->text_at("keyset_document").value_or("")}};
+}
+
+// Collateral of one's own, instead of what came with the evidence.
+Result<void> replace_collateral(const std::string& path, NodeEvidence& evidence) {
+    const auto text = file_text(path, attestation::tdx_collateral_bytes_max);
+    if (!text) return text.error();
+    const auto bytes = from_base64(evidence.evidence_base64);
+    auto bundle = attestation::read_bundle(bytes ? ByteView{*bytes} : ByteView{});
+    if (!bundle) return bundle.error();
+    if (auto added = attestation::add_collateral(*bundle, *text); !added) return added;
+    evidence.evidence_base64 = to_base64(as_bytes(attestation::write_bundle(*bundle)));
+    return {};
+}
+
+Output judged(const Invocation& call, const NodeEvidence& evidence,
+              const attestation::Policy& policy, Instant at) {
+    const auto keyset = sealing::parse_keyset(evidence.keyset_document);
     if (!keyset) return failed("the keyset is malformed: " + keyset.error().detail);
     attestation::Verdict verdict;
-    const auto node =
-        verify_node(*evidence, keyset->digest, policy_for(call), SystemClock{}.now(), &verdict);
+    const auto node = verify_node(evidence, keyset->digest, policy, at, &verdict);
     Json reasons = Json::array();
     Table table{{"CHECK", "OUTCOME", "WHAT WAS FOUND"}};
     for (const attestation::Reason& reason : verdict.reasons) {
         const std::string outcome{attestation::to_text(reason.outcome)};
-        table.add({reason.code, outcome, reason.text});
+        table.add({reason.code, outcome, printable(reason.text)});
         reasons.push(
             Json::object({{"check", reason.code}, {"outcome", outcome}, {"text", reason.text}}));
     }
-    Json body = Json::object({{"node", id->text()},
-                              {"accepted", node.has_value()},
+    Json body = Json::object({{"accepted", node.has_value()},
+                              {"status", attestation::to_text(verdict.status)},
                               {"tier", verdict.tier},
                               {"measurement", verdict.measurement},
+                              {"platform_id", verdict.platform_id},
+                              {"tcb_status", verdict.tcb_status},
                               {"keyset_digest", keyset->digest},
                               {"reasons", std::move(reasons)}});
+    if (node) body.set("valid_until", node->valid_until.text());
     if (!node) body.set("refusal", node.error().detail);
     Output output = or_json(call, body, [&] {
-        if (!node) return table.text() + "refused: " + printable(node.error().detail) + "\n";
+        if (!node)
+            return table.text() + std::string{attestation::to_text(verdict.status)} + ": " +
+                   printable(node.error().detail) + "\n";
         return table.text() + "accepted: tier " + printable(node->tier) + ", valid until " +
                node->valid_until.text() + "\n";
     });
-    output.exit_code = node ? 0 : exit_refused;
+    const bool open = verdict.status == attestation::Status::unknown && !verdict.reasons.empty();
+    output.exit_code = node ? 0 : open ? exit_unknown : exit_refused;
     return output;
+}
+
+// A node by its id, through the market; or "verify": a file, offline.
+Output attest_node(const Invocation& call) {
+    const std::string& what = call.arguments.positional.front();
+    const auto policy = attest_policy(call);
+    if (!policy) return failed("--policy: " + refusal_text(policy.error()));
+    Instant at = SystemClock{}.now();
+    if (call.arguments.has("--at")) {
+        const auto given = Instant::parse(call.arguments.get("--at"));
+        if (!given) return usage_error("--at must be a time such as 2026-11-22T12:00:00Z");
+        at = *given;
+    }
+    const bool offline = what == "verify";
+    const auto id = NodeId::parse(what);
+    if (!offline && !id) return usage_error("neither a node id nor `verify`: " + printable(what));
+    if (offline != call.arguments.has("--evidence"))
+        return usage_error("`attest verify` needs --evidence FILE, and only it does");
+    auto evidence =
+        offline ? evidence_in(call.arguments.get("--evidence")) : fetch_evidence(call.market, *id);
+    if (!evidence) return failed(refusal_text(evidence.error()));
+    if (call.arguments.has("--collateral")) {
+        const auto replaced = replace_collateral(call.arguments.get("--collateral"), *evidence);
+        if (!replaced) return failed("--collateral: " + refusal_text(replaced.error()));
+    }
+    return judged(call, *evidence, *policy, at);
 }
 
 // ---- verify -------------------------------------------------------------------------------------
@@ -404,17 +465,10 @@ Result<ReceiptBundle> bundle_for(const Invocation& call) {
 }
 
 Result<void> read_evidence(const std::string& path, ReceiptBundle& bundle) {
-    const auto text = file_text(path, bundle_bytes_max);
-    if (!text) return text.error();
-    const auto document = Json::parse(*text, {.bytes_max = bundle_bytes_max});
-    if (!document) return document.error();
-    bundle.evidence = NodeEvidence{std::string{document->text_at("tier").value_or("")},
-                                   std::string{document->text_at("nonce").value_or("")},
-                                   std::string{document->text_at("evidence").value_or("")},
-                                   {}};
-    if (const auto keyset = document->text_at("keyset_document");
-        keyset && bundle.keyset_document.empty())
-        bundle.keyset_document = *keyset;
+    auto evidence = evidence_in(path);
+    if (!evidence) return evidence.error();
+    if (bundle.keyset_document.empty()) bundle.keyset_document = evidence->keyset_document;
+    bundle.evidence = *std::move(evidence);
     return {};
 }
 
@@ -544,9 +598,13 @@ const std::vector<Command>& commands() {
          {{"--amount-nano", "N", "put the amount into the link"}},
          show_deposit},
         {"attest",
-         "NODE",
-         "Fetches a node's evidence and verifies it with your own policy.",
-         {{"--tiers", "A,B", "acceptable trust tiers, instead of the settings'"}},
+         "NODE|verify",
+         "Verifies a node's evidence with your own policy: fetched from the market, or a file's.",
+         {{"--evidence", "FILE", "with `verify`: what GET /v1/nodes/{id}/evidence answered"},
+          {"--collateral", "FILE", "JSON, used instead of what came with the evidence"},
+          {"--policy", "FILE", "a whole policy, instead of the settings'"},
+          {"--at", "TIME", "judge as of this instant (RFC 3339)"},
+          {"--tiers", "A,B", "acceptable trust tiers, instead of the settings'"}},
          attest_node},
     };
     return table;
@@ -564,7 +622,8 @@ std::string option_lines(const std::vector<OptionSpec>& options) {
 }
 
 constexpr std::string_view exit_codes =
-    "Exit codes: 0 done or valid, 1 refused or invalid, 2 wrong usage or settings.\n";
+    "Exit codes: 0 done or valid, 1 refused or invalid, 2 wrong usage or settings, 3 cannot "
+    "tell.\n";
 
 std::string overview() {
     std::string text =
@@ -601,7 +660,8 @@ Output run_one(const Command& command, const std::vector<std::string>& rest,
     if (!command.run) return {{}, {}, exit_run};
     const auto config = settings_for(rest, context);
     if (!config) return usage_error(refusal_text(config.error()));
-    if (config->market_url.empty() && command.name != "verify")
+    const bool offline = command.name == "verify" || arguments->has("--evidence");
+    if (config->market_url.empty() && !offline)
         return usage_error(
             "which market? --market URL, COCOON_MARKET_URL, or market_url in --config");
     MarketApi market{*config};

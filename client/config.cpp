@@ -83,7 +83,24 @@ void read_listen(FieldReader& fields, Config& config) {
     config.listen_port = port;
 }
 
-void read_trust(FieldReader& fields, Config& config) {
+void read_policy(FieldReader& fields, const std::string& directory, Config& config) {
+    std::string path;
+    fields.text("policy_file", path);
+    if (path.empty()) return;
+    const auto text = read_file((std::filesystem::path{directory} / path).string(),
+                                attestation::policy_bytes_max);
+    if (!text) return fields.problem("policy_file", text.error().detail);
+    auto policy = attestation::parse_policy(*text);
+    if (policy) {
+        config.evidence_policy = *std::move(policy);
+        return;
+    }
+    fields.problem("policy_file", policy.error().detail);
+    for (const FieldError& field : policy.error().fields)
+        fields.problem("policy_file", field.path + " " + field.message);
+}
+
+void read_trust(FieldReader& fields, const std::string& directory, Config& config) {
     fields.texts("tiers", config.tiers, tier_names.size());
     if (fields.has("tiers") && config.tiers.empty())
         fields.problem("tiers", "must name at least one tier");
@@ -91,6 +108,7 @@ void read_trust(FieldReader& fields, Config& config) {
         if (!is_tier(tier)) fields.problem("tiers", "\"" + tier + "\" is no tier");
     fields.texts("measurements", config.measurements, limits::list_items_max, 256);
     fields.integer("evidence_age_seconds_max", config.evidence_age_seconds_max, 60, 30 * 86'400);
+    read_policy(fields, directory, config);
 }
 
 void read_constraints(const Json& value, Config& config, std::vector<FieldError>& problems) {
@@ -207,7 +225,7 @@ Result<Config> parse_config(std::string_view document, const std::string& direct
     read_secret(fields, "local_key", directory, config.local_key);
     fields.text("coin", config.coin, 16);
     read_log_level(fields, config);
-    read_trust(fields, config);
+    read_trust(fields, directory, config);
     if (const Json* value = fields.object("constraints"))
         read_constraints(*value, config, problems);
     Nano cost{-1};

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "attestation/policy.hpp"
 #include "client/wire.hpp"
 #include "core/limits.hpp"
 #include "core/log.hpp"
@@ -60,6 +61,7 @@ struct Config {
     std::vector<std::string> tiers{"tdx+gpu-cc", "snp+gpu-cc"};
     std::vector<std::string> measurements;  // empty: any
     std::int64_t evidence_age_seconds_max = 86'400;
+    attestation::Policy evidence_policy;  // policy_file's; what stands above rules over it
 
     // further wishes, as the market reads them
     sealing::Json constraints = sealing::Json::object();

@@ -19,7 +19,7 @@
 
 namespace cocoon::client {
 
-constexpr std::size_t bundle_bytes_max = 1 << 20;
+constexpr std::size_t bundle_bytes_max = 2 << 20;
 
 // What is known of an exchange beside what the receipt says of itself.
 struct ReceiptBundle {

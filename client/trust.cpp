@@ -29,7 +29,7 @@ Result<attestation::Verdict> judge(const NodeEvidence& evidence, std::string_vie
 }  // namespace
 
 attestation::Policy policy_of(const Config& config) {
-    attestation::Policy policy;
+    attestation::Policy policy = config.evidence_policy;
     policy.accepted_tiers = config.tiers;
     policy.simulated_enabled = holds(config.tiers, "simulated");
     policy.accepted_measurements = config.measurements;
@@ -50,8 +50,14 @@ Result<TrustedNode> verify_node(const NodeEvidence& evidence, std::string_view k
     if (verdict) *verdict = *judged;
     if (!judged->proven()) {
         const attestation::Reason* reason = judged->first_failure();
-        return refused(reason ? reason->code + ": " + reason->text
-                              : "nothing here can verify evidence of tier " + judged->tier);
+        if (reason) return refused(reason->code + ": " + reason->text);
+        const auto open = std::find_if(judged->reasons.begin(), judged->reasons.end(),
+                                       [](const attestation::Reason& each) {
+                                           return each.outcome == attestation::Outcome::not_checked;
+                                       });
+        return refused(open == judged->reasons.end()
+                           ? "nothing here can verify evidence of tier " + judged->tier
+                           : open->code + " could not be checked: " + open->text);
     }
     TrustedNode node;
     node.seal_to = keyset->sealing_keys.front().config;
@@ -90,8 +96,10 @@ Result<std::shared_ptr<const TrustedNode>> TrustStore::verify(
     if (!node) {
         const auto evidence = fetch_evidence(market_, match.node.id, cancel);
         if (!evidence) return evidence.error();
-        auto verified = verify_node(*evidence, match.job.keyset_digest, policy_, at);
+        attestation::Verdict verdict;
+        auto verified = verify_node(*evidence, match.job.keyset_digest, policy(), at, &verdict);
         if (!verified) return verified.error();
+        note(verdict.seen);
         node = std::make_shared<const TrustedNode>(*std::move(verified));
         remember(key, node, at);
         log::info("node_verified", {{"node", match.node.id.text()},
@@ -103,6 +111,16 @@ Result<std::shared_ptr<const TrustedNode>> TrustStore::verify(
     if (!measurements.empty() && !holds(measurements, node->measurement))
         return refused("the node's measurement is not one this call accepts");
     return node;
+}
+
+attestation::Policy TrustStore::policy() {
+    const std::lock_guard lock{mutex_};
+    return attestation::against_rollback(policy_, seen_);
+}
+
+void TrustStore::note(const attestation::CollateralSeen& seen) {
+    const std::lock_guard lock{mutex_};
+    seen_.note(seen);
 }
 
 std::shared_ptr<const TrustedNode> TrustStore::remembered(const std::string& key, Instant at) {

@@ -64,12 +64,15 @@ public:
 
 private:
     std::shared_ptr<const TrustedNode> remembered(const std::string& key, Instant at);
+    attestation::Policy policy();
+    void note(const attestation::CollateralSeen& seen);
     void remember(const std::string& key, std::shared_ptr<const TrustedNode> node, Instant at);
 
     MarketApi& market_;
     const Clock& clock_;
     const attestation::Policy policy_;
     std::mutex mutex_;
+    attestation::CollateralSeen seen_;  // older collateral is refused from then on
     // keyset digest and evidence hash
     std::map<std::string, std::shared_ptr<const TrustedNode>> nodes_;
 };

@@ -19,6 +19,7 @@
 #include "net/http_server.hpp"
 #include "server/bootstrap.hpp"
 #include "server/dispatch.hpp"
+#include "server/evidence_policy.hpp"
 #include "server/feed.hpp"
 #include "server/health.hpp"
 #include "server/relay.hpp"
@@ -230,8 +231,8 @@ private:
     const AnswerPolicy answers{answers_of(config)};
     net::EventLoop loop;
 
-    // The market's key, and the chain: opened by the elected writer only, who must know all that the
-    // one before it did there.
+    // The market's key, and the chain: opened by the elected writer only, who must know all that
+    // the one before it did there.
     const sealing::SigningKey key{market_key(config.key_file)};
     std::unique_ptr<settlement::DevChain> chain;
 
@@ -254,6 +255,7 @@ private:
 
     // Who may call, and the walk of a call through the house.
     db::Outbox outbox{pool};
+    EvidencePolicy evidence_policy{config.attestation_policy_file};
     api::Context context;
     Admission admission{directory, admission_of(config)};
     std::unique_ptr<Dispatch> dispatch;
@@ -285,6 +287,8 @@ Market::Market(const Config& settings) : config{settings} {
     lane_options.batch_commands_max = static_cast<std::size_t>(config.batch_commands_max);
     lane = std::make_unique<Lane>(*writer, clock, metrics, lane_options, lane_doors());
     context = context_of(config, key, chain.get(), *lane, outbox);
+    context.evidence_policy = [this] { return evidence_policy.current(); };
+    context.collateral_seen = [this](const auto& seen) { evidence_policy.note(seen); };
     dispatch = std::make_unique<Dispatch>(dispatch_doors());
     relay = std::make_unique<Relay>(relay_doors());
     feed = std::make_unique<Feed>(FeedDoors{loop, workers, pool, projector, directory,

@@ -66,6 +66,8 @@ const std::vector<Setting>& settings() {
                "the market's fee; only for a new market, later PUT /v1/admin/fee"),
         text("MARKET_SIMULATED_TIER", &Config::simulated_tier, "refuse",
              "whether evidence of the `simulated` tier (proves nothing) may trade", "refuse|allow"),
+        text("MARKET_ATTESTATION_POLICY", &Config::attestation_policy_file, "",
+             "JSON file: what evidence is accepted, instead of the built-in policy"),
         text("MARKET_CHAIN", &Config::chain, "none",
              "where deposits and payouts happen; `dev` is a file, no real coin", "none|dev"),
         text("MARKET_CHAIN_FILE", &Config::chain_file, "var/dev-chain.txt",

@@ -24,7 +24,7 @@ struct Config {
     std::string tls_certificate_file, tls_key_file;
     std::string key_file;
     std::int64_t fee_basis_points = 500;
-    std::string simulated_tier, chain, chain_file, coin_name, admin_token_file, cors_origin;
+    std::string simulated_tier, attestation_policy_file, chain, chain_file, coin_name, admin_token_file, cors_origin;
     std::string webhook_destinations, proxy_addresses, log_level, access_log;
     std::int64_t workers = 4, read_connections = 4;
     std::int64_t rate_per_minute = 0, address_rate_per_minute = 0,
