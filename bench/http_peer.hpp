@@ -1,6 +1,7 @@
-// A keep-alive HTTP/1.1 client connection for load generators: one blocking connect, then non-blocking
-// bytes; the answer is read incrementally, whole or chunked. Used by load_bench and relay_bench on their
-// own epoll thread. Trusts the server it measures: malformed answers end the program, not the connection.
+// A keep-alive HTTP/1.1 client connection for load generators: one blocking connect, then
+// non-blocking bytes; the answer is read incrementally, whole or chunked. Used by load_bench and
+// relay_bench on their own epoll thread. Trusts the server it measures: malformed answers end the
+// program, not the connection.
 #pragma once
 
 #include <arpa/inet.h>
@@ -30,7 +31,8 @@ namespace cocoon::bench {
 }
 
 inline std::int64_t now_ns() {
-    return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
+    return std::chrono::duration_cast<std::chrono::nanoseconds>(
+               std::chrono::steady_clock::now().time_since_epoch())
         .count();
 }
 
@@ -60,7 +62,8 @@ public:
     bool body_begun() const { return body_begun_; }
     bool closes() const { return closes_; }
 
-    // Calls on_body(piece) for body bytes; how many bytes belonged to this answer. `done` once whole.
+    // Calls on_body(piece) for body bytes; how many bytes belonged to this answer. `done` once
+    // whole.
     template <class OnBody>
     std::size_t feed(std::string_view bytes, OnBody on_body, bool& done) {
         std::size_t at = 0;
@@ -126,7 +129,9 @@ private:
                 if ((line[i] | 0x20) != name[i]) return false;
             return true;
         };
-        const auto value = [&] { return line.substr(line.find_first_not_of(" ", line.find(':') + 1)); };
+        const auto value = [&] {
+            return line.substr(line.find_first_not_of(" ", line.find(':') + 1));
+        };
         if (named("content-length")) {
             const std::string_view text = value();
             std::from_chars(text.data(), text.data() + text.size(), left_);

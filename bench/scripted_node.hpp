@@ -1,6 +1,7 @@
-// A node whose engine is the bench: it enrols, attests in the simulated tier, offers and connects to the
-// relay like cocoon-node, but what it answers with is made by the load itself. Used by relay_bench.
-// Calls of the HTTP API block and come before the loop runs; the socket's callbacks are the loop's.
+// A node whose engine is the bench: it enrols, attests in the simulated tier, offers and connects
+// to the relay like cocoon-node, but what it answers with is made by the load itself. Used by
+// relay_bench. Calls of the HTTP API block and come before the loop runs; the socket's callbacks
+// are the loop's.
 #pragma once
 
 #include <memory>
@@ -21,9 +22,10 @@ namespace cocoon::bench {
 template <class Value>
 Value must(Result<Value> result, const char* what) {
     if (result) return *std::move(result);
-    std::string why =
-        std::string{what} + ": " + std::string{describe(result.error().code).name} + " " + result.error().detail;
-    for (const FieldError& field : result.error().fields) why += "; " + field.path + " " + field.message;
+    std::string why = std::string{what} + ": " + std::string{describe(result.error().code).name} +
+                      " " + result.error().detail;
+    for (const FieldError& field : result.error().fields)
+        why += "; " + field.path + " " + field.message;
     give_up(why);
 }
 
@@ -38,14 +40,16 @@ public:
         const auto keys = must(keyring_.make(now, hours(12)), "keys");
         keyring_.adopt(keys);
         const std::string nonce = must(market_.challenge(identity_.node), "challenge");
-        const auto report_data = must(sealing::report_data_for(keys->keyset.digest, nonce), "report data");
+        const auto report_data =
+            must(sealing::report_data_for(keys->keyset.digest, nonce), "report data");
         node::SimulatedEvidenceProvider evidence{"bench", ""};
         must(market_.submit_evidence(identity_.node, keys->keyset, nonce,
                                      must(evidence.collect(report_data, now), "evidence")),
              "submit evidence");
     }
 
-    void offer(const std::string& market, std::int64_t slots, std::int64_t completion_nano_per_mtok) {
+    void offer(const std::string& market, std::int64_t slots,
+               std::int64_t completion_nano_per_mtok) {
         node::OfferSettings offer;
         offer.market = market;
         offer.slots = slots;
@@ -58,16 +62,17 @@ public:
     // `on_message` also gets the welcome. REQUIRES: the loop's thread, or the loop is not running.
     void connect(net::EventLoop& loop, std::function<void(std::string_view, bool)> on_message) {
         net::WebSocketConnectOptions options;
-        net::connect_websocket(loop, "ws" + settings_.market_url.substr(4) + "/v1/relay",
-                               net::Headers{{"Authorization", "Bearer " + identity_.credential}}, options,
-                               [this, on_message](Result<std::shared_ptr<net::WebSocket>> opened) {
-                                   socket_ = must(std::move(opened), "relay");
-                                   socket_->on_message(on_message);
-                                   socket_->on_closed([](std::uint16_t code, std::string reason) {
-                                       give_up("the relay closed: " + std::to_string(code) + " " + reason);
-                                   });
-                                   socket_->send_text(node::hello_frame());
-                               });
+        net::connect_websocket(
+            loop, "ws" + settings_.market_url.substr(4) + "/v1/relay",
+            net::Headers{{"Authorization", "Bearer " + identity_.credential}}, options,
+            [this, on_message](Result<std::shared_ptr<net::WebSocket>> opened) {
+                socket_ = must(std::move(opened), "relay");
+                socket_->on_message(on_message);
+                socket_->on_closed([](std::uint16_t code, std::string reason) {
+                    give_up("the relay closed: " + std::to_string(code) + " " + reason);
+                });
+                socket_->send_text(node::hello_frame());
+            });
     }
 
     net::WebSocket& socket() { return *socket_; }

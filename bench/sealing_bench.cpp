@@ -1,6 +1,7 @@
-// What the cryptography of one exchange costs, on one core: sealing and opening a request (both ends'
-// X25519), sealing and opening one chunk of a stream, signing and verifying a receipt. Its anchors are
-// OpenSSL's own primitives, in the same rounds. Prints one JSON object: microseconds, medians of rounds.
+// What the cryptography of one exchange costs, on one core: sealing and opening a request (both
+// ends' X25519), sealing and opening one chunk of a stream, signing and verifying a receipt. Its
+// anchors are OpenSSL's own primitives, in the same rounds. Prints one JSON object: microseconds,
+// medians of rounds.
 #include <openssl/evp.h>
 
 #include <functional>
@@ -25,7 +26,8 @@ constexpr std::size_t chunk_bytes = 200;
 
 template <class Value>
 Value must(Result<Value> result) {
-    if (!result) give_up(std::string{describe(result.error().code).name} + ": " + result.error().detail);
+    if (!result)
+        give_up(std::string{describe(result.error().code).name} + ": " + result.error().detail);
     return *std::move(result);
 }
 
@@ -90,7 +92,9 @@ struct World {
         must(opener.finish());
         return opener;
     }
-    std::string sign() const { return must(sign_receipt(receipt, keyset, "receipt-1", receipt_key)); }
+    std::string sign() const {
+        return must(sign_receipt(receipt, keyset, "receipt-1", receipt_key));
+    }
     void verify() const {
         if (!verify_job_receipt(document, keyset)) give_up("the receipt does not verify");
     }
@@ -103,14 +107,16 @@ struct World {
     }
 };
 
-// One AES-128-GCM seal and open of a chunk with a ready context: what a chunk cannot cost less than.
+// One AES-128-GCM seal and open of a chunk with a ready context: what a chunk cannot cost less
+// than.
 void bare_aead(const Bytes& chunk) {
-    static const std::unique_ptr<EVP_CIPHER_CTX, void (*)(EVP_CIPHER_CTX*)> context{EVP_CIPHER_CTX_new(),
-                                                                                    EVP_CIPHER_CTX_free};
+    static const std::unique_ptr<EVP_CIPHER_CTX, void (*)(EVP_CIPHER_CTX*)> context{
+        EVP_CIPHER_CTX_new(), EVP_CIPHER_CTX_free};
     static const std::uint8_t key[16] = {1}, nonce[12] = {2};
     std::uint8_t sealed[chunk_bytes], tag[16], opened[chunk_bytes];
     int length = 0;
-    static const bool ready = EVP_EncryptInit_ex(context.get(), EVP_aes_128_gcm(), nullptr, key, nonce) == 1;
+    static const bool ready =
+        EVP_EncryptInit_ex(context.get(), EVP_aes_128_gcm(), nullptr, key, nonce) == 1;
     EVP_CipherInit_ex(context.get(), nullptr, nullptr, nullptr, nonce, 1);
     EVP_CipherUpdate(context.get(), sealed, &length, chunk.data(), static_cast<int>(chunk.size()));
     EVP_CipherFinal_ex(context.get(), sealed + length, &length);
@@ -118,7 +124,8 @@ void bare_aead(const Bytes& chunk) {
     EVP_CipherInit_ex(context.get(), nullptr, nullptr, nullptr, nonce, 0);
     EVP_CipherUpdate(context.get(), opened, &length, sealed, static_cast<int>(chunk.size()));
     EVP_CIPHER_CTX_ctrl(context.get(), EVP_CTRL_AEAD_SET_TAG, 16, tag);
-    if (!ready || EVP_CipherFinal_ex(context.get(), opened + length, &length) != 1) give_up("bare AEAD");
+    if (!ready || EVP_CipherFinal_ex(context.get(), opened + length, &length) != 1)
+        give_up("bare AEAD");
 }
 
 }  // namespace
@@ -138,10 +145,12 @@ int main() {
     std::vector<Figure> figures{
         {"anchor_x25519", 400, [&] { must(other.exchange(peer)); }},
         {"anchor_aes_gcm_chunk_seal_open", 20'000, [&] { bare_aead(world.chunk); }},
-        {"anchor_ed25519_sign", 400, [&] { signature = world.receipt_key.sign(as_bytes(world.document)); }},
+        {"anchor_ed25519_sign", 400,
+         [&] { signature = world.receipt_key.sign(as_bytes(world.document)); }},
         {"anchor_ed25519_verify", 200,
          [&] {
-             if (!verify_signature(world.receipt_key.public_key(), as_bytes(world.document), signature))
+             if (!verify_signature(world.receipt_key.public_key(), as_bytes(world.document),
+                                   signature))
                  give_up("signature");
          }},
         {"request_seal", 200, [&] { world.seal(); }},
@@ -156,7 +165,8 @@ int main() {
         for (Figure& figure : figures) figure.round();
     std::printf("{");
     for (Figure& figure : figures)
-        std::printf("%s\"%s\": %.2f", &figure == &figures.front() ? "" : ", ", figure.name, figure.median());
+        std::printf("%s\"%s\": %.2f", &figure == &figures.front() ? "" : ", ", figure.name,
+                    figure.median());
     std::printf("}\n");
     return 0;
 }
