@@ -96,7 +96,8 @@ Choice choose_naive(const State& state, const Request& request, Instant at, Nano
 }
 
 Nano budget_of(const Account& account, const ApiKey& key, Instant at) {
-    if (account.frozen || key.revoked) return Nano{-1};
+    const bool expired = key.expires_at.us != 0 && key.expires_at <= at;
+    if (account.frozen || key.revoked || expired) return Nano{-1};
     Nano budget = account.balances[static_cast<std::size_t>(Bucket::available)];
     if (key.cap_total.value > 0) budget = std::min(budget, key.cap_total - key.spent_total - key.held);
     if (key.cap_day.value > 0) {

@@ -64,8 +64,10 @@ Answered Writer::handle(const Envelope& envelope, Instant at, Batch& batch) {
     happened_.clear();
     const Actor actor{envelope.actor, envelope.key, envelope.scopes};
     Answered answered{engine_->apply(envelope.command, actor, at, happened_), false, state_->counters.sequence};
-    // Nothing happened and nobody may ask again: no entry.
-    if (happened_.events.empty() && (!keyed || is_question(envelope.command))) return answered;
+    // Nothing happened and nobody may ask again: no entry. A stranger may, but is refused anew: what anybody can
+    // send for nothing must not fill journal and memory.
+    const bool answers_again = keyed && envelope.actor && !is_question(envelope.command);
+    if (happened_.events.empty() && !answers_again) return answered;
     Entry entry;
     entry.sequence = answered.sequence = ++state_->counters.sequence;
     entry.at = at;

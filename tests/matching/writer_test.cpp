@@ -121,6 +121,53 @@ TEST_CASE("a repeated idempotency key gets the first answer, after a restart too
     CHECK(code_of(refused) == ErrorCode::invalid_body);
 }
 
+TEST_CASE("a stranger's refusal leaves no entry; what a stranger opened is remembered") {
+    World world;
+    const auto ask = [&](Command command, const char* key) {
+        Envelope envelope;
+        envelope.idempotency_key = key;
+        envelope.command = std::move(command);
+        return world.owned->step(std::vector<Envelope>{envelope}, monday).at(0);
+    };
+    const std::uint64_t before = world.journal.last_sequence();
+    for (int i = 0; i < 3; ++i) CHECK(code_of(ask(EnrolNode{}, "guess")) == ErrorCode::not_found);
+    CHECK(world.journal.last_sequence() == before);
+    const OpenAccount open = world.account(AccountKind::developer, scope_work);
+    const Answered opened = ask(open, "sign-up");
+    CHECK(world.journal.last_sequence() == before + 1);
+    const Answered again = ask(open, "sign-up");
+    CHECK(again.replayed);
+    CHECK(std::get<AccountAnswer>(*again.reply).account == std::get<AccountAnswer>(*opened.reply).account);
+}
+
+TEST_CASE("bug: a key past its end went on taking holds for what rested") {
+    World world;
+    const auto at = [&](Command command, Instant now) {
+        Envelope envelope;
+        envelope.command = std::move(command);
+        return world.owned->step(std::vector<Envelope>{envelope}, now).at(0);
+    };
+    const OfferId gone = world.must<OfferAnswer>(world.offer()).offer.id;  // opens the market
+    world.must<OfferAnswer>(CancelOffer{world.provider, gone, 0});
+    PlaceRequest resting = world.request();
+    resting.request.time_in_force = TimeInForce::rest;
+    resting.request.rest_until = monday + days(2);
+    const RequestId id = std::get<RequestAnswer>(*at(resting, monday).reply).request.id;
+    AmendKey ends;
+    ends.account = world.developer;
+    ends.key = world.work;
+    ends.expires_at = monday + hours(1);
+    REQUIRE(at(ends, monday).reply);
+    REQUIRE(at(world.offer(), monday + hours(2)).reply);  // it would fit
+    const State& state = world.owned->state();
+    CHECK(state.requests.find(id)->request.state == RequestState::resting);
+    CHECK(state.keys.find(world.work)->key.held == Nano{});
+    // Its owner gives it more time: what waited is matched at once.
+    ends.expires_at = monday + days(3);
+    REQUIRE(at(ends, monday + hours(3)).reply);
+    CHECK(state.requests.find(id)->request.state == RequestState::matched);
+}
+
 TEST_CASE("a commit is stored, absent, or found out by reading back") {
     struct Row { Fault fault; bool stored; };
     for (const Row& row : {Row{Fault::none, true}, Row{Fault::refuse, false},
