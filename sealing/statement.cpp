@@ -10,7 +10,6 @@ namespace cocoon::sealing {
 namespace {
 
 constexpr std::string_view purpose = "aci.report_data.v1";
-constexpr std::string_view gpu_nonce_label = "cocoon-market/gpu-nonce/v1";
 
 // `data` as the specification writes it: "data:<content type>;base64,<bytes>".
 std::optional<Bytes> decode_data_uri(std::string_view data) {
@@ -57,15 +56,6 @@ Result<ReportData> report_data_for(std::string_view keyset_digest,
     ReportData out{};
     std::copy(digest.begin(), digest.end(), out.begin());
     return out;
-}
-
-Digest gpu_nonce(const ReportData& report_data) {
-    static constexpr std::array<std::uint8_t, 1> separator{0};
-    Sha256 hash;
-    hash.update(as_bytes(gpu_nonce_label));
-    hash.update(separator);
-    hash.update(report_data);
-    return hash.finish();
 }
 
 Result<std::string> session_id(std::string_view document) {

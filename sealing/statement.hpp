@@ -28,10 +28,6 @@ Result<std::string> attestation_statement(std::string_view keyset_digest,
 Result<ReportData> report_data_for(std::string_view keyset_digest,
                                    std::optional<std::string_view> nonce);
 
-// The GPU's challenge, bound to the same report data:
-// SHA-256("cocoon-market/gpu-nonce/v1" || 0x00 || the 64 bytes).
-Digest gpu_nonce(const ReportData& report_data);
-
 // ACI session id (aci.md §8): SHA-256 of the canonical document, lower-case hex. Refused with
 // `malformed_request` if it is no aci/1 session or its evidence does not hash to its own digest.
 Result<std::string> session_id(std::string_view document);
