@@ -56,7 +56,7 @@ const Statement load_ended_jobs{
 const Statement load_payouts{
     "load_payouts", select_sql<matching::Payout>("payouts", "where state in ('queued', 'sent')")};
 const Statement journaled_at{
-    "journaled_at", "select at from journal where first <= $1::bigint order by first desc limit 1"};
+    "journaled_at", "select at, first from journal where first <= $1::bigint order by first desc limit 1"};
 
 [[noreturn]] void unreadable(std::uint64_t sequence, const Error& error) {
     throw Failure{"journal entry " + std::to_string(sequence) + " cannot be read: " + error.detail, "XX001"};
@@ -96,7 +96,7 @@ void restore_remembered(Connection& connection, matching::State& state, const ma
 }  // namespace
 
 std::uint64_t sequence_before(Connection& connection, Instant at, std::uint64_t last) {
-    std::uint64_t low = 0, high = last;  // every entry up to `low` is before `at`
+    std::uint64_t low = 0, high = last;  // every row up to `low` begins before `at`
     while (low < high) {
         const std::uint64_t middle = low + (high - low + 1) / 2;
         const Rows rows =
@@ -107,6 +107,12 @@ std::uint64_t sequence_before(Connection& connection, Instant at, std::uint64_t 
             high = middle - 1;
         }
     }
+    if (low == 0) return 0;
+    // A row tells the instant of its first entry only: the one that ends here may reach beyond `at`.
+    const Rows row = connection.run(journaled_at, Parameters{}.add(static_cast<std::int64_t>(low)));
+    const auto first = static_cast<std::uint64_t>(row.integer(0, 1));
+    for (const matching::Entry& entry : read_entries(connection, first - 1, low - first + 1))
+        if (entry.at >= at) return entry.sequence - 1;
     return low;
 }
 

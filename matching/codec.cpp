@@ -143,7 +143,8 @@ std::string encode_entries(std::span<const Entry> entries) {
     wire::put_varint(sink, entries.size());
     for (const Entry& entry : entries) {
         ENSURE(entry.sequence == entries.front().sequence + static_cast<std::size_t>(&entry - entries.data()));
-        ENSURE(entry.at == entries.front().at);
+        ENSURE(entry.at >= entries.front().at);
+        wire::put(sink, entry.at - entries.front().at);
         wire::put(sink, entry.actor);
         wire::put(sink, entry.events);
         wire::put(sink, entry.postings);
@@ -163,7 +164,10 @@ Result<std::vector<Entry>> decode_entries(std::string_view bytes, std::uint64_t 
     for (std::uint64_t i = 0; i < count && reader.ok(); ++i) {
         Entry& entry = entries.emplace_back();
         entry.sequence = first + i;
-        entry.at = at;
+        Duration later;
+        wire::get(reader, later);
+        if (later.us < 0 || at.us > INT64_MAX - later.us || (i == 0 && later.us != 0)) return bad_bytes();
+        entry.at = at + later;
         wire::get(reader, entry.actor);
         wire::get(reader, entry.events);
         wire::get(reader, entry.postings);

@@ -18,11 +18,11 @@ namespace cocoon::matching {
 
 constexpr std::uint8_t codec_version = 1;
 
-// The body of a journal row: version byte, count, entries without their sequences and instants, which
-// the row tells once. REQUIRES: sequences without a gap, all at the same instant. What entries and their
-// answers repeat is spelled alike, so that the row compresses well.
+// The body of a journal row: version byte, count, entries. The sequence and the instant of the first are the
+// row's; REQUIRES: sequences without a gap. What entries and their answers repeat is spelled alike, so
+// that the row compresses well.
 std::string encode_entries(std::span<const Entry> entries);
-// `first`: the sequence of the first of them.
+// `first` and `at`: of the first of them.
 Result<std::vector<Entry>> decode_entries(std::string_view bytes, std::uint64_t first, Instant at);
 
 // An answer kept with its idempotency key. Explanations and the keyset document are left out: the

@@ -61,7 +61,7 @@ struct Changes {
 
 struct Batch {
     std::uint64_t previous = 0;   // sequence before the first entry
-    std::vector<Entry> entries;   // what is committed together was made at one instant
+    std::vector<Entry> entries;   // their instants ascend
     Changes changes;
     std::uint64_t last() const { return entries.empty() ? previous : entries.back().sequence; }
 };

@@ -20,12 +20,12 @@ create type payout_state as enum ('queued', 'sent', 'paid', 'returned');
 -- ---- The truth --------------------------------------------------------------------------------
 
 -- One row per commit: the accepted commands first..last as matching/codec.hpp's entries (events, postings,
--- idempotency key, answer), all made at one instant. Entries of one batch repeat each other and their own
--- answers, and compress to a seventh.
+-- idempotency key, answer). Entries of one batch repeat each other and their own answers, and compress to a
+-- seventh.
 create table journal (
     first bigint primary key check (first > 0),
     last  bigint not null check (last >= first),
-    at    bigint not null,
+    at    bigint not null,  -- of the first
     body  bytea compression lz4 not null
 );
 
