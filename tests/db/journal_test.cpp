@@ -237,7 +237,8 @@ TEST_CASE("journal: what is committed together reads back from any sequence, in 
         Batch batch{.previous = sequence, .entries = {}, .changes = {}};
         for (std::uint64_t count = 0; count < size; ++count) {
             ++sequence;
-            batch.entries.push_back({.sequence = sequence, .at = {static_cast<std::int64_t>(sequence / 2)}, .actor = {sequence},
+            batch.entries.push_back({.sequence = sequence, .at = {static_cast<std::int64_t>(sequence / 2)},
+                                     .actor = {sequence},
                                      .idempotency_key = sequence % 2 ? "key" : "", .events = {FeeChanged{7}},
                                      .answer = sequence % 2 ? "answer" : "", .postings = {}});
         }
