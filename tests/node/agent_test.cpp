@@ -405,7 +405,9 @@ TEST_CASE("a lost connection is made anew and unacknowledged receipts are sent a
     REQUIRE(house.market.wait([&] { return house.market.connections == 2; }));
     // The finished job's receipt for certain, the cut job's partial one as soon as it is signed.
     REQUIRE(house.market.wait([&] { return !house.market.late_receipts.empty(); }));
-    CHECK(sealing::verify_job_receipt(house.market.late_receipts[0], *house.market.keyset));
+    std::string late;
+    house.market.with([&] { late = house.market.late_receipts[0]; });
+    CHECK(sealing::verify_job_receipt(late, *house.market.keyset));
     CHECK(test::eventually([&] { return house.engine.hang_ups() == 1; }));
     house.market.with([&] { house.market.acknowledge = true; });
     house.market.hang_up();
