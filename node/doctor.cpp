@@ -10,10 +10,14 @@
 #include <filesystem>
 #include <fstream>
 
+#include "attestation/simulated.hpp"
+#include "node/doctor_evidence.hpp"
 #include "node/engine.hpp"
 #include "node/files.hpp"
 #include "node/market_api.hpp"
 #include "node/metering.hpp"
+#include "node/sev_guest.hpp"
+#include "node/tsm.hpp"
 #include "sealing/canonical_json.hpp"
 #include "sealing/signing.hpp"
 
@@ -26,20 +30,6 @@ using sealing::Json;
 constexpr Duration clock_warn = seconds(2);
 constexpr Duration clock_fail = seconds(30);
 constexpr std::uintmax_t disk_bytes_min = 1ull << 30;
-
-Check passed(std::string name, std::string found) {
-    return {std::move(name), Health::pass, std::move(found), {}};
-}
-Check warned(std::string name, std::string found, std::string remedy) {
-    return {std::move(name), Health::warn, std::move(found), std::move(remedy)};
-}
-Check failed(std::string name, std::string found, std::string remedy) {
-    return {std::move(name), Health::fail, std::move(found), std::move(remedy)};
-}
-
-std::string described(const Error& error) {
-    return error.detail.empty() ? std::string{describe(error.code).title} : error.detail;
-}
 
 bool present(const std::string& path) {
     std::error_code failure;
@@ -56,27 +46,39 @@ std::string first_line(const std::string& path) {
 // ---- Host --------------------------------------------------------------------------------------
 
 Check check_cpu_tee(const std::string& root, std::string_view tier) {
+    const std::string name = "host.cpu_tee";
     const bool tdx = present(root + "/dev/tdx_guest");
     const bool snp = present(root + "/dev/sev-guest");
-    if (tdx) return passed("host.cpu_tee", "Intel TDX guest (/dev/tdx_guest)");
-    if (snp) return passed("host.cpu_tee", "AMD SEV-SNP guest (/dev/sev-guest)");
+    const bool simulated = tier == attestation::simulated_tier;
+    if (tdx && !tier.starts_with("snp"))
+        return passed(name, "Intel TDX guest (/dev/tdx_guest)");
+    if (snp && !tier.starts_with("tdx"))
+        return passed(name, "AMD SEV-SNP guest (/dev/sev-guest)");
+    if (tdx || snp)
+        return failed(name,
+                      std::string{"this machine is "} + (tdx ? "a TDX" : "an SEV-SNP") +
+                          " guest, the tier is " + std::string{tier},
+                      "set attestation.tier to what this machine is");
     const std::string found =
         "neither /dev/tdx_guest nor /dev/sev-guest is there: this is no confidential VM";
     const std::string remedy =
         "boot this machine as a TDX or SEV-SNP guest with a kernel of 6.7 or newer; "
         "until then only the simulated tier works, which proves nothing";
-    return tier == "simulated" ? warned("host.cpu_tee", found, remedy)
-                               : failed("host.cpu_tee", found, remedy);
+    return simulated ? warned(name, found, remedy) : failed(name, found, remedy);
 }
 
 Check check_report_interface(const std::string& root, std::string_view tier) {
-    const std::string path = "/sys/kernel/config/tsm/report";
-    if (present(root + path)) return passed("host.tsm_report", "reports by " + path);
+    const std::string name = "host.tsm_report";
+    const std::string path = Tsm::usual_directory;
+    if (present(root + path)) return passed(name, "reports by " + path);
     const std::string remedy =
         "mount configfs (mount -t configfs none /sys/kernel/config) and load tdx_guest or "
         "sev-guest";
-    return tier == "simulated" ? warned("host.tsm_report", path + " is missing", remedy)
-                               : failed("host.tsm_report", path + " is missing", remedy);
+    // An older kernel's SEV-SNP device gives reports too.
+    const bool needed = tier.starts_with("tdx") ||
+                        (tier.starts_with("snp") && !present(root + SevGuest::usual_device));
+    return needed ? failed(name, path + " is missing", remedy)
+                  : warned(name, path + " is missing", remedy);
 }
 
 Check check_gpu(const std::string& root, std::string_view tier) {
@@ -96,17 +98,6 @@ Check check_gpu(const std::string& root, std::string_view tier) {
     const std::string version = first_line(root + "/proc/driver/nvidia/version");
     return passed("host.gpu", std::to_string(gpus) + " GPU(s); " +
                                   (version.empty() ? "driver version unknown" : version));
-}
-
-Check check_nvml(const std::string& root, std::string_view tier) {
-    for (const char* path :
-         {"/usr/lib/x86_64-linux-gnu/libnvidia-ml.so.1", "/usr/lib64/libnvidia-ml.so.1",
-          "/usr/lib/aarch64-linux-gnu/libnvidia-ml.so.1", "/usr/lib/libnvidia-ml.so.1"})
-        if (present(root + path)) return passed("host.nvml", std::string{path});
-    const std::string remedy =
-        "install the driver's management library (libnvidia-ml1); GPU evidence is read through it";
-    return tier.ends_with("gpu-cc") ? failed("host.nvml", "libnvidia-ml.so.1 is missing", remedy)
-                                    : warned("host.nvml", "libnvidia-ml.so.1 is missing", remedy);
 }
 
 Check check_kernel(const std::string& root) {
@@ -314,6 +305,22 @@ void check_engine(const Settings& settings, std::vector<Check>& checks) {
             warned("engine.model", "no offers are configured", "add offers to the configuration"));
 }
 
+// ---- Evidence -----------------------------------------------------------------------------------
+
+void check_evidence(Settings settings, const std::string& root, const Clock& clock,
+                    std::vector<Check>& checks) {
+    const auto add = [&checks](std::vector<Check> more) {
+        for (Check& check : more) checks.push_back(std::move(check));
+    };
+    CollectorSettings& collectors = settings.collectors;
+    collectors.tsm_directory = root + collectors.tsm_directory;
+    collectors.sev_guest_device = root + collectors.sev_guest_device;
+    const std::string& tier = settings.attestation_tier;
+    if (tier.ends_with("+gpu-cc")) add(examine_gpus(collectors.nvml_library));
+    add(examine_evidence(*make_evidence_provider(settings), {}, clock.now()));
+    add(examine_collateral(collateral_urls(tier)));
+}
+
 }  // namespace
 
 std::string_view to_text(Health health) {
@@ -332,9 +339,8 @@ bool Examination::fit() const {
 
 std::vector<Check> examine_host(const std::string& root, std::string_view tier) {
     return {check_cpu_tee(root, tier), check_report_interface(root, tier),
-            check_gpu(root, tier),     check_nvml(root, tier),
-            check_kernel(root),        check_swap(root),
-            check_memory_lock(root)};
+            check_gpu(root, tier),     check_kernel(root),
+            check_swap(root),          check_memory_lock(root)};
 }
 
 Examination examine(const Result<Settings>& settings, const std::string& root, const Clock& clock) {
@@ -358,6 +364,8 @@ Examination examine(const Result<Settings>& settings, const std::string& root, c
     for (Check& check :
          examine_host(root, settings ? std::string_view{settings->attestation_tier} : "simulated"))
         checks.push_back(std::move(check));
+    if (settings && settings->attestation_tier != attestation::simulated_tier)
+        check_evidence(*settings, root, clock, checks);
     return examination;
 }
 

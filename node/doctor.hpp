@@ -8,29 +8,21 @@
 
 #include "core/result.hpp"
 #include "core/time.hpp"
+#include "node/check.hpp"
 #include "node/settings.hpp"
 
 namespace cocoon::node {
-
-enum class Health { pass, warn, fail };
-std::string_view to_text(Health health);  // "PASS", "WARN", "FAIL"
-
-struct Check {
-    std::string name;  // stable: "engine.generates"
-    Health health = Health::pass;
-    std::string found;   // what is there
-    std::string remedy;  // what to do; empty when it passed
-};
 
 struct Examination {
     std::vector<Check> checks;
     bool fit() const;  // no check failed
 };
 
-// Only the machine: TEE devices, GPU, kernel, memory lock, disk. `tier` decides what is a failure:
+// Only the machine: TEE devices, GPU, kernel, swap, memory lock. `tier` decides what is a failure:
 // a simulated node needs no hardware. `root` is "" for the real machine.
 std::vector<Check> examine_host(const std::string& root, std::string_view tier);
-// Everything: configuration, files, market, clock, engine (really generates a token), host.
+// Everything: configuration, files, market, clock, engine (really generates a token), host, and for
+// real hardware its evidence (really made, doctor_evidence.hpp).
 Examination examine(const Result<Settings>& settings, const std::string& root, const Clock& clock);
 
 // For people, and as one JSON object.

@@ -4,6 +4,7 @@
 
 #include "attestation/simulated.hpp"
 #include "core/encoding.hpp"
+#include "node/hardware_evidence.hpp"
 #include "sealing/signing.hpp"
 
 namespace cocoon::node {
@@ -39,7 +40,11 @@ std::string program_measurement() {
 }
 
 std::unique_ptr<EvidenceProvider> make_evidence_provider(const Settings& settings) {
-    return std::make_unique<SimulatedEvidenceProvider>(settings.platform_id, settings.measurement);
+    if (settings.attestation_tier == attestation::simulated_tier)
+        return std::make_unique<SimulatedEvidenceProvider>(settings.platform_id,
+                                                           settings.measurement);
+    return std::make_unique<HardwareEvidenceProvider>(settings.attestation_tier,
+                                                      settings.collectors);
 }
 
 }  // namespace cocoon::node

@@ -1,7 +1,6 @@
 // Where evidence comes from: one provider for each kind of machine. Called by attestor on its
 // thread. A provider turns 64 bytes of report data into the machine's own proof; it must not know
-// keysets, nonces or the market. TDX and SEV-SNP providers are further implementations of the same
-// interface.
+// keysets, nonces or the market. Real hardware is in hardware_evidence.hpp.
 #pragma once
 
 #include <memory>

@@ -6,6 +6,8 @@
 #include <fstream>
 #include <sstream>
 
+#include "attestation/policy.hpp"
+#include "attestation/simulated.hpp"
 #include "core/ids.hpp"
 #include "core/limits.hpp"
 #include "sealing/canonical_json.hpp"
@@ -17,6 +19,7 @@ using sealing::Json;
 
 constexpr std::size_t settings_bytes_max = 256 << 10;
 constexpr std::size_t offers_max = limits::offers_per_node_max;
+constexpr std::size_t path_bytes_max = 4096;
 constexpr std::int64_t slots_max = 512;  // each slot is a thread that waits for the engine
 
 // Reads one object: each get marks its name as known, finish() reports the rest.
@@ -205,7 +208,7 @@ void read_engine(ObjectReader& root, Settings& settings, const std::string& dire
     read_url(reader, "url", settings.engine.url);
     if (settings.engine.url.ends_with("/v1"))
         settings.engine.url.resize(settings.engine.url.size() - 3);
-    reader.text("api_key_file", settings.engine.api_key_file, false, 4096);
+    reader.text("api_key_file", settings.engine.api_key_file, false, path_bytes_max);
     settings.engine.api_key_file = resolve(settings.engine.api_key_file, directory);
     reader.boolean("continuous_usage", settings.engine.continuous_usage);
     reader.span("probe_seconds", settings.engine.probe_interval, 1, 3'600);
@@ -213,14 +216,7 @@ void read_engine(ObjectReader& root, Settings& settings, const std::string& dire
     reader.span("idle_seconds_max", settings.engine.idle_timeout, 1, 86'400);
 }
 
-void read_attestation(ObjectReader& root, Settings& settings) {
-    const Json* value = root.get("attestation");
-    if (value == nullptr) return root.problem("attestation", "is required");
-    ObjectReader reader{*value, "/attestation", root.problems()};
-    reader.text("tier", settings.attestation_tier, true, 32);
-    if (settings.attestation_tier != "simulated")
-        reader.problem("tier",
-                       "must be simulated: this version cannot make evidence of another tier");
+void read_simulated(ObjectReader& reader, Settings& settings) {
     reader.text("platform_id", settings.platform_id, true, 64);
     if (settings.platform_id.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789._-") !=
         std::string::npos)
@@ -231,12 +227,46 @@ void read_attestation(ObjectReader& root, Settings& settings) {
         reader.problem("measurement", "must be 96 lower-case hex characters");
 }
 
+void read_collectors(ObjectReader& reader, CollectorSettings& collectors,
+                     const std::string& directory) {
+    const auto path = [&](const char* name, std::string& into) {
+        const std::string usual = into;
+        reader.text(name, into, false, path_bytes_max);
+        into = into.empty() ? usual : resolve(into, directory);
+    };
+    path("tsm_directory", collectors.tsm_directory);
+    path("sev_guest_device", collectors.sev_guest_device);
+    path("event_log_file", collectors.event_log_file);
+    // A bare name is looked for where the system keeps its libraries.
+    reader.text("nvml_library", collectors.nvml_library, false, path_bytes_max);
+    const auto is_path = [](std::string_view text) {
+        return !text.empty() && text.size() <= path_bytes_max;
+    };
+    reader.texts("collateral_files", collectors.collateral_files, is_path, "must be a path");
+    for (std::string& file : collectors.collateral_files) file = resolve(file, directory);
+}
+
+// The members of one kind of tier are unknown in the other: hardware says itself what it is.
+void read_attestation(ObjectReader& root, Settings& settings, const std::string& directory) {
+    const Json* value = root.get("attestation");
+    if (value == nullptr) return root.problem("attestation", "is required");
+    ObjectReader reader{*value, "/attestation", root.problems()};
+    reader.text("tier", settings.attestation_tier, true, 32);
+    const auto& tiers = attestation::all_tiers;
+    if (std::find(tiers.begin(), tiers.end(), settings.attestation_tier) == tiers.end())
+        reader.problem("tier", "must be tdx+gpu-cc, snp+gpu-cc, tdx, snp or simulated");
+    if (settings.attestation_tier == attestation::simulated_tier)
+        read_simulated(reader, settings);
+    else
+        read_collectors(reader, settings.collectors, directory);
+}
+
 void read_market(ObjectReader& root, Settings& settings, const std::string& directory) {
     const Json* value = root.get("market");
     if (value == nullptr) return root.problem("market", "is required");
     ObjectReader reader{*value, "/market", root.problems()};
     read_url(reader, "url", settings.market_url);
-    reader.text("ca_file", settings.market_ca_file, false, 4096);
+    reader.text("ca_file", settings.market_ca_file, false, path_bytes_max);
     settings.market_ca_file = resolve(settings.market_ca_file, directory);
 }
 
@@ -294,9 +324,9 @@ void read_root(const Json& document, const std::string& directory, Settings& set
             root.problem("hardware", "must be an object of at most " +
                                          std::to_string(limits::profile_bytes_max) + " bytes");
     }
-    root.text("state_directory", settings.state_directory, true, 4096);
+    root.text("state_directory", settings.state_directory, true, path_bytes_max);
     settings.state_directory = resolve(settings.state_directory, directory);
-    read_attestation(root, settings);
+    read_attestation(root, settings, directory);
     read_engine(root, settings, directory);
     read_offers(root, settings);
     root.span("drain_seconds_max", settings.drain_deadline, 0, 86'400);

@@ -47,6 +47,17 @@ struct EngineSettings {
     Duration idle_timeout = seconds(120);
 };
 
+// Where evidence of real hardware is collected. The usual places unless a test or an unusual
+// machine says otherwise.
+struct CollectorSettings {
+    std::string tsm_directory = "/sys/kernel/config/tsm/report";
+    std::string sev_guest_device = "/dev/sev-guest";  // kernels without the above
+    std::string nvml_library = "libnvidia-ml.so.1";   // as dlopen(3) finds it
+    std::string event_log_file;                       // TDX: dstack's JSON array; empty: none
+    // Each an object as "collateral" of a bundle; sent along, so that nobody has to fetch it.
+    std::vector<std::string> collateral_files;
+};
+
 struct Settings {
     std::string market_url;  // "https://market.example", no trailing slash
     std::string market_ca_file;
@@ -59,6 +70,7 @@ struct Settings {
     std::string attestation_tier = "simulated";
     std::string platform_id;  // simulated tier
     std::string measurement;  // simulated tier; empty: from the program's own bytes
+    CollectorSettings collectors;  // all other tiers
     EngineSettings engine;
     std::vector<OfferSettings> offers;
     Duration drain_deadline = seconds(60);

@@ -90,7 +90,12 @@ TEST_CASE("a wrong field is refused with its path") {
         {"gpu/model", "", "/gpu/model"},
         {"hardware", "[]", "/hardware"},
         {"state_directory", "\"\"", "/state_directory"},
-        {"attestation/tier", "\"tdx\"", "/attestation/tier"},
+        {"attestation/tier", "\"sgx\"", "/attestation/tier"},
+        {"attestation/tier", "\"tdx\"", "/attestation/platform_id"},  // hardware says it itself
+        {"attestation/tsm_directory", "\"/x\"", "/attestation/tsm_directory"},
+        {"attestation", R"({"tier":"tdx","collateral_files":[""]})",
+         "/attestation/collateral_files/0"},
+        {"attestation", R"({"tier":"snp","nvml_library":7})", "/attestation/nvml_library"},
         {"attestation/platform_id", "\"Rack 3\"", "/attestation/platform_id"},
         {"attestation/measurement", "\"ab\"", "/attestation/measurement"},
         {"engine", "", "/engine"},
@@ -125,6 +130,29 @@ TEST_CASE("a wrong field is refused with its path") {
             found = found || field.path == row.refused_at;
         CHECK(found);
     }
+}
+
+TEST_CASE("the tiers of hardware need no more than their name, and may name every place") {
+    for (const std::string tier : {"tdx", "tdx+gpu-cc", "snp", "snp+gpu-cc"}) {
+        const auto settings =
+            parse_settings(with("attestation", "{\"tier\":\"" + tier + "\"}"), "/etc/cocoon");
+        REQUIRE(settings);
+        CHECK(settings->attestation_tier == tier);
+        CHECK(settings->collectors.tsm_directory == "/sys/kernel/config/tsm/report");
+        CHECK(settings->collectors.nvml_library == "libnvidia-ml.so.1");
+        CHECK(settings->collectors.event_log_file.empty());
+    }
+    const auto settings = parse_settings(with("attestation", R"({
+        "tier": "tdx+gpu-cc", "tsm_directory": "/t", "sev_guest_device": "/s", "nvml_library":
+        "/opt/libnvidia-ml.so.1", "event_log_file": "events.json", "collateral_files": ["c.json"]})"),
+                                         "/etc/cocoon");
+    REQUIRE(settings);
+    CHECK(settings->collectors.tsm_directory == "/t");
+    CHECK(settings->collectors.sev_guest_device == "/s");
+    CHECK(settings->collectors.nvml_library == "/opt/libnvidia-ml.so.1");
+    CHECK(settings->collectors.event_log_file == "/etc/cocoon/events.json");
+    CHECK(settings->collectors.collateral_files ==
+          std::vector<std::string>{"/etc/cocoon/c.json"});
 }
 
 TEST_CASE("all problems of a configuration are reported at once; what is no object is refused") {
