@@ -3,10 +3,10 @@
 #include "attestation/binding.hpp"
 #include "attestation/event_log.hpp"
 #include "attestation/snp_report.hpp"
+#include "attestation/snp_table.hpp"
 #include "attestation/tdx_quote.hpp"
 #include "core/log.hpp"
 #include "node/files.hpp"
-#include "node/snp_table.hpp"
 
 namespace cocoon::node {
 namespace {
@@ -83,7 +83,7 @@ Result<void> HardwareEvidenceProvider::add_cpu(Bundle& bundle, const ReportData&
     }
     bundle.cpu = attestation::SnpPart{std::move(report->report)};
     // The host fills this table in; what it spoils, the market fetches.
-    if (auto table = read_snp_table(report->certificate_table))
+    if (auto table = attestation::read_snp_table(report->certificate_table))
         bundle.snp = *std::move(table);
     else
         log::warning("the host's certificate table is of no use",

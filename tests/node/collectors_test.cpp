@@ -11,9 +11,9 @@
 #include "attestation/policy.hpp"
 #include "node/doctor_evidence.hpp"
 #include "node/hardware_evidence.hpp"
-#include "node/snp_table.hpp"
 #include "tests/attestation/gpu_maker.hpp"
 #include "tests/attestation/snp_maker.hpp"
+#include "tests/attestation/snp_table_maker.hpp"
 #include "tests/attestation/tdx_maker.hpp"
 #include "tests/catch.hpp"
 #include "tests/node/fake_kernel.hpp"
@@ -52,37 +52,6 @@ std::shared_ptr<FakeKernel> tdx_kernel() {
     auto kernel = std::make_shared<FakeKernel>();
     kernel->answer = make_quote;
     return kernel;
-}
-
-// The table of the GHCB specification: entries, a zero entry, the blobs.
-Bytes make_table(const std::vector<std::pair<std::string, Bytes>>& entries) {
-    Bytes out, blobs;
-    const std::size_t head = 24 * (entries.size() + 1);
-    for (const auto& [guid, blob] : entries) {
-        const Bytes name = *from_hex(guid);
-        out.insert(out.end(), name.begin(), name.end());
-        made::append_little(out, head + blobs.size(), 4);
-        made::append_little(out, blob.size(), 4);
-        blobs.insert(blobs.end(), blob.begin(), blob.end());
-    }
-    out.resize(head);
-    out.insert(out.end(), blobs.begin(), blobs.end());
-    return out;
-}
-const std::string vcek = "63da758de6644564adc5f4b93be8accd",
-                  vlek = "a8074bc2a25a483eaae639c045a0b8a1",
-                  ask = "4ab7b379bbac4fe4a02f05aef327c782",
-                  ark = "c0b406a4a803495297433fb6014cd0ae",
-                  crl = "92f81bc358114d3d97ffd19f88dc67ea",
-                  other = "00112233445566778899aabbccddeeff";
-
-Bytes host_table(const attestation::SnpCollateral& collateral) {
-    const std::string pem = made::pem_of(collateral.signer_certificate);  // hosts mix both
-    return make_table({{vcek, collateral.key_certificate},
-                       {other, Bytes(40, 0xEE)},
-                       {ask, {pem.begin(), pem.end()}},
-                       {ark, collateral.root_certificate},
-                       {crl, collateral.revocation_list}});
 }
 
 // The fake library in use: `machine` answers until the end of the test.
@@ -204,7 +173,7 @@ TEST_CASE("each tier's evidence, as its collectors find it, is proven") {
             kernel->provider = "sev_guest";
             kernel->answer = [](const ReportData& asked) { return make_snp(asked).report; };
             kernel->auxiliary = [](const ReportData& asked) {
-                return host_table(make_snp(asked).collateral);
+                return made::make_host_table(make_snp(asked).collateral);
             };
             policy.snp = make_snp(data).policy;
         }
@@ -368,7 +337,7 @@ TEST_CASE("an older kernel's sev-guest device serves where configfs-tsm is missi
             }};
         return provider.collect(data, now);
     };
-    const auto evidence = collect(snp.report, host_table(snp.collateral));
+    const auto evidence = collect(snp.report, made::make_host_table(snp.collateral));
     REQUIRE(evidence);
     CHECK(judged(*evidence, data, policy).proven());
     // A host without certificates: zeros; whoever judges fetches them.
@@ -385,34 +354,6 @@ TEST_CASE("an older kernel's sev-guest device serves where configfs-tsm is missi
     REQUIRE_FALSE(refused);
     CHECK(refused.error().code == ErrorCode::internal_error);
     CHECK(refused.error().detail.find("host 1") != std::string::npos);
-}
-
-TEST_CASE("a host's certificate table is read strictly") {
-    const auto collateral = make_snp(data_of(7)).collateral;
-    const auto whole = read_snp_table(host_table(collateral));
-    REQUIRE(whole);
-    CHECK(whole->key_certificate == collateral.key_certificate);
-    CHECK(whole->signer_certificate == collateral.signer_certificate);
-    CHECK(whole->root_certificate == collateral.root_certificate);
-    CHECK(whole->revocation_list == collateral.revocation_list);
-    CHECK(read_snp_table({})->root_certificate.empty());
-    CHECK(read_snp_table(Bytes(4096))->root_certificate.empty());
-
-    const Bytes& good = collateral.key_certificate;
-    Bytes outside = make_table({{vcek, good}});
-    outside[16] = 0xFF, outside[17] = 0xFF;
-    Bytes overflowing = make_table({{vcek, good}});
-    std::fill_n(overflowing.begin() + 16, 8, 0xFF);
-    Bytes cut = make_table({{vcek, good}});
-    cut.resize(20);
-    for (const Bytes& table :
-         {outside, overflowing, cut, make_table({{vcek, Bytes(100, 7)}}),
-          make_table({{vcek, good}, {vlek, good}}), make_table({{crl, good}}),
-          make_table({{vcek, {}}})}) {
-        const auto refused = read_snp_table(table);
-        REQUIRE_FALSE(refused);
-        CHECK(refused.error().code == ErrorCode::malformed_request);
-    }
 }
 
 TEST_CASE("files that nobody would accept are named, not sent") {

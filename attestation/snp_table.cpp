@@ -1,4 +1,4 @@
-#include "node/snp_table.hpp"
+#include "attestation/snp_table.hpp"
 
 #include <algorithm>
 #include <array>
@@ -6,12 +6,8 @@
 #include "attestation/certificate.hpp"
 #include "attestation/reader.hpp"
 
-namespace cocoon::node {
+namespace cocoon::attestation {
 namespace {
-
-using attestation::Certificate;
-using attestation::RevocationList;
-using attestation::SnpCollateral;
 
 using Guid = std::array<std::uint8_t, 16>;  // in the order in which it is written
 
@@ -40,7 +36,7 @@ Bytes der_of(ByteView blob) {
 
 Result<SnpCollateral> read_snp_table(ByteView table) {
     SnpCollateral found;
-    attestation::Reader in{table};
+    Reader in{table};
     while (in.left() > 0) {
         const Guid guid = in.array<16>();
         const auto offset = in.little<std::uint32_t>();
@@ -64,4 +60,4 @@ Result<SnpCollateral> read_snp_table(ByteView table) {
     return found;
 }
 
-}  // namespace cocoon::node
+}  // namespace cocoon::attestation
