@@ -7,8 +7,11 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "attestation/policy.hpp"
+#include "core/encoding.hpp"
 #include "core/ids.hpp"
 #include "core/limits.hpp"
 #include "core/money.hpp"
@@ -20,6 +23,12 @@ struct MarketsView;
 }
 
 namespace cocoon::api {
+
+// Evidence with the collateral to judge it by, and in people's words what could not be had and why.
+struct CompletedEvidence {
+    Bytes bytes;
+    std::vector<std::string> missing;
+};
 
 struct Context {
     std::string program_version = "0.1.0";
@@ -42,6 +51,10 @@ struct Context {
     std::function<attestation::Policy()> evidence_policy = [] { return attestation::Policy{}; };
     std::function<void(const attestation::CollateralSeen&)> collateral_seen =
         [](const attestation::CollateralSeen&) {};
+    // Puts collateral that evidence lacks beside it, for the node that submits it. May wait for
+    // other services: only routes that say so (Route::waits) may call it.
+    std::function<CompletedEvidence(NodeId node, Bytes evidence)> complete_evidence =
+        [](NodeId, Bytes evidence) { return CompletedEvidence{std::move(evidence), {}}; };
     Duration challenge_lifetime = minutes(5);
     Duration enrolment_lifetime = hours(24);
 

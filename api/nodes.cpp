@@ -1,5 +1,5 @@
 // Nodes: enrolment by one-time token, challenge and evidence, drain and resume. Evidence is
-// verified here, on a worker thread; only a proven verdict becomes a command.
+// completed and verified here, on a worker that may wait; only a proven verdict becomes a command.
 #include "api/handlers.hpp"
 #include "api/pages.hpp"
 #include "api/respond.hpp"
@@ -44,7 +44,8 @@ Result<NodeId> own_node(const Call& call) {
     return *id;
 }
 
-Error refused_verdict(const attestation::Verdict& verdict) {
+Error refused_verdict(const attestation::Verdict& verdict,
+                      const std::vector<std::string>& collateral_missing) {
     Error error = refuse(ErrorCode::verdict_refused, "The evidence does not prove what it must.");
     for (const attestation::Reason& reason : verdict.reasons)
         if (reason.outcome == attestation::Outcome::failed)
@@ -54,6 +55,8 @@ Error refused_verdict(const attestation::Verdict& verdict) {
     for (const attestation::Reason& reason : verdict.reasons)
         if (!refuted && reason.outcome == attestation::Outcome::not_checked)
             error.fields.push_back({"/evidence", reason.code + " (not checked): " + reason.text});
+    for (const std::string& why : collateral_missing)
+        if (!refuted) error.fields.push_back({"/evidence", "collateral (not checked): " + why});
     return error;
 }
 
@@ -239,10 +242,13 @@ Result<PendingCommand> submit_evidence(const Call& call, const Context& context)
 
     attestation::Policy policy = context.evidence_policy();
     policy.simulated_enabled = context.simulated_allowed;
+    CompletedEvidence completed =
+        context.complete_evidence(*id, std::move(submitted->evidence.bytes));
+    submitted->evidence.bytes = std::move(completed.bytes);
     const auto verdict = attestation::verify(submitted->evidence, *expected, policy, call.at);
     if (!verdict) return verdict.error();
     const auto tier = tier_from_name(verdict->tier);
-    if (!verdict->proven() || !tier) return refused_verdict(*verdict);
+    if (!verdict->proven() || !tier) return refused_verdict(*verdict, completed.missing);
     context.collateral_seen(verdict->seen);
 
     SubmitVerdict submit;

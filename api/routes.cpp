@@ -25,6 +25,7 @@ constexpr ScopeSet overseen = scope_audit;
 constexpr ScopeSet operated = scope_admin | scope_audit;
 
 constexpr bool keyed = true;  // Idempotency-Key is required
+constexpr bool waits = true;
 
 const Route table[] = {
     {Method::post, "/v1/accounts", everyone, open_account, keyed},
@@ -45,7 +46,7 @@ const Route table[] = {
     {Method::get, "/v1/nodes", supply | overseen | scope_node, list_nodes},
     {Method::get, "/v1/nodes/{id}", everyone, read_node},
     {Method::get, "/v1/nodes/{id}/evidence", everyone, read_evidence},
-    {Method::post, "/v1/nodes/{id}/evidence", scope_node, submit_evidence},
+    {Method::post, "/v1/nodes/{id}/evidence", scope_node, submit_evidence, !keyed, waits},
     {Method::post, "/v1/nodes/{id}/challenge", scope_node, challenge_node},
     {Method::post, "/v1/nodes/{id}:drain", scope_offer | scope_node, drain_node},
     {Method::post, "/v1/nodes/{id}:resume", scope_offer | scope_node, resume_node},

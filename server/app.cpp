@@ -18,6 +18,7 @@
 #include "matching/writer.hpp"
 #include "net/http_server.hpp"
 #include "server/bootstrap.hpp"
+#include "server/collateral.hpp"
 #include "server/dispatch.hpp"
 #include "server/evidence_policy.hpp"
 #include "server/feed.hpp"
@@ -35,6 +36,8 @@ constexpr Duration projector_pause = milliseconds(500);  // after a failure
 constexpr Duration ask_patience = seconds(10);
 constexpr Duration books_interval = minutes(5);
 constexpr Duration projection_patience = seconds(10);
+constexpr std::size_t waiting_workers_count = 4;
+constexpr std::size_t waiting_calls_max = 256;  // then 503: nodes come back
 
 db::ConnectOptions connection_to(const Config& config, const char* name) {
     db::ConnectOptions options;
@@ -118,6 +121,14 @@ AdmissionOptions admission_of(const Config& config) {
 AnswerPolicy answers_of(const Config& config) {
     return {config.cors_origin == "none" ? "" : config.cors_origin, config.access_log == "all",
             config.access_log != "none"};
+}
+
+CollateralOptions collateral_of(const Config& config) {
+    CollateralOptions options;
+    options.urls = {config.collateral_tdx_url, config.collateral_tdx_root_list_url,
+                    config.collateral_snp_url, config.collateral_rim_url,
+                    config.collateral_ocsp_url};
+    return options;
 }
 
 // A command from outside the I/O thread that waits for its answer.
@@ -251,11 +262,13 @@ private:
 
     // Workers for what blocks; the lane for what changes; both answer on the loop.
     net::WorkerPool workers{"worker", static_cast<std::size_t>(config.workers)};
+    net::WorkerPool waiting_workers{"waiting worker", waiting_workers_count, waiting_calls_max};
     std::unique_ptr<Lane> lane;
 
     // Who may call, and the walk of a call through the house.
     db::Outbox outbox{pool};
     EvidencePolicy evidence_policy{config.attestation_policy_file};
+    CollateralService collateral{collateral_of(config), clock, metrics};
     api::Context context;
     Admission admission{directory, admission_of(config)};
     std::unique_ptr<Dispatch> dispatch;
@@ -289,6 +302,9 @@ Market::Market(const Config& settings) : config{settings} {
     context = context_of(config, key, chain.get(), *lane, outbox);
     context.evidence_policy = [this] { return evidence_policy.current(); };
     context.collateral_seen = [this](const auto& seen) { evidence_policy.note(seen); };
+    context.complete_evidence = [this](NodeId node, Bytes evidence) {
+        return collateral.complete(node, std::move(evidence));
+    };
     dispatch = std::make_unique<Dispatch>(dispatch_doors());
     relay = std::make_unique<Relay>(relay_doors());
     feed = std::make_unique<Feed>(FeedDoors{loop, workers, pool, projector, directory,
@@ -374,6 +390,8 @@ void Market::take_down() {
     if (settlement) settlement->stop();
     webhooks->stop();
     auditing.join();
+    collateral.stop();
+    waiting_workers.stop();
     workers.stop();
     lane->stop();
     if (!failed) note_state(*writer, journal);
@@ -411,6 +429,7 @@ Lane::Doors Market::lane_doors() {
 DispatchDoors Market::dispatch_doors() {
     return {loop,
             workers,
+            waiting_workers,
             *lane,
             pool,
             projector,

@@ -68,6 +68,17 @@ const std::vector<Setting>& settings() {
              "whether evidence of the `simulated` tier (proves nothing) may trade", "refuse|allow"),
         text("MARKET_ATTESTATION_POLICY", &Config::attestation_policy_file, "",
              "JSON file: what evidence is accepted, instead of the built-in policy"),
+        text("MARKET_COLLATERAL_TDX_URL", &Config::collateral_tdx_url, "",
+             "Intel PCS v4 or a PCCS, for TDX evidence that lacks collateral; empty: not asked"),
+        text("MARKET_COLLATERAL_TDX_ROOT_LIST_URL", &Config::collateral_tdx_root_list_url, "",
+             "Intel's root revocation list, which the PCS itself does not serve; default: where a "
+             "PCCS has it"),
+        text("MARKET_COLLATERAL_SNP_URL", &Config::collateral_snp_url, "",
+             "AMD KDS or a mirror, for SEV-SNP evidence; empty: not asked"),
+        text("MARKET_COLLATERAL_RIM_URL", &Config::collateral_rim_url, "",
+             "NVIDIA's manifest service or a mirror, for GPU evidence; empty: not asked"),
+        text("MARKET_COLLATERAL_OCSP_URL", &Config::collateral_ocsp_url, "",
+             "NVIDIA's OCSP responder, for GPU evidence; empty: not asked"),
         text("MARKET_CHAIN", &Config::chain, "none",
              "where deposits and payouts happen; `dev` is a file, no real coin", "none|dev"),
         text("MARKET_CHAIN_FILE", &Config::chain_file, "var/dev-chain.txt",
@@ -112,6 +123,16 @@ const std::vector<Setting>& settings() {
     };
     return table;
 }
+
+// Settings that are URLs: kept without a trailing slash.
+constexpr std::pair<std::string_view, Text> urls[] = {
+    {"MARKET_PUBLIC_URL", &Config::public_url},
+    {"MARKET_COLLATERAL_TDX_URL", &Config::collateral_tdx_url},
+    {"MARKET_COLLATERAL_TDX_ROOT_LIST_URL", &Config::collateral_tdx_root_list_url},
+    {"MARKET_COLLATERAL_SNP_URL", &Config::collateral_snp_url},
+    {"MARKET_COLLATERAL_RIM_URL", &Config::collateral_rim_url},
+    {"MARKET_COLLATERAL_OCSP_URL", &Config::collateral_ocsp_url},
+};
 
 std::optional<std::int64_t> integer_in(std::string_view value) {
     std::int64_t parsed = 0;
@@ -219,11 +240,11 @@ Result<Config> read_config(const Environment& environment) {
         error.fields.push_back(
             {"MARKET_BATCH_COMMANDS_MAX", "must not exceed MARKET_INBOX_COMMANDS_MAX"});
     }
-    while (!config.public_url.empty() && config.public_url.back() == '/')
-        config.public_url.pop_back();
-    if (!config.public_url.empty() && !config.public_url.starts_with("http://") &&
-        !config.public_url.starts_with("https://")) {
-        error.fields.push_back({"MARKET_PUBLIC_URL", "must start with http:// or https://"});
+    for (const auto& [name, member] : urls) {
+        std::string& url = config.*member;
+        while (!url.empty() && url.back() == '/') url.pop_back();
+        if (!url.empty() && !url.starts_with("http://") && !url.starts_with("https://"))
+            error.fields.push_back({std::string{name}, "must start with http:// or https://"});
     }
     if (!error.fields.empty()) return error;
     return config;

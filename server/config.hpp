@@ -25,6 +25,8 @@ struct Config {
     std::string key_file;
     std::int64_t fee_basis_points = 500;
     std::string simulated_tier, attestation_policy_file, chain, chain_file, coin_name, admin_token_file, cors_origin;
+    std::string collateral_tdx_url, collateral_tdx_root_list_url, collateral_snp_url;
+    std::string collateral_rim_url, collateral_ocsp_url;
     std::string webhook_destinations, proxy_addresses, log_level, access_log;
     std::int64_t workers = 4, read_connections = 4;
     std::int64_t rate_per_minute = 0, address_rate_per_minute = 0,

@@ -187,8 +187,9 @@ void Dispatch::run_command(const std::shared_ptr<Task>& task) {
             task->in->refuse(refuse(ErrorCode::internal_error));
         }
     };
-    if (task->call.body.size() <= inline_body_bytes_max) return prepare();
-    if (!doors_.workers.submit(prepare))
+    const bool waits = task->route->waits;
+    if (!waits && task->call.body.size() <= inline_body_bytes_max) return prepare();
+    if (!(waits ? doors_.waiting_workers : doors_.workers).submit(prepare))
         task->in->refuse(refuse(ErrorCode::overloaded, "all workers are busy"));
 }
 

@@ -23,6 +23,7 @@ namespace cocoon::server {
 struct DispatchDoors {
     net::EventLoop& loop;
     net::WorkerPool& workers;
+    net::WorkerPool& waiting_workers;  // for routes that may wait for other services
     Lane& lane;
     db::Pool& pool;
     db::Projector& projector;

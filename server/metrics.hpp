@@ -84,6 +84,9 @@ struct Metrics {
     // feeds
     Gauge feed_subscribers;
     Counter feed_events, feed_gaps, webhook_deliveries, webhook_failures;
+    // collateral
+    Counter collateral_fetches, collateral_failures, collateral_hits, collateral_stale;
+    Gauge collateral_pieces, collateral_bytes;
     // settlement
     Counter settlement_deposits, settlement_payouts_paid, settlement_payouts_returned,
         settlement_failures;

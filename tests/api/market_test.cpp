@@ -261,7 +261,22 @@ Principal enrol(House& house, const Principal& provider) {
     const Heard refused = house.post(path + "/evidence", node, spoiled);
     CHECK(refused.status == 412);
     CHECK(refused.body["errors"][0]["path"] == "/evidence");
-    REQUIRE(house.post(path + "/evidence", node, evidence).status == 200);
+    // What is judged and stored is what completing made of what was sent.
+    house.context.complete_evidence = [&](NodeId of, const Bytes& sent) {
+        CHECK(of == id);
+        CHECK(sent == Bytes(3, 0));
+        return CompletedEvidence{*from_base64(evidence["evidence"].get<std::string>()),
+                                 {"the vendor is away"}};
+    };
+    json bare = evidence;
+    bare["evidence"] = to_base64(Bytes(3, 0));
+    bare["tier"] = "unheard-of";
+    const Heard unknown = house.post(path + "/evidence", node, bare);
+    CHECK(unknown.status == 412);
+    CHECK(unknown.text.find("collateral (not checked): the vendor is away") != std::string::npos);
+    bare["tier"] = "simulated";
+    REQUIRE(house.post(path + "/evidence", node, bare).status == 200);
+    house.context.complete_evidence = Context{}.complete_evidence;
     const Heard shown = house.get(path + "/evidence", Principal{});
     CHECK(shown.body["nonce"] == challenge.body["nonce"]);
     CHECK(shown.body["evidence"] == evidence["evidence"]);

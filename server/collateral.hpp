@@ -1,0 +1,62 @@
+// Completes evidence with the vendors' collateral before it is judged: what a bundle lacks, or has
+// in an older edition, is taken from memory or fetched, and the completed bundle is what is judged
+// and stored, so that nobody who verifies it later needs a vendor. Called by the evidence route on
+// workers that may wait (app.cpp wires it); never on the I/O thread or the lane. Must not judge:
+// everything fetched is signed, and attestation/ says what it is worth.
+#pragma once
+
+#include <mutex>
+#include <string>
+#include <string_view>
+
+#include "api/context.hpp"
+#include "net/http_client.hpp"
+#include "server/collateral_cache.hpp"
+#include "server/collateral_source.hpp"
+#include "server/rate.hpp"
+
+namespace cocoon::server {
+
+// Without a trailing slash; empty: that service is not asked.
+struct CollateralUrls {
+    std::string tdx;            // Intel PCS v4 or a PCCS: "https://api.trustedservices.intel.com"
+    std::string tdx_root_list;  // whole URL of the root's list; empty: <tdx>'s, as a PCCS has it
+    std::string snp;            // AMD KDS: "https://kdsintf.amd.com"
+    std::string manifests;      // NVIDIA RIM service: "https://rim.attestation.nvidia.com"
+    std::string ocsp;           // NVIDIA's responder: "https://ocsp.ndis.nvidia.com"
+};
+
+struct CollateralOptions {
+    CollateralUrls urls;
+    Duration call_timeout = seconds(5);
+    Duration patience = seconds(12);  // with one bundle; what is not there then is missing
+    // What one node's evidence may make us ask for: it is not verified yet. The second burst of a
+    // node with eight GPUs still passes.
+    RatePolicy calls_per_node{240, minutes(10)};
+    CollateralCacheLimits cache;
+};
+
+class CollateralService {
+public:
+    CollateralService(CollateralOptions options, const Clock& clock, Metrics& metrics);
+
+    // The evidence itself if it is no bundle (the simulated tier, malformed ones) or lacks nothing
+    // that can be had.
+    api::CompletedEvidence complete(NodeId node, Bytes evidence);
+    // Ends every call under way and refuses further ones. Any thread.
+    void stop() { cancel_.cancel(); }
+
+private:
+    class Completion;
+
+    const CollateralOptions options_;
+    const Clock& clock_;
+    net::CancelToken cancel_;
+    net::HttpClient client_;
+    CollateralCache cache_;
+    CollateralSource tdx_, tdx_root_list_, snp_, manifests_, ocsp_;
+    std::mutex mutex_;
+    RateTable calls_;
+};
+
+}  // namespace cocoon::server
