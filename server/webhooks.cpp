@@ -195,11 +195,20 @@ bool Webhooks::plan() {
 }
 
 void Webhooks::send_due() {
+    // Whatever is being sent when the rows are read may be recorded before they are looked at, and
+    // still stand there as due: only what was idle before the reading is sent.
+    std::set<InFlight> busy;
+    {
+        const std::lock_guard lock{mutex_};
+        busy = in_flight_;
+    }
     for (db::Delivery& delivery : doors_.outbox.due(doors_.clock.now(), due_rows)) {
-        const std::pair<std::uint64_t, db::EntryKey> name{delivery.webhook.value, delivery.key};
+        const InFlight name{delivery.webhook.value, delivery.key};
+        if (busy.contains(name)) continue;
         {
             const std::lock_guard lock{mutex_};
-            if (stopping_ || !in_flight_.insert(name).second) continue;
+            if (stopping_) return;
+            in_flight_.insert(name);
         }
         const bool taken = senders_.submit([this, delivery, name] {
             try {

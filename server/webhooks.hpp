@@ -53,6 +53,8 @@ public:
     void stop();
 
 private:
+    using InFlight = std::pair<std::uint64_t, db::EntryKey>;  // a webhook and its event
+
     void round();
     bool plan();
     void send_due();
@@ -68,7 +70,7 @@ private:
     std::mutex mutex_;
     std::condition_variable wake_;
     bool stopping_ = false, woken_ = false;
-    std::set<std::pair<std::uint64_t, db::EntryKey>> in_flight_;
+    std::set<InFlight> in_flight_;
     std::thread thread_;
 };
 

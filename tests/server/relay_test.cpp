@@ -687,7 +687,11 @@ TEST_CASE("a node that stays silent after a hang-up is not paid, and nothing sta
     node.request();
     hang_up.cancel();
     CHECK(node.cancelled());
-    while (world.job(job.id).state == matching::JobState::running) std::this_thread::yield();
+    const auto open = [&] {
+        const auto state = world.job(job.id).state;
+        return state == matching::JobState::reserved || state == matching::JobState::running;
+    };
+    while (open()) std::this_thread::yield();
     CHECK(world.job(job.id).state == matching::JobState::failed);
     CHECK(world.job(job.id).hold == Nano{});
 }
