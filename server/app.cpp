@@ -123,8 +123,9 @@ AnswerPolicy answers_of(const Config& config) {
             config.access_log != "none"};
 }
 
-CollateralOptions collateral_of(const Config& config) {
+CollateralOptions collateral_of(const Config& config, const attestation::Policy& policy) {
     CollateralOptions options;
+    options.ocsp_stale_max = policy.nvidia.revocation_stale_max;
     options.urls = {config.collateral_tdx_url, config.collateral_tdx_root_list_url,
                     config.collateral_snp_url, config.collateral_rim_url,
                     config.collateral_ocsp_url};
@@ -268,7 +269,7 @@ private:
     // Who may call, and the walk of a call through the house.
     db::Outbox outbox{pool};
     EvidencePolicy evidence_policy{config.attestation_policy_file};
-    CollateralService collateral{collateral_of(config), clock, metrics};
+    CollateralService collateral{collateral_of(config, evidence_policy.current()), clock, metrics};
     api::Context context;
     Admission admission{directory, admission_of(config)};
     std::unique_ptr<Dispatch> dispatch;

@@ -113,7 +113,8 @@ Instant end_of(const OcspAnswer& answer) {
 }
 
 Result<CollateralPiece> read_ocsp(const Answer& answer, const Certificate& certificate,
-                                  const Certificate& issuer, const Bytes& nonce) {
+                                  const Certificate& issuer, const Bytes& nonce,
+                                  Duration stale_max) {
     const auto response = OcspResponse::from_der(as_bytes(answer.body));
     if (!response) return response.error();
     const auto about = response->about(certificate, issuer);
@@ -122,7 +123,7 @@ Result<CollateralPiece> read_ocsp(const Answer& answer, const Certificate& certi
     // Responders may answer without a nonce, from answers made beforehand; not with another one.
     if (const auto echoed = response->nonce(); echoed && *echoed != nonce)
         return refuse(ErrorCode::malformed_request, "the responder answers another question");
-    return CollateralPiece{answer.body, {}, {}, about->this_update, end_of(*about)};
+    return CollateralPiece{answer.body, {}, {}, about->this_update, end_of(*about) + stale_max};
 }
 
 // ---- What a report asks for ---------------------------------------------------------------------
@@ -399,7 +400,10 @@ void CollateralService::Completion::ask_about(std::span<const Certificate> chain
     both.insert(both.end(), issuer.der().begin(), issuer.der().end());
     const auto found = find_named(
         service_.ocsp_, service_.ocsp_.name() + " " + to_hex(sha256(both)), request, fresh_daily,
-        [&](const Answer& answer) { return read_ocsp(answer, certificate, issuer, nonce); }, needed);
+        [&](const Answer& answer) {
+            return read_ocsp(answer, certificate, issuer, nonce, service_.options_.ocsp_stale_max);
+        },
+        needed);
     if (!found) return;
     has.push_back(octets(*found));
     changed_ = true;

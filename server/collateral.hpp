@@ -30,6 +30,7 @@ struct CollateralOptions {
     CollateralUrls urls;
     Duration call_timeout = seconds(5);
     Duration patience = seconds(12);  // with one bundle; what is not there then is missing
+    Duration ocsp_stale_max;  // as the policy has it: answers are used so long after their end
     // What one node's evidence may make us ask for: it is not verified yet. The second burst of a
     // node with eight GPUs still passes.
     RatePolicy calls_per_node{240, minutes(10)};

@@ -474,6 +474,20 @@ TEST_CASE("a responder that knows no leaf leaves the rest proven; one that revok
     CHECK(stage.judged(made, made.bare).status == Status::refuted);
 }
 
+TEST_CASE("an answer that is over is used as long as the policy says, and no longer") {
+    Made made = make("snp+gpu-cc");
+    made.policy.nvidia.revocation_stale_max = hours(6);
+    made.policy.age_max = days(7);
+    Stage stage{[](CollateralOptions& options) { options.ocsp_stale_max = hours(6); }};
+    stage.serve(made);
+    CHECK(stage.judged(made, made.bare).proven());
+    stage.vendors.fail_with(503);
+    stage.clock.pass(hours(26));  // the answers ended three hours ago
+    CHECK(stage.judged(made, made.bare).proven());
+    stage.clock.pass(hours(4));
+    CHECK(stage.judged(made, made.bare).status == Status::unknown);
+}
+
 TEST_CASE("one node cannot make the market ask without end") {
     const Made made = make("snp");
     Stage stage{[](CollateralOptions& options) { options.calls_per_node = {2, minutes(10)}; }};
