@@ -80,7 +80,7 @@ Lane::Lane(matching::Writer& writer, const Clock& clock, Metrics& metrics, LaneO
       metrics_{metrics},
       options_{options},
       doors_{std::move(doors)} {
-    views_.store(view_maker_.rebuild(writer_.state(), clock_.now()));
+    publish(view_maker_.rebuild(writer_.state(), clock_.now()));
     views_stale_ = false;
 }
 
@@ -189,7 +189,7 @@ void Lane::apply_loop() {
         if (next_ && !in_flight_) hand_over();
         if (!in_flight_ && views_stale_ && writer_.loaded() &&
             clock_.now() >= views_made_at_ + options_.view_interval) {
-            views_.store(make_views(), std::memory_order_release);
+            publish(make_views());
         }
     }
 }
@@ -260,6 +260,12 @@ void Lane::hand_over() {
     committer_.notify_one();
 }
 
+// The one before goes when its last reader has gone, not under the lock.
+void Lane::publish(std::shared_ptr<const matching::MarketsView> views) {
+    const std::lock_guard lock{views_mutex_};
+    views_.swap(views);
+}
+
 std::shared_ptr<const matching::MarketsView> Lane::make_views() {
     views_made_at_ = clock_.now();
     views_stale_ = false;
@@ -277,7 +283,7 @@ void Lane::settle(matching::Journal::Outcome outcome) {
         metrics_.lane_batches.add();
         batch = std::make_shared<const matching::Batch>(std::move(work.pending.batch));
     }
-    if (stored && work.view) views_.store(std::move(work.view), std::memory_order_release);
+    if (stored && work.view) publish(std::move(work.view));
     deliver(std::move(work.dones), writer_.settle(std::move(work.pending), outcome),
             std::move(batch));
     if (stored) return;

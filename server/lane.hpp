@@ -62,7 +62,8 @@ public:
     Result<void> submit(matching::Envelope envelope, Done done);
     // The newest published snapshot; never null. Any thread.
     std::shared_ptr<const matching::MarketsView> views() const {
-        return views_.load(std::memory_order_acquire);
+        const std::lock_guard lock{views_mutex_};
+        return views_;
     }
     // Takes nothing more, finishes what is in the inbox, joins. Answers may still be in the
     // mailbox.
@@ -95,6 +96,7 @@ private:
     void hand_over();
     void settle(matching::Journal::Outcome outcome);
     std::shared_ptr<const matching::MarketsView> make_views();
+    void publish(std::shared_ptr<const matching::MarketsView> views);
     void deliver(std::vector<Done> dones, std::vector<matching::Answered> answers,
                  std::shared_ptr<const matching::Batch> batch);
     void give_up(const std::string& why);
@@ -124,7 +126,9 @@ private:
     Instant views_made_at_;
     bool views_stale_ = true;
     bool views_lost_ = false;  // the state was loaded again: every view must be remade
-    std::atomic<std::shared_ptr<const matching::MarketsView>> views_;
+    // Not std::atomic<shared_ptr>: that of g++ 12 unlocks relaxed, a race that TSan reports.
+    mutable std::mutex views_mutex_;
+    std::shared_ptr<const matching::MarketsView> views_;
 
     std::thread apply_thread_, commit_thread_;
 };
