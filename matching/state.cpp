@@ -232,6 +232,12 @@ void State::schedule_window(OfferRecord& record, Instant at) {
     if (edge) timers.add(*edge, TimerKind::window, record.offer.id.value);
 }
 
+void State::reschedule(Instant before, Instant after, TimerKind kind, std::uint64_t id) {
+    if (before == after) return;
+    if (before.us != 0) timers.forget_one();
+    if (after.us != 0) timers.add(after, kind, id);
+}
+
 void State::schedule(OfferRecord& record, Instant at) {
     const Offer& offer = record.offer;
     if (offer.expires_at.us != 0) timers.add(offer.expires_at, TimerKind::offer, offer.id.value);
@@ -378,12 +384,13 @@ void State::forget(Instant at) {
 bool State::live(const Timer& timer) const {
     switch (timer.kind) {
         case TimerKind::job: {
+            // Its end, or after that the end of its node's grace.
             const JobRecord* record = jobs.find({timer.id});
-            return record && open(record->job.state);
+            return record && open(record->job.state) && timer.at >= record->job.expires_at;
         }
         case TimerKind::request: {
             const RequestRecord* record = requests.find({timer.id});
-            return record && open(record->request.state);
+            return record && open(record->request.state) && timer.at == record->request.rest_until;
         }
         case TimerKind::offer: {
             const OfferRecord* record = offers.find({timer.id});

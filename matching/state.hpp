@@ -207,6 +207,8 @@ private:
     void link(JobRecord& record);
     void unlink(JobRecord& record);
     void schedule(OfferRecord& record, Instant at);
+    // A timer whose instant changed, and only then: 0 is none.
+    void reschedule(Instant before, Instant after, TimerKind kind, std::uint64_t id);
     void finish(Ended::Kind kind, std::uint64_t id, Instant at);
     void expect(const Ended& ended) const;
     bool live(const Timer& timer) const;

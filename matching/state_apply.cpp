@@ -236,10 +236,14 @@ struct State::Applier {
         OfferRecord& record = present(state.offers.find(event.offer.id));
         state.unindex(record);
         const std::uint32_t slots_used = record.offer.slots_used;
+        const Instant expires_before = record.offer.expires_at, edge_before = record.window_edge;
         record.offer = event.offer;
         record.offer.slots_used = slots_used;
         next_after(state.counters.priority, event.offer.priority);
-        state.schedule(record, at);
+        record.window_edge = next_window_edge(record.offer.windows, at).value_or(Instant{});
+        const std::uint64_t id = event.offer.id.value;
+        state.reschedule(expires_before, record.offer.expires_at, TimerKind::offer, id);
+        state.reschedule(edge_before, record.window_edge, TimerKind::window, id);
         state.touch(record);
         state.index(record);
         state.market_seen(*record.market);
@@ -275,9 +279,10 @@ struct State::Applier {
         RequestRecord& record = present(state.requests.find(event.request.id));
         state.unindex(record);
         record.starved = false;
+        const Instant rest_before = record.request.rest_until;
         record.request = event.request;
         next_after(state.counters.priority, event.request.priority);
-        state.timers.add(event.request.rest_until, TimerKind::request, event.request.id.value);
+        state.reschedule(rest_before, event.request.rest_until, TimerKind::request, event.request.id.value);
         state.touch(record);
         state.index(record);
     }
@@ -351,12 +356,12 @@ struct State::Applier {
         Job& job = record.job;
         job.hold += event.hold_added;
         job.quantity = event.quantity;
+        state.reschedule(job.expires_at, event.expires_at, TimerKind::job, job.id.value);
         job.expires_at = event.expires_at;
         KeyRecord& key = present(state.keys.find(job.key));
         key.key.held += event.hold_added;
         state.touch(key);
         state.touch(record);
-        state.timers.add(event.expires_at, TimerKind::job, job.id.value);
     }
     // Money through the job's key: what it holds and what it spent, per UTC day.
     void settle_key(const Job& job, Nano captured, Nano released) {

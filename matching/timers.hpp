@@ -18,6 +18,8 @@ struct Timer {
     Instant at;
     TimerKind kind = TimerKind::job;
     std::uint64_t id = 0;
+
+    bool operator==(const Timer&) const = default;
 };
 
 class Timers {
@@ -30,7 +32,9 @@ public:
     template <class Live>
     void sweep(Live&& live) {
         std::erase_if(heap_, [&](const Timer& timer) { return !live(timer); });
-        std::make_heap(heap_.begin(), heap_.end(), later);
+        // An instant that was left and taken again stands here twice. Sorted, it is a heap as well.
+        std::sort(heap_.begin(), heap_.end(), [](const Timer& a, const Timer& b) { return later(b, a); });
+        heap_.erase(std::unique(heap_.begin(), heap_.end()), heap_.end());
         stale_ = 0;
     }
     std::optional<Instant> next() const;

@@ -121,6 +121,37 @@ TEST_CASE("a repeated idempotency key gets the first answer, after a restart too
     CHECK(code_of(refused) == ErrorCode::invalid_body);
 }
 
+TEST_CASE("bug: each amendment left a timer behind until its instant came") {
+    World world;
+    world.must<OfferAnswer>(world.offer(10'000'000));  // beyond the cap
+    PlaceRequest place = world.request();
+    place.request.cap_total = Nano{500'000};
+    place.request.time_in_force = TimeInForce::rest;
+    place.request.rest_until = monday + days(1);
+    const auto placed = world.must<RequestAnswer>(place);
+    REQUIRE(placed.request.state == RequestState::resting);
+    AmendRequest amend;
+    amend.account = world.developer;
+    amend.request = placed.request.id;
+    amend.version = placed.request.version;
+    const auto amended = [&] {
+        const auto answer = world.must<RequestAnswer>(amend);
+        amend.version = answer.request.version;
+    };
+    const std::size_t before = world.owned->state().timers.size();
+    for (int i = 0; i < 100; ++i) {
+        amend.cap_total = Nano{500'000 + i};
+        amended();
+    }
+    CHECK(world.owned->state().timers.size() == before);
+    // To and fro: every second one has stood there before.
+    for (int i = 0; i < 6'000; ++i) {
+        amend.rest_until = monday + hours(i % 2 ? 30 : 40);
+        amended();
+    }
+    CHECK(world.owned->state().timers.size() < before + 2'500);
+}
+
 TEST_CASE("a stranger's refusal leaves no entry; what a stranger opened is remembered") {
     World world;
     const auto ask = [&](Command command, const char* key) {
