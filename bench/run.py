@@ -491,7 +491,7 @@ def exchange(world):
         tail = Figure("… p99", unit, "added", "lower", None, "engine itself")
         for _ in range(world.rounds):
             direct = load(world.demo.engine_url + "/v1/chat/completions", world.seconds / 2, connections, body)
-            # The two nodes have 16 slots in all; 16 callers at once would find none in the moment before one is free.
+            # The two nodes have 16 slots in all; a few are left free, for what a run before has not ended yet.
             sealed = load(world.demo.client_url + "/v1/chat/completions", world.seconds, connections, body,
                           must_succeed=connections == 1)
             if sealed["good"] < sealed["answers"]:
