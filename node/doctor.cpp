@@ -17,6 +17,7 @@
 #include "node/market_api.hpp"
 #include "node/metering.hpp"
 #include "node/sev_guest.hpp"
+#include "node/tdx_guest.hpp"
 #include "node/tsm.hpp"
 #include "sealing/canonical_json.hpp"
 #include "sealing/signing.hpp"
@@ -47,8 +48,8 @@ std::string first_line(const std::string& path) {
 
 Check check_cpu_tee(const std::string& root, std::string_view tier) {
     const std::string name = "host.cpu_tee";
-    const bool tdx = present(root + "/dev/tdx_guest");
-    const bool snp = present(root + "/dev/sev-guest");
+    const bool tdx = present(root + TdxGuest::usual_device);
+    const bool snp = present(root + SevGuest::usual_device);
     const bool simulated = tier == attestation::simulated_tier;
     if (tdx && !tier.starts_with("snp"))
         return passed(name, "Intel TDX guest (/dev/tdx_guest)");
@@ -74,11 +75,12 @@ Check check_report_interface(const std::string& root, std::string_view tier) {
     const std::string remedy =
         "mount configfs (mount -t configfs none /sys/kernel/config) and load tdx_guest or "
         "sev-guest";
-    // An older kernel's SEV-SNP device gives reports too.
-    const bool needed = tier.starts_with("tdx") ||
-                        (tier.starts_with("snp") && !present(root + SevGuest::usual_device));
-    return needed ? failed(name, path + " is missing", remedy)
-                  : warned(name, path + " is missing", remedy);
+    // Older kernels' devices do, if the host plays its part.
+    const bool older = present(root + (tier.starts_with("tdx") ? TdxGuest::usual_device
+                                                               : SevGuest::usual_device));
+    return older || tier == attestation::simulated_tier
+               ? warned(name, path + " is missing", remedy)
+               : failed(name, path + " is missing", remedy);
 }
 
 Check check_gpu(const std::string& root, std::string_view tier) {
@@ -314,6 +316,7 @@ void check_evidence(Settings settings, const std::string& root, const Clock& clo
     };
     CollectorSettings& collectors = settings.collectors;
     collectors.tsm_directory = root + collectors.tsm_directory;
+    collectors.tdx_guest_device = root + collectors.tdx_guest_device;
     collectors.sev_guest_device = root + collectors.sev_guest_device;
     const std::string& tier = settings.attestation_tier;
     if (tier.ends_with("+gpu-cc")) add(examine_gpus(collectors.nvml_library));

@@ -9,23 +9,10 @@
 #include <cstring>
 #include <filesystem>
 
+#include "node/device.hpp"
+
 namespace cocoon::node {
 namespace {
-
-class Descriptor {
-public:
-    explicit Descriptor(int number) : number_{number} {}
-    ~Descriptor() {
-        if (number_ >= 0) ::close(number_);
-    }
-    Descriptor(const Descriptor&) = delete;
-    Descriptor& operator=(const Descriptor&) = delete;
-    int number() const { return number_; }
-    bool open() const { return number_ >= 0; }
-
-private:
-    int number_;
-};
 
 Error broken(const std::string& what, const std::string& path) {
     return refuse(ErrorCode::internal_error, what + " " + path + ": " + std::strerror(errno));

@@ -7,6 +7,7 @@
 #include "attestation/tdx_quote.hpp"
 #include "core/log.hpp"
 #include "node/files.hpp"
+#include "node/sev_guest.hpp"
 
 namespace cocoon::node {
 namespace {
@@ -35,12 +36,8 @@ Error at_file(const std::string& path, const Error& error) {
 }  // namespace
 
 HardwareEvidenceProvider::HardwareEvidenceProvider(std::string tier, CollectorSettings collectors,
-                                                   std::shared_ptr<TsmFiles> files,
-                                                   SevGuest::Call call)
-    : tier_{std::move(tier)},
-      collectors_{std::move(collectors)},
-      files_{files ? std::move(files) : std::make_shared<TsmFiles>()},
-      call_{std::move(call)} {}
+                                                   Machine machine)
+    : tier_{std::move(tier)}, collectors_{std::move(collectors)}, machine_{std::move(machine)} {}
 
 Result<attestation::Evidence> HardwareEvidenceProvider::collect(const ReportData& report_data,
                                                                 Instant) {
@@ -58,10 +55,13 @@ Result<attestation::Evidence> HardwareEvidenceProvider::collect(const ReportData
 }
 
 Result<CpuReport> HardwareEvidenceProvider::cpu_report(const ReportData& report_data) {
-    auto report = Tsm{collectors_.tsm_directory, *files_}.report(report_data);
-    const bool missing = !report && report.error().code == ErrorCode::not_found;
-    if (!missing || !tier_.starts_with("snp")) return report;
-    auto older = SevGuest{collectors_.sev_guest_device, call_}.report(report_data);
+    auto report = Tsm{collectors_.tsm_directory, *machine_.files}.report(report_data);
+    if (report || report.error().code != ErrorCode::not_found) return report;
+    auto older =
+        tier_.starts_with("tdx")
+            ? TdxGuest{collectors_.tdx_guest_device, machine_.call, machine_.connect}.report(
+                  report_data)
+            : SevGuest{collectors_.sev_guest_device, machine_.call}.report(report_data);
     if (older || older.error().code != ErrorCode::not_found) return older;
     return report;  // neither way: name the one that current kernels have
 }

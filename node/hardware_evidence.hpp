@@ -9,17 +9,22 @@
 #include "attestation/bundle.hpp"
 #include "node/evidence.hpp"
 #include "node/nvml.hpp"
-#include "node/sev_guest.hpp"
+#include "node/tdx_guest.hpp"
 #include "node/tsm.hpp"
 
 namespace cocoon::node {
 
+// What stands between the collectors and the kernel: the kernel itself, or a test.
+struct Machine {
+    std::shared_ptr<TsmFiles> files = std::make_shared<TsmFiles>();
+    DeviceCall call = call_kernel;
+    TdxGuest::Connect connect{};  // empty: to the host, by vsock
+};
+
 class HardwareEvidenceProvider final : public EvidenceProvider {
 public:
-    // `tier` is one of tdx, tdx+gpu-cc, snp, snp+gpu-cc. `files` and `call` stand between this and
-    // the kernel; empty: the kernel itself.
-    HardwareEvidenceProvider(std::string tier, CollectorSettings collectors,
-                             std::shared_ptr<TsmFiles> files = {}, SevGuest::Call call = {});
+    // `tier` is one of tdx, tdx+gpu-cc, snp, snp+gpu-cc.
+    HardwareEvidenceProvider(std::string tier, CollectorSettings collectors, Machine machine = {});
 
     std::string tier() const override { return tier_; }
     // Beside EvidenceProvider's codes: `wrong_state` for a machine that is not what its tier says
@@ -37,8 +42,7 @@ private:
 
     const std::string tier_;
     const CollectorSettings collectors_;
-    const std::shared_ptr<TsmFiles> files_;
-    const SevGuest::Call call_;
+    const Machine machine_;
 };
 
 // What is wrong with a mode for selling confidential GPU work: `wrong_state` with the remedy.

@@ -235,6 +235,7 @@ void read_collectors(ObjectReader& reader, CollectorSettings& collectors,
         into = into.empty() ? usual : resolve(into, directory);
     };
     path("tsm_directory", collectors.tsm_directory);
+    path("tdx_guest_device", collectors.tdx_guest_device);
     path("sev_guest_device", collectors.sev_guest_device);
     path("event_log_file", collectors.event_log_file);
     // A bare name is looked for where the system keeps its libraries.

@@ -51,8 +51,10 @@ struct EngineSettings {
 // machine says otherwise.
 struct CollectorSettings {
     std::string tsm_directory = "/sys/kernel/config/tsm/report";
-    std::string sev_guest_device = "/dev/sev-guest";  // kernels without the above
-    std::string nvml_library = "libnvidia-ml.so.1";   // as dlopen(3) finds it
+    // Kernels without the above.
+    std::string tdx_guest_device = "/dev/tdx_guest";
+    std::string sev_guest_device = "/dev/sev-guest";
+    std::string nvml_library = "libnvidia-ml.so.1";  // as dlopen(3) finds it
     std::string event_log_file;                       // TDX: dstack's JSON array; empty: none
     // Each an object as "collateral" of a bundle; sent along, so that nobody has to fetch it.
     std::vector<std::string> collateral_files;

@@ -2,8 +2,6 @@
 
 #include <fcntl.h>
 #include <linux/sev-guest.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -37,14 +35,12 @@ Result<Bytes> report_of(const snp_report_resp& response) {
 
 }  // namespace
 
-SevGuest::SevGuest(std::string device, Call call)
-    : device_{std::move(device)}, call_{call ? std::move(call) : Call{[](auto... given) {
-          return ::ioctl(given...);
-      }}} {}
+SevGuest::SevGuest(std::string device, DeviceCall call)
+    : device_{std::move(device)}, call_{std::move(call)} {}
 
 Result<CpuReport> SevGuest::report(const attestation::ReportData& report_data) {
-    const int file = ::open(device_.c_str(), O_RDWR | O_CLOEXEC);
-    if (file < 0)
+    const Descriptor file{::open(device_.c_str(), O_RDWR | O_CLOEXEC)};
+    if (!file.open())
         return refuse(errno == ENOENT ? ErrorCode::not_found : ErrorCode::internal_error,
                       "cannot open " + device_ + ": " + std::strerror(errno));
     // The kernel writes zeros where the host has no certificates.
@@ -58,12 +54,9 @@ Result<CpuReport> SevGuest::report(const attestation::ReportData& report_data) {
     exchange.msg_version = 1;
     exchange.req_data = reinterpret_cast<std::uintptr_t>(&request);
     exchange.resp_data = reinterpret_cast<std::uintptr_t>(&response);
-    const int answered = call_(file, SNP_GET_EXT_REPORT, &exchange);
-    const int cause = errno;
-    ::close(file);
-    if (answered != 0)
+    if (call_(file.number(), SNP_GET_EXT_REPORT, &exchange) != 0)
         return refuse(ErrorCode::internal_error,
-                      device_ + " gives no report: " + std::strerror(cause) + " (firmware " +
+                      device_ + " gives no report: " + std::strerror(errno) + " (firmware " +
                           std::to_string(exchange.fw_error) + ", host " +
                           std::to_string(exchange.vmm_error) + ")");
     auto report = report_of(response);

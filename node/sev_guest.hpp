@@ -1,12 +1,11 @@
 // SEV-SNP reports from kernels before configfs-tsm: the ioctls of /dev/sev-guest (Linux 5.19,
 // Documentation/virt/coco/sev-guest.rst). Called by the evidence provider where configfs-tsm is
-// missing; blocking. /dev/tdx_guest has no such fallback: its ioctl gives a local TDREPORT, which
-// only the host's quoting service could turn into a quote.
+// missing; blocking.
 #pragma once
 
-#include <functional>
 #include <string>
 
+#include "node/device.hpp"
 #include "node/tsm.hpp"
 
 namespace cocoon::node {
@@ -14,10 +13,8 @@ namespace cocoon::node {
 class SevGuest {
 public:
     static constexpr const char* usual_device = "/dev/sev-guest";
-    // As ioctl(2) on the open device; a test stands in for it.
-    using Call = std::function<int(int file, unsigned long request, void* argument)>;
 
-    explicit SevGuest(std::string device, Call call = {});
+    explicit SevGuest(std::string device, DeviceCall call = call_kernel);
 
     // `not_found` without the device, `internal_error` with the firmware's and the host's codes
     // when either refuses.
@@ -25,7 +22,7 @@ public:
 
 private:
     const std::string device_;
-    const Call call_;
+    const DeviceCall call_;
 };
 
 }  // namespace cocoon::node

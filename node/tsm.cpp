@@ -2,12 +2,12 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <charconv>
 #include <cstring>
 
+#include "node/device.hpp"
 #include "node/files.hpp"
 #include "sealing/signing.hpp"
 
@@ -36,15 +36,12 @@ Result<void> TsmFiles::make_directory(const std::string& path) {
 void TsmFiles::remove_directory(const std::string& path) { ::rmdir(path.c_str()); }
 
 Result<void> TsmFiles::write(const std::string& path, ByteView bytes) {
-    const int file = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
-    if (file < 0) return broken("cannot open", path);
-    const bool whole =
-        ::write(file, bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size());
-    const Error fault = broken("cannot write", path);
     // The kernel takes a binary attribute when it is closed, and close() hides what it thinks of
     // it: the generation tells.
-    ::close(file);
-    if (!whole) return fault;
+    const Descriptor file{::open(path.c_str(), O_WRONLY | O_CLOEXEC)};
+    if (!file.open()) return broken("cannot open", path);
+    if (::write(file.number(), bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size()))
+        return broken("cannot write", path);
     return {};
 }
 

@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 #include <linux/sev-guest.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 
 #include <cerrno>
 #include <cstring>
@@ -87,7 +88,7 @@ private:
 CollectorSettings collectors_at(const FakeKernel& kernel) {
     CollectorSettings collectors;
     collectors.tsm_directory = kernel.directory();
-    collectors.sev_guest_device = kernel.directory() + "-none";
+    collectors.tdx_guest_device = collectors.sev_guest_device = kernel.directory() + "-none";
     collectors.nvml_library = COCOON_FAKE_NVML;
     return collectors;
 }
@@ -121,7 +122,7 @@ std::string failures(const attestation::Verdict& verdict) {
     return out;
 }
 
-// A SevGuest::Call that answers as the driver does.
+// As the driver of /dev/sev-guest answers.
 int answer_ioctl(unsigned long request, void* argument, const Bytes& report, const Bytes& table) {
     auto* exchange = static_cast<snp_guest_request_ioctl*>(argument);
     auto* asked = reinterpret_cast<snp_ext_report_req*>(exchange->req_data);
@@ -184,7 +185,7 @@ TEST_CASE("each tier's evidence, as its collectors find it, is proven") {
         if (tdx || gpu)
             collectors.collateral_files = {
                 put(scratch, "collateral.json", collateral_document(collateral))};
-        HardwareEvidenceProvider provider{tier, collectors, kernel};
+        HardwareEvidenceProvider provider{tier, collectors, {.files = kernel}};
         CHECK(provider.tier() == tier);
         const auto evidence = provider.collect(data, now);
         INFO(tier << ": " << (evidence ? "" : evidence.error().detail));
@@ -210,7 +211,7 @@ TEST_CASE("without collateral the evidence is whole and its verdict unknown") {
     two.device.links[0].parts.serial = 15;
     gpus.add(one);
     gpus.add(two);
-    HardwareEvidenceProvider provider{"tdx+gpu-cc", collectors_at(*kernel), kernel};
+    HardwareEvidenceProvider provider{"tdx+gpu-cc", collectors_at(*kernel), {.files = kernel}};
     const auto evidence = provider.collect(data, now);
     REQUIRE(evidence);
     const auto bundle = attestation::read_bundle(evidence->bytes);
@@ -296,7 +297,7 @@ TEST_CASE("a machine that is not what its tier says makes no evidence, and says 
         gpus.add(maker);
         CollectorSettings collectors = collectors_at(*kernel);
         row.spoil(*kernel, gpus.machine, collectors);
-        HardwareEvidenceProvider provider{row.tier, collectors, kernel};
+        HardwareEvidenceProvider provider{row.tier, collectors, {.files = kernel}};
         const auto evidence = provider.collect(data, now);
         REQUIRE_FALSE(evidence);
         INFO(evidence.error().detail);
@@ -332,9 +333,9 @@ TEST_CASE("an older kernel's sev-guest device serves where configfs-tsm is missi
     policy.snp = snp.policy;
     const auto collect = [&](const Bytes& report, const Bytes& table) {
         HardwareEvidenceProvider provider{
-            "snp", collectors, {}, [&](int, unsigned long request, void* argument) {
+            "snp", collectors, {.call = [&](int, unsigned long request, void* argument) {
                 return answer_ioctl(request, argument, report, table);
-            }};
+            }}};
         return provider.collect(data, now);
     };
     const auto evidence = collect(snp.report, made::make_host_table(snp.collateral));
@@ -356,12 +357,103 @@ TEST_CASE("an older kernel's sev-guest device serves where configfs-tsm is missi
     CHECK(refused.error().detail.find("host 1") != std::string::npos);
 }
 
+TEST_CASE("an older TDX kernel's local report becomes a quote at the host's service") {
+    const ReportData data = data_of(7);
+    const test::ScratchDirectory scratch;
+    CollectorSettings collectors;
+    collectors.tsm_directory = scratch.path() + "/none";
+    collectors.tdx_guest_device = put(scratch, "tdx_guest", "");
+    // The driver: the report holds what was asked, in its own place.
+    const DeviceCall driver = [](int, unsigned long request, void* argument) {
+        auto* bytes = static_cast<std::uint8_t*>(argument);
+        if (request != 0xC4405401) return errno = ENOTTY, -1;  // _IOWR('T', 1, 1088 bytes)
+        std::copy_n(bytes, 64, bytes + 64 + 128);
+        return 0;
+    };
+    // The service: answers what `answer` makes of the 64 bytes in the report it was sent.
+    const auto collect = [&](const std::function<Bytes(const ReportData&)>& answer) {
+        int ends[2];
+        REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
+        std::thread service{[&answer, end = ends[1]] {
+            Bytes asked(4 + 16 + 8 + 1024);
+            const auto got = ::recv(end, asked.data(), asked.size(), MSG_WAITALL);
+            ReportData carried{};
+            if (got == static_cast<ssize_t>(asked.size()) && asked[2] == 4 && asked[3] == 24)
+                std::copy_n(asked.begin() + 28 + 128, 64, carried.begin());
+            const Bytes message = answer(carried);
+            ::send(end, message.data(), message.size(), MSG_NOSIGNAL);
+            ::close(end);
+        }};
+        HardwareEvidenceProvider provider{
+            "tdx", collectors, {.call = driver, .connect = [&] { return ends[0]; }}};
+        auto evidence = provider.collect(data, now);
+        service.join();
+        return evidence;
+    };
+    const auto answered = [](const Bytes& quote, std::uint32_t error, std::uint32_t type) {
+        Bytes out;
+        const std::size_t size = 24 + quote.size();
+        for (int shift = 24; shift >= 0; shift -= 8)
+            out.push_back(static_cast<std::uint8_t>(size >> shift));
+        for (const auto& [value, bytes] : {std::pair<std::size_t, int>{1, 2}, {1, 2}, {type, 4},
+                                          {size, 4}, {error, 4}, {0, 4}, {quote.size(), 4}})
+            made::append_little(out, value, static_cast<std::size_t>(bytes));
+        out.insert(out.end(), quote.begin(), quote.end());
+        return out;
+    };
+    const auto evidence =
+        collect([&](const ReportData& asked) { return answered(make_quote(asked), 0, 1); });
+    REQUIRE(evidence);
+    attestation::Policy policy;
+    policy.tdx = made::make_tdx().policy;
+    const auto verdict = judged(*evidence, data, policy);
+    CHECK(verdict.status == attestation::Status::unknown);  // only its collateral is missing
+    CHECK(verdict.first_failure() == nullptr);
+
+    struct Row {
+        ErrorCode code;
+        const char* words;
+        std::function<Bytes(const ReportData&)> answer;
+    };
+    const Row rows[] = {
+        {ErrorCode::node_unavailable, "hung up", [](const ReportData&) { return Bytes{}; }},
+        {ErrorCode::node_unavailable, "hung up", [](const ReportData&) { return Bytes{0, 0, 1}; }},
+        {ErrorCode::internal_error, "announces", [](const ReportData&) { return Bytes(4, 0xFF); }},
+        {ErrorCode::internal_error, "not understood",
+         [](const ReportData&) { return Bytes{0, 0, 0, 2, 1, 0}; }},
+        {ErrorCode::internal_error, "error 69634",
+         [&](const ReportData&) { return answered({}, 0x11002, 1); }},
+        {ErrorCode::internal_error, "not understood",
+         [&](const ReportData& asked) { return answered(make_quote(asked), 0, 3); }},
+        {ErrorCode::internal_error, "another length",
+         [&](const ReportData& asked) {
+             Bytes message = answered(make_quote(asked), 0, 1);
+             message[4 + 16] = 1;  // a selected id that is not there
+             return message;
+         }},
+        {ErrorCode::internal_error, "another question",
+         [&](const ReportData&) { return answered(make_quote(data_of(8)), 0, 1); }},
+    };
+    for (const Row& row : rows) {
+        const auto refused = collect(row.answer);
+        REQUIRE_FALSE(refused);
+        INFO(refused.error().detail);
+        CHECK(refused.error().code == row.code);
+        CHECK(refused.error().detail.find(row.words) != std::string::npos);
+    }
+    HardwareEvidenceProvider alone{"tdx", collectors, {.call = driver, .connect = [] {
+                                                           errno = ECONNRESET;
+                                                           return -1;
+                                                       }}};
+    CHECK(alone.collect(data, now).error().code == ErrorCode::node_unavailable);
+}
+
 TEST_CASE("files that nobody would accept are named, not sent") {
     const ReportData data = data_of(7);
     const test::ScratchDirectory scratch;
     const auto kernel = tdx_kernel();
     const auto refused = [&](CollectorSettings collectors) {
-        HardwareEvidenceProvider provider{"tdx", collectors, kernel};
+        HardwareEvidenceProvider provider{"tdx", collectors, {.files = kernel}};
         const auto evidence = provider.collect(data, now);
         REQUIRE_FALSE(evidence);
         CHECK(evidence.error().detail.find(scratch.path()) != std::string::npos);
@@ -378,7 +470,7 @@ TEST_CASE("files that nobody would accept are named, not sent") {
 
     collectors.collateral_files.clear();
     collectors.event_log_file = put(scratch, "log.json", "[]");
-    HardwareEvidenceProvider provider{"tdx", collectors, kernel};
+    HardwareEvidenceProvider provider{"tdx", collectors, {.files = kernel}};
     const auto evidence = provider.collect(data, now);
     REQUIRE(evidence);
     const auto bundle = attestation::read_bundle(evidence->bytes);
@@ -397,7 +489,7 @@ TEST_CASE("doctor makes evidence and says what a verifier would") {
     const test::ScratchDirectory scratch;
     CollectorSettings collectors = collectors_at(*kernel);
     const auto examined = [&] {
-        HardwareEvidenceProvider provider{"tdx+gpu-cc", collectors, kernel};
+        HardwareEvidenceProvider provider{"tdx+gpu-cc", collectors, {.files = kernel}};
         return examine_evidence(provider, policy, now);
     };
     auto checks = examined();

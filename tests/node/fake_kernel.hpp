@@ -21,7 +21,8 @@ public:
 
     std::string directory() const { return root_.path(); }
     int open_directories() const {
-        return static_cast<int>(std::distance(std::filesystem::directory_iterator{directory()}, {}));
+        const std::filesystem::directory_iterator all{directory()};
+        return static_cast<int>(std::distance(all, {}));
     }
 
     Result<void> make_directory(const std::string& path) override {

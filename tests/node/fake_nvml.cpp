@@ -1,6 +1,6 @@
 // Stands in for libnvidia-ml.so.1: the functions that confidential computing needs, with the
-// layouts, return codes and rules of NVML's API reference. Written apart from node/nvml.cpp, so that
-// each checks the other's reading of the documentation.
+// layouts, return codes and rules of NVML's API reference. Written apart from node/nvml.cpp, so
+// that each checks the other's reading of the documentation.
 #include "tests/node/fake_nvml.hpp"
 
 #include <cstring>

@@ -142,12 +142,14 @@ TEST_CASE("the tiers of hardware need no more than their name, and may name ever
         CHECK(settings->collectors.nvml_library == "libnvidia-ml.so.1");
         CHECK(settings->collectors.event_log_file.empty());
     }
-    const auto settings = parse_settings(with("attestation", R"({
-        "tier": "tdx+gpu-cc", "tsm_directory": "/t", "sev_guest_device": "/s", "nvml_library":
-        "/opt/libnvidia-ml.so.1", "event_log_file": "events.json", "collateral_files": ["c.json"]})"),
-                                         "/etc/cocoon");
+    const std::string all = R"({
+        "tier": "tdx+gpu-cc", "tsm_directory": "/t", "tdx_guest_device": "/d",
+        "sev_guest_device": "/s", "nvml_library": "/opt/libnvidia-ml.so.1",
+        "event_log_file": "events.json", "collateral_files": ["c.json"]})";
+    const auto settings = parse_settings(with("attestation", all), "/etc/cocoon");
     REQUIRE(settings);
     CHECK(settings->collectors.tsm_directory == "/t");
+    CHECK(settings->collectors.tdx_guest_device == "/d");
     CHECK(settings->collectors.sev_guest_device == "/s");
     CHECK(settings->collectors.nvml_library == "/opt/libnvidia-ml.so.1");
     CHECK(settings->collectors.event_log_file == "/etc/cocoon/events.json");
