@@ -47,6 +47,11 @@ TEST_CASE("settings have defaults, and every wrong one is named") {
         {"MARKET_CHAIN", "ton"},
         {"MARKET_WORKERS", "0"},
         {"MARKET_PUBLIC_URL", "market.example"},
+        {"MARKET_COLLATERAL_TDX_URL", "file:///etc/hosts"},
+        {"MARKET_COLLATERAL_TDX_ROOT_LIST_URL", "root.der"},
+        {"MARKET_COLLATERAL_SNP_URL", "kds.example"},
+        {"MARKET_COLLATERAL_RIM_URL", "//rim.example"},
+        {"MARKET_COLLATERAL_OCSP_URL", "ocsp"},
         {"MARKET_TLS_KEY", "only.pem"},
         {"MARKET_BATCH_COMMANDS_MAX", "5000"},
         {"DATABASE_URL", ""},
@@ -63,6 +68,9 @@ TEST_CASE("settings have defaults, and every wrong one is named") {
 
 TEST_CASE("addresses with and without brackets") {
     CHECK(read_config(with("MARKET_LISTEN", "[::1]:99"))->listen_address == "::1");
+    CHECK(read_config(database)->collateral_tdx_url.empty());  // no vendor is asked unasked
+    CHECK(read_config(with("MARKET_COLLATERAL_SNP_URL", "https://kds.example//"))
+              ->collateral_snp_url == "https://kds.example");
     CHECK(read_config(with("MARKET_LISTEN", "0.0.0.0:0"))->listen_port == 0);
 }
 
