@@ -54,7 +54,9 @@ struct Context {
     // Puts collateral that evidence lacks beside it, for the node that submits it. May wait for
     // other services: only routes that say so (Route::waits) may call it.
     std::function<CompletedEvidence(NodeId node, Bytes evidence)> complete_evidence =
-        [](NodeId, Bytes evidence) { return CompletedEvidence{std::move(evidence), {}}; };
+        [](NodeId, Bytes evidence) {
+            return CompletedEvidence{std::move(evidence), {}};
+        };
     Duration challenge_lifetime = minutes(5);
     Duration enrolment_lifetime = hours(24);
 

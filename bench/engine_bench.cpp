@@ -1,17 +1,18 @@
 // engine_bench [resting...]: the matching engine against a plain one, the same commands for both,
-// alternated round by round in one process. 60 % rest, 20 % match, 20 % cancel, on a book that is brought
-// back to its size between segments (not timed).
+// alternated round by round in one process. 60 % rest, 20 % match, 20 % cancel, on a book that is
+// brought back to its size between segments (not timed).
 //
 // The plain engine is what one would write first: std::map<price, deque>, std::unordered_map by id,
-// std::priority_queue for what expires. It comes twice. "plain" checks the constraints, bears the hold and
-// notes events and postings, and forgets an order when it ends. "equal" has the engine's other duties too:
-// it looks up market, node and key, checks the terms, schedules what expires, keeps what ended for as
-// long, notes what the projector must write, and answers with the order as it then is. Both compare one
-// price where the engine compares price vectors, penalties and alternatives. The last line is a bare
-// map<price, deque> of integers, without any duty, for scale.
+// std::priority_queue for what expires. It comes twice. "plain" checks the constraints, bears the
+// hold and notes events and postings, and forgets an order when it ends. "equal" has the engine's
+// other duties too: it looks up market, node and key, checks the terms, schedules what expires,
+// keeps what ended for as long, notes what the projector must write, and answers with the order as
+// it then is. Both compare one price where the engine compares price vectors, penalties and
+// alternatives. The last line is a bare map<price, deque> of integers, without any duty, for scale.
 //
-// Each operation is timed by itself with the time-stamp counter, whose own cost is taken off. A round's
-// speed is the median of its segments', so that a time slice lost to another process does not count.
+// Each operation is timed by itself with the time-stamp counter, whose own cost is taken off. A
+// round's speed is the median of its segments', so that a time slice lost to another process does
+// not count.
 #include <malloc.h>
 #include <x86intrin.h>
 
@@ -31,7 +32,8 @@
 namespace cocoon::matching {
 namespace {
 
-constexpr int warm_up_rounds = 5, rounds = 7;  // after the warm-up as many orders are forgotten as end
+constexpr int warm_up_rounds = 5,
+              rounds = 7;  // after the warm-up as many orders are forgotten as end
 constexpr int segments = 40, segment_operations = 512;
 constexpr std::int64_t middle = 10'000;
 constexpr std::uint64_t developers = 64, providers = 16;
@@ -40,10 +42,10 @@ constexpr Instant start{1'790'000'000'000'000};
 enum class Kind : std::uint8_t { rest, match, cancel };
 struct Operation {
     Kind kind = Kind::rest;
-    bool offer = false;            // else a request
+    bool offer = false;  // else a request
     std::int64_t tick = 0;
-    std::uint64_t party = 0;       // node or developer
-    std::uint64_t pick = 0;        // which live order to cancel
+    std::uint64_t party = 0;  // node or developer
+    std::uint64_t pick = 0;   // which live order to cancel
 };
 
 class Dice {
@@ -62,6 +64,7 @@ public:
         made.pick = random_();
         return made;
     }
+
 private:
     std::mt19937_64 random_;
     std::normal_distribution<double> normal_;
@@ -71,7 +74,9 @@ PriceVector price_of(std::int64_t tick) { return {{tick}, {}, {tick}, {tick}, {}
 
 constexpr AccountId developer_id(std::uint64_t party) { return {2 + party % developers}; }
 constexpr KeyId work_key_of(AccountId developer) { return {2 * (developer.value - 1)}; }
-constexpr AccountId provider_of(NodeId node) { return {2 + developers + (node.value - 1) % providers}; }
+constexpr AccountId provider_of(NodeId node) {
+    return {2 + developers + (node.value - 1) % providers};
+}
 
 // Both engines get their commands from here.
 class Commands {
@@ -180,7 +185,8 @@ public:
             const Job job = record->job;
             happened_.clear();
             if (state_.offers.find(job.offer)->offer.price.prompt.value < middle)
-                last_ = engine_.apply(CancelOffer{job.provider, job.offer, 0}, nobody_, now(), happened_);
+                last_ = engine_.apply(CancelOffer{job.provider, job.offer, 0}, nobody_, now(),
+                                      happened_);
             last_ = engine_.apply(CancelJob{job.account, id}, nobody_, now(), happened_);
         }
         jobs_.clear();
@@ -189,7 +195,8 @@ public:
     }
     void note() {
         for (const Event& event : happened_.events)
-            if (const auto* reserved = std::get_if<JobReserved>(&event)) jobs_.push_back(reserved->job.id);
+            if (const auto* reserved = std::get_if<JobReserved>(&event))
+                jobs_.push_back(reserved->job.id);
     }
     std::uint64_t matched() const { return matched_; }
     void count() { matched_ += jobs_.size(); }
@@ -205,7 +212,9 @@ private:
     void send(Command command) {
         happened_.clear();
         last_ = engine_.apply(command, nobody_, now(), happened_);
-        if (!last_) std::fprintf(stderr, "set-up refused: %s\n", last_.error().detail.c_str()), std::exit(1);
+        if (!last_)
+            std::fprintf(stderr, "set-up refused: %s\n", last_.error().detail.c_str()),
+                std::exit(1);
     }
     Digest digest() {
         Digest made{};
@@ -257,7 +266,8 @@ class Plain {
 
 public:
     explicit Plain(std::size_t resting) : commands_{nodes_for(resting)} {
-        for (std::uint64_t i = 0; i < nodes_for(resting); ++i) nodes_[NodeId{i + 1}] = {commands_.node(i), 0};
+        for (std::uint64_t i = 0; i < nodes_for(resting); ++i)
+            nodes_[NodeId{i + 1}] = {commands_.node(i), 0};
         for (std::uint64_t i = 0; i < developers + providers; ++i) {
             Account& account = accounts_[AccountId{2 + i}];
             account.id = AccountId{2 + i};
@@ -272,27 +282,34 @@ public:
     void place(const Operation& operation) {
         begin();
         const Command& command = commands_.place(operation, at_);
-        if (operation.offer) const Reply reply = place_offer(std::get<PlaceOffer>(command));
-        else const Reply reply = place_request(std::get<PlaceRequest>(command));
+        if (operation.offer)
+            const Reply reply = place_offer(std::get<PlaceOffer>(command));
+        else
+            const Reply reply = place_request(std::get<PlaceRequest>(command));
     }
     void cancel(std::pair<bool, std::uint64_t> order) {
         begin();
-        if (order.first) const Reply reply = cancel_offer(OfferId{order.second});
-        else const Reply reply = cancel_request(RequestId{order.second});
+        if (order.first)
+            const Reply reply = cancel_offer(OfferId{order.second});
+        else
+            const Reply reply = cancel_request(RequestId{order.second});
     }
     bool rests(std::pair<bool, std::uint64_t> order) const {
-        return order.first ? offer_at_.contains({order.second}) : request_at_.contains({order.second});
+        return order.first ? offer_at_.contains({order.second})
+                           : request_at_.contains({order.second});
     }
     void note() {
         for (const Event& event : happened_.events)
-            if (const auto* reserved = std::get_if<JobReserved>(&event)) open_jobs_.push_back(reserved->job.id);
+            if (const auto* reserved = std::get_if<JobReserved>(&event))
+                open_jobs_.push_back(reserved->job.id);
     }
     void count() { matched_ += open_jobs_.size(); }
     std::uint64_t matched() const { return matched_; }
     void tidy() {
         for (const JobId id : open_jobs_) {
             begin();
-            if (const OfferId offer = jobs_.at(id).offer; offers_.at(offer).price.prompt.value < middle)
+            if (const OfferId offer = jobs_.at(id).offer;
+                offers_.at(offer).price.prompt.value < middle)
                 const Reply reply = cancel_offer(offer);
             const Reply reply = cancel_job(id);
         }
@@ -340,8 +357,10 @@ private:
     void forget(JobId id) { jobs_.erase(id); }
     template <class IdType>
     void end(IdType id) {
-        if constexpr (all) ended_.push_back({at_, id});
-        else forget(id);
+        if constexpr (all)
+            ended_.push_back({at_, id});
+        else
+            forget(id);
     }
     template <class IdType>
     void changed(std::vector<IdType>& list, IdType id) {
@@ -358,7 +377,8 @@ private:
         if (queue.empty()) side.erase(level);
     }
     bool fits(const Offer& offer, const Request& request) {
-        return !first_failed({offer, nodes_.at(offer.node).node, request, request.alternatives[0].build, true, at_}) &&
+        return !first_failed({offer, nodes_.at(offer.node).node, request,
+                              request.alternatives[0].build, true, at_}) &&
                !price_failed(offer.price, request) &&
                *cost_max(offer.price, request.quantity) <=
                    budget_of(accounts_.at(request.account), keys_.at(request.key), at_);
@@ -417,11 +437,14 @@ private:
         if (accounts_.at(command.offer.provider).frozen) return refuse(ErrorCode::account_frozen);
         if (!command.market.starts_with("inference:")) return refuse(ErrorCode::invalid_body);
         const PriceVector& price = command.offer.price;
-        for (const Nano part : {price.prompt, price.cached, price.completion, price.reasoning, price.request})
-            if (part.value < 0 || part.value > limits::price_nano_max) return refuse(ErrorCode::invalid_body);
+        for (const Nano part :
+             {price.prompt, price.cached, price.completion, price.reasoning, price.request})
+            if (part.value < 0 || part.value > limits::price_nano_max)
+                return refuse(ErrorCode::invalid_body);
         if (command.offer.slots < 1 || command.offer.slots > limits::slots_per_offer_max)
             return refuse(ErrorCode::invalid_body);
-        if (node->second.offers >= limits::offers_per_node_max) return refuse(ErrorCode::limit_reached);
+        if (node->second.offers >= limits::offers_per_node_max)
+            return refuse(ErrorCode::limit_reached);
         return std::nullopt;
     }
     Reply place_offer(const PlaceOffer& command) {
@@ -447,7 +470,8 @@ private:
     }
     void match(PlainMarket& market, Offer& offer) {
         const std::int64_t tick = offer.price.prompt.value;
-        for (auto level = market.bids.begin(); level != market.bids.end() && level->first >= tick; ++level)
+        for (auto level = market.bids.begin(); level != market.bids.end() && level->first >= tick;
+             ++level)
             for (auto place = level->second.begin(); place != level->second.end(); ++place) {
                 Request& request = requests_.at(*place);
                 if (!fits(offer, request)) continue;
@@ -461,16 +485,19 @@ private:
     std::optional<Error> bad(const PlaceRequest& command) const {
         const auto account = accounts_.find(command.request.account);
         const auto key = keys_.find(command.request.key);
-        if (account == accounts_.end() || key == keys_.end() || key->second.account != account->first)
+        if (account == accounts_.end() || key == keys_.end() ||
+            key->second.account != account->first)
             return refuse(ErrorCode::not_found);
         if (key->second.revoked) return refuse(ErrorCode::key_revoked);
-        if (key->second.expires_at.us != 0 && key->second.expires_at <= at_) return refuse(ErrorCode::key_expired);
+        if (key->second.expires_at.us != 0 && key->second.expires_at <= at_)
+            return refuse(ErrorCode::key_expired);
         if ((key->second.scopes & scope_work) == 0) return refuse(ErrorCode::forbidden);
         if (account->second.frozen) return refuse(ErrorCode::account_frozen);
         if (account->second.open_requests >= limits::open_requests_per_account_max)
             return refuse(ErrorCode::limit_reached);
         const QuantityVector& quantity = command.request.quantity;
-        for (const std::int64_t part : {quantity.prompt, quantity.cached, quantity.completion, quantity.reasoning})
+        for (const std::int64_t part :
+             {quantity.prompt, quantity.cached, quantity.completion, quantity.reasoning})
             if (part < 0 || part > limits::tokens_max) return refuse(ErrorCode::invalid_body);
         if (command.request.slots < 1 || command.request.slots > limits::slots_per_offer_max)
             return refuse(ErrorCode::invalid_body);
@@ -490,7 +517,8 @@ private:
         ++accounts_.at(kept.account).open_requests;
         changed(changed_accounts_, kept.account);
         changed(changed_requests_, kept.id);
-        if (kept.time_in_force == TimeInForce::rest) schedule(kept.rest_until, TimerKind::request, kept.id.value);
+        if (kept.time_in_force == TimeInForce::rest)
+            schedule(kept.rest_until, TimerKind::request, kept.id.value);
         match(market, kept);
         if (kept.state == RequestState::resting) {
             const std::int64_t tick = kept.cap_price.prompt.value;
@@ -501,7 +529,8 @@ private:
     }
     void match(PlainMarket& market, Request& request) {
         const std::int64_t tick = request.cap_price.prompt.value;
-        for (auto level = market.asks.begin(); level != market.asks.end() && level->first <= tick; ++level)
+        for (auto level = market.asks.begin(); level != market.asks.end() && level->first <= tick;
+             ++level)
             for (auto place = level->second.begin(); place != level->second.end(); ++place) {
                 Offer& offer = offers_.at(*place);
                 if (!fits(offer, request)) continue;
@@ -549,7 +578,8 @@ private:
         --accounts_.at(request.account).open_requests;
         changed(changed_accounts_, request.account);
         changed(changed_requests_, request.id);
-        happened_.events.emplace_back(RequestEnded{request.id, RequestState::cancelled, "cancelled"});
+        happened_.events.emplace_back(
+            RequestEnded{request.id, RequestState::cancelled, "cancelled"});
     }
     Reply cancel_request(RequestId id) {
         Request& request = requests_.at(id);
@@ -572,8 +602,10 @@ private:
         event.released = std::exchange(job.hold, Nano{});
         happened_.events.emplace_back(std::move(event));
         offer.slots_used = 0;
-        if (offer.state == OfferState::active) join(markets_.at("inference:m"), offer);
-        else end(offer.id);
+        if (offer.state == OfferState::active)
+            join(markets_.at("inference:m"), offer);
+        else
+            end(offer.id);
         end_request(requests_.at(job.request));
         end(job.request);
         Reply reply{Answer{}};
@@ -583,7 +615,8 @@ private:
     }
 
     Commands commands_;
-    std::uint64_t next_offer_ = 1, next_request_ = 1, next_job_ = 1, next_priority_ = 1, next_token_ = 1, matched_ = 0;
+    std::uint64_t next_offer_ = 1, next_request_ = 1, next_job_ = 1, next_priority_ = 1,
+                  next_token_ = 1, matched_ = 0;
     std::unordered_map<std::string, PlainMarket> markets_;
     std::unordered_map<NodeId, PlainNode> nodes_;
     std::unordered_map<AccountId, Account> accounts_;
@@ -591,7 +624,7 @@ private:
     std::unordered_map<OfferId, Offer> offers_;
     std::unordered_map<RequestId, Request> requests_;
     std::unordered_map<JobId, Job> jobs_;
-    std::unordered_map<OfferId, std::int64_t> offer_at_;      // where in the book
+    std::unordered_map<OfferId, std::int64_t> offer_at_;  // where in the book
     std::unordered_map<RequestId, std::int64_t> request_at_;
     struct Later {
         bool operator()(const Timer& a, const Timer& b) const { return a.at > b.at; }
@@ -623,8 +656,10 @@ public:
                 if (level->second.empty()) side.erase(level);
                 ++taken_;
             };
-            if (operation.offer) take(bids_);
-            else take(asks_);
+            if (operation.offer)
+                take(bids_);
+            else
+                take(asks_);
             return;
         }
         (operation.offer ? asks_[operation.tick] : bids_[operation.tick]).push_back(id);
@@ -635,11 +670,14 @@ public:
         const auto [offer, tick] = found->second;
         const auto leave = [&](auto& side) {
             auto level = side.find(tick);
-            level->second.erase(std::find(level->second.begin(), level->second.end(), order.second));
+            level->second.erase(
+                std::find(level->second.begin(), level->second.end(), order.second));
             if (level->second.empty()) side.erase(level);
         };
-        if (offer) leave(asks_);
-        else leave(bids_);
+        if (offer)
+            leave(asks_);
+        else
+            leave(bids_);
         at_.erase(found);
     }
     bool rests(std::pair<bool, std::uint64_t> order) const { return at_.contains(order.second); }
@@ -661,7 +699,8 @@ private:
 double ticks_per_ns() {
     const auto begin = std::chrono::steady_clock::now();
     const std::uint64_t from = __rdtsc();
-    while (std::chrono::steady_clock::now() - begin < std::chrono::milliseconds{100}) {}
+    while (std::chrono::steady_clock::now() - begin < std::chrono::milliseconds{100}) {
+    }
     const auto ns = std::chrono::duration_cast<std::chrono::nanoseconds>(
                         std::chrono::steady_clock::now() - begin)
                         .count();
@@ -686,12 +725,14 @@ std::size_t allocated_bytes() {
 
 double median(std::vector<double> values) {
     if (values.empty()) return 0;
-    std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2), values.end());
+    std::nth_element(values.begin(),
+                     values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2), values.end());
     return values[values.size() / 2];
 }
 double at_share(std::vector<std::uint32_t>& values, double share) {
     if (values.empty()) return 0;
-    const auto place = values.begin() + static_cast<std::ptrdiff_t>(share * static_cast<double>(values.size() - 1));
+    const auto place = values.begin() +
+                       static_cast<std::ptrdiff_t>(share * static_cast<double>(values.size() - 1));
     std::nth_element(values.begin(), place, values.end());
     return *place;
 }
@@ -713,7 +754,8 @@ struct Contestant {
     void fill_up() {
         while (engine.resting() < size) {
             const Operation operation = dice.next();
-            if (operation.kind != Kind::rest) continue;  // only these stand at prices as in the rounds
+            if (operation.kind != Kind::rest)
+                continue;  // only these stand at prices as in the rounds
             engine.place(operation);
             live.orders.push_back(engine.newest(operation.offer));
         }
@@ -729,25 +771,31 @@ struct Contestant {
                 const Operation operation = dice.next();
                 std::optional<std::pair<bool, std::uint64_t>> order;
                 if (operation.kind == Kind::cancel) {
-                    order = live.draw(operation.pick, [&](auto drawn) { return engine.rests(drawn); });
+                    order =
+                        live.draw(operation.pick, [&](auto drawn) { return engine.rests(drawn); });
                     if (!order) continue;
                 }
                 const std::uint64_t from = __rdtsc();
-                if (order) engine.cancel(*order);
-                else engine.place(operation);
+                if (order)
+                    engine.cancel(*order);
+                else
+                    engine.place(operation);
                 const std::uint64_t raw = __rdtsc() - from, ticks = raw - std::min(raw, own_ticks);
                 total += ticks;
                 ++operations;
                 took[static_cast<std::size_t>(operation.kind)].push_back(
                     static_cast<std::uint32_t>(static_cast<double>(ticks) / per_ns));
                 engine.note();
-                if (operation.kind == Kind::rest) live.orders.push_back(engine.newest(operation.offer));
+                if (operation.kind == Kind::rest)
+                    live.orders.push_back(engine.newest(operation.offer));
             }
-            speeds.push_back(static_cast<double>(operations) * per_ns * 1e3 / static_cast<double>(total));
+            speeds.push_back(static_cast<double>(operations) * per_ns * 1e3 /
+                             static_cast<double>(total));
             engine.count();
             engine.tidy();
             while (engine.resting() > size) {
-                const auto order = live.draw(dice.next().pick, [&](auto drawn) { return engine.rests(drawn); });
+                const auto order =
+                    live.draw(dice.next().pick, [&](auto drawn) { return engine.rests(drawn); });
                 if (!order) break;
                 engine.cancel(*order);
             }
@@ -798,23 +846,28 @@ void contest(std::size_t size, double per_ns) {
     plain.report();
     equal.report();
     bare.report();
-    std::printf("ratio at %zu resting: %.2f of the plain engine, %.2f with equal duties, %.2f of the bare book\n",
-                size, median(ratio), median(equal_ratio), median(bare_ratio));
+    std::printf(
+        "ratio at %zu resting: %.2f of the plain engine, %.2f with equal duties, %.2f of the bare "
+        "book\n",
+        size, median(ratio), median(equal_ratio), median(bare_ratio));
 }
 
 }  // namespace
 }  // namespace cocoon::matching
 
 int main(int argc, char** argv) {
-    mallopt(M_MMAP_THRESHOLD, 1 << 30);  // memory is recycled, not given back: first touches are not measured
+    mallopt(M_MMAP_THRESHOLD,
+            1 << 30);  // memory is recycled, not given back: first touches are not measured
     mallopt(M_TRIM_THRESHOLD, -1);
     const double per_ns = cocoon::matching::ticks_per_ns();
     std::printf(
         "| resting | what | M op/s | rest ns p50/p99 | match | cancel | bytes per resting order | "
         "matches |\n|---|---|---|---|---|---|---|---|\n");
     if (argc > 1)
-        for (int i = 1; i < argc; ++i) cocoon::matching::contest(std::strtoull(argv[i], nullptr, 10), per_ns);
+        for (int i = 1; i < argc; ++i)
+            cocoon::matching::contest(std::strtoull(argv[i], nullptr, 10), per_ns);
     else
-        for (const std::size_t size : {1'000u, 100'000u, 1'000'000u}) cocoon::matching::contest(size, per_ns);
+        for (const std::size_t size : {1'000u, 100'000u, 1'000'000u})
+            cocoon::matching::contest(size, per_ns);
     return 0;
 }

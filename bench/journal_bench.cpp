@@ -1,6 +1,6 @@
-// Durable placed-and-matched requests per second: Writer, PgJournal and Projector on PostgreSQL, without
-// HTTP, alternated with pgbench TPC-B (16 clients, prepared) on the same server. WAL per request with the
-// projections included, and how far the projector fell behind.
+// Durable placed-and-matched requests per second: Writer, PgJournal and Projector on PostgreSQL,
+// without HTTP, alternated with pgbench TPC-B (16 clients, prepared) on the same server. WAL per
+// request with the projections included, and how far the projector fell behind.
 //   COCOON_BENCH_DATABASE_URL=postgresql://… journal_bench [rounds] [requests per batch] [alone]
 // `alone` leaves pgbench out.
 #include <algorithm>
@@ -34,7 +34,9 @@ constexpr const char* anchor_database = "cocoon_pgbench";
 std::string url() {
     const char* text = std::getenv("COCOON_BENCH_DATABASE_URL");
     if (!text) {
-        std::fprintf(stderr, "COCOON_BENCH_DATABASE_URL must name a PostgreSQL in which databases may be created\n");
+        std::fprintf(
+            stderr,
+            "COCOON_BENCH_DATABASE_URL must name a PostgreSQL in which databases may be created\n");
         std::exit(2);
     }
     return text;
@@ -50,18 +52,23 @@ ConnectOptions options_for(const std::string& database) {
 
 Digest digest(std::uint64_t number) {
     Digest value{};
-    for (int index = 0; index < 8; ++index) value[index] = static_cast<std::uint8_t>(number >> (8 * index));
+    for (int index = 0; index < 8; ++index)
+        value[index] = static_cast<std::uint8_t>(number >> (8 * index));
     return value;
 }
 
-struct Customer { AccountId account; KeyId key; };
+struct Customer {
+    AccountId account;
+    KeyId key;
+};
 
 class Bench {
 public:
     Bench()
         : projector_{options_for(market_database)},
-          journal_{options_for(market_database),
-                   [this](const Batch& batch, bool replayed) { projector_.enqueue(batch, replayed); }} {
+          journal_{options_for(market_database), [this](const Batch& batch, bool replayed) {
+                       projector_.enqueue(batch, replayed);
+                   }} {
         if (!journal_.elect()) std::exit(2);
         writer_ = std::make_unique<Writer>(journal_);
         projecting_ = std::thread{[this] {
@@ -88,19 +95,22 @@ public:
         drain();
         lag_us_max_ = 0;
         Connection observer{options_for(market_database)};
-        const std::string position = "select at::text, (at - '0/0')::bigint from pg_current_wal_insert_lsn() at";
+        const std::string position =
+            "select at::text, (at - '0/0')::bigint from pg_current_wal_insert_lsn() at";
         const Rows wal_before = observer.query(position);
         const auto began = Monotonic::now(), end = began + std::chrono::seconds{round_seconds};
         std::size_t placed = 0;
         Pending pending = writer_->prepare(requests(batch_requests), now());
         while (Monotonic::now() < end) {
-            auto committed = std::async(std::launch::async, [&] { return writer_->commit(pending.batch); });
+            auto committed =
+                std::async(std::launch::async, [&] { return writer_->commit(pending.batch); });
             Pending next = writer_->prepare(requests(batch_requests), now());
             const Journal::Outcome outcome = committed.get();
             for (const Answered& answered : writer_->settle(std::move(pending), outcome)) {
                 if (!answered.reply || !std::get<RequestAnswer>(*answered.reply).job) {
-                    std::fprintf(stderr, "a request did not match after %zu: %s\n", placed,
-                                 answered.reply ? "no offer" : answered.reply.error().detail.c_str());
+                    std::fprintf(
+                        stderr, "a request did not match after %zu: %s\n", placed,
+                        answered.reply ? "no offer" : answered.reply.error().detail.c_str());
                     std::exit(1);
                 }
                 ++placed;
@@ -116,10 +126,12 @@ public:
         const Rows wal_after = observer.query(position);
         const std::int64_t wal = wal_after.integer(0, 1) - wal_before.integer(0, 1);
         release();
-        return {static_cast<double>(placed) / spent, static_cast<double>(wal) / static_cast<double>(placed),
+        return {static_cast<double>(placed) / spent,
+                static_cast<double>(wal) / static_cast<double>(placed),
                 static_cast<double>(lag_us_max_) / 1000,
                 std::chrono::duration<double, std::milli>(drained - committed).count(),
-                std::string{wal_before.text(0, 0)}, std::string{wal_after.text(0, 0)}};
+                std::string{wal_before.text(0, 0)},
+                std::string{wal_after.text(0, 0)}};
     }
 
 private:
@@ -151,11 +163,17 @@ private:
             PlaceRequest place{.request = {}, .alternatives = {{"inference:llama", ""}}};
             place.request.account = developer.account;
             place.request.key = developer.key;
-            place.request.quantity = {.prompt = 1'000, .cached = 0, .completion = 500, .reasoning = 0,
-                                      .requests = 1, .gpu_seconds = 0};
+            place.request.quantity = {.prompt = 1'000,
+                                      .cached = 0,
+                                      .completion = 500,
+                                      .reasoning = 0,
+                                      .requests = 1,
+                                      .gpu_seconds = 0};
             place.request.job_duration = seconds(300);
-            envelope = {developer.account, developer.key, scope_work | scope_read,
-                        "key-" + std::to_string(next_) + "-0123456789abcdef", digest(next_), std::move(place)};
+            envelope = {
+                developer.account,       developer.key,
+                scope_work | scope_read, "key-" + std::to_string(next_) + "-0123456789abcdef",
+                digest(next_),           std::move(place)};
         }
         return envelopes;
     }
@@ -171,19 +189,31 @@ private:
             return command;
         };
         const auto provider =
-            std::get<AccountAnswer>(*send(open(AccountKind::provider, scope_read | scope_offer)).reply).account;
+            std::get<AccountAnswer>(
+                *send(open(AccountKind::provider, scope_read | scope_offer)).reply)
+                .account;
         for (int base = 0; base < developers; base += 100) {
             std::vector<Envelope> envelopes;
             for (int count = 0; count < 100; ++count)
-                envelopes.push_back(
-                    {{}, {}, ~ScopeSet{0}, {}, {}, open(AccountKind::developer, scope_work | scope_read)});
+                envelopes.push_back({{},
+                                     {},
+                                     ~ScopeSet{0},
+                                     {},
+                                     {},
+                                     open(AccountKind::developer, scope_work | scope_read)});
             std::vector<Envelope> deposits;
             for (const Answered& answered : writer_->step(envelopes, now())) {
                 const AccountAnswer account = std::get<AccountAnswer>(*answered.reply);
                 accounts_.push_back({account.account, account.key});
-                const std::string& memo = writer_->state().accounts.find(account.account)->account.deposit_memo;
-                deposits.push_back({{}, {}, ~ScopeSet{0}, {}, {},
-                                    CreditDeposit{memo, {100'000'000'000'000},
+                const std::string& memo =
+                    writer_->state().accounts.find(account.account)->account.deposit_memo;
+                deposits.push_back({{},
+                                    {},
+                                    ~ScopeSet{0},
+                                    {},
+                                    {},
+                                    CreditDeposit{memo,
+                                                  {100'000'000'000'000},
                                                   "ref" + std::to_string(account.account.value)}});
             }
             writer_->step(deposits, now());
@@ -234,15 +264,19 @@ double anchor(bool initialise) {
         connection.execute("create database " + database);
     }
     // The same server, by libpq's own variables, so that no password appears in a command line.
-    const Rows where = connection.query("select split_part(current_setting('unix_socket_directories'), ',', 1), "
-                                        "current_setting('port'), current_user::text");
+    const Rows where = connection.query(
+        "select split_part(current_setting('unix_socket_directories'), ',', 1), "
+        "current_setting('port'), current_user::text");
     setenv("PGHOST", std::string{where.text(0, 0)}.c_str(), 1);
     setenv("PGPORT", std::string{where.text(0, 1)}.c_str(), 1);
     setenv("PGUSER", std::string{where.text(0, 2)}.c_str(), 1);
-    const std::string command =
-        initialise ? "pgbench -i -s 50 -q " + database + " 2>&1"
-                   : "pgbench -M prepared -c 16 -j 2 -T " + std::to_string(round_seconds) + " " + database + " 2>&1";
-    FILE* pipe = popen(("PATH=$PATH:/usr/lib/postgresql/15/bin:/usr/lib/postgresql/17/bin " + command).c_str(), "r");
+    const std::string command = initialise
+                                    ? "pgbench -i -s 50 -q " + database + " 2>&1"
+                                    : "pgbench -M prepared -c 16 -j 2 -T " +
+                                          std::to_string(round_seconds) + " " + database + " 2>&1";
+    FILE* pipe = popen(
+        ("PATH=$PATH:/usr/lib/postgresql/15/bin:/usr/lib/postgresql/17/bin " + command).c_str(),
+        "r");
     if (!pipe) return 0;
     char line[512];
     double tps = 0;
@@ -260,15 +294,17 @@ double median(std::vector<double> values) {
 
 int main(int count, char** arguments) {
     const int rounds = count > 1 ? std::max(1, std::atoi(arguments[1])) : 5;
-    const std::size_t size = count > 2 ? static_cast<std::size_t>(std::max(1, std::atoi(arguments[2]))) : 100;
+    const std::size_t size =
+        count > 2 ? static_cast<std::size_t>(std::max(1, std::atoi(arguments[2]))) : 100;
     const bool anchored = count <= 3;
     log::set_level(log::Level::error);
     Connection admin{options_for({})};
     admin.execute(std::string{"drop database if exists "} + market_database + " with (force)");
     admin.execute(std::string{"create database "} + market_database);
     if (!migrate(options_for(market_database))) return 2;
-    std::printf("durable placed-and-matched requests, batches of %zu, %d accounts, projector running\n", size,
-                developers);
+    std::printf(
+        "durable placed-and-matched requests, batches of %zu, %d accounts, projector running\n",
+        size, developers);
     if (anchored) anchor(true);
     std::vector<double> rates, ratios, wal;
     {
@@ -280,15 +316,18 @@ int main(int count, char** arguments) {
             rates.push_back(figures.per_second);
             wal.push_back(figures.wal_bytes);
             ratios.push_back(tps > 0 ? figures.per_second / tps : 0);
-            std::printf("round %d: %8.0f requests/s, pgbench TPC-B %6.0f tps, ratio %.2f, WAL %5.0f B/request, "
-                        "projector behind at most %.0f ms, done %.0f ms after the last commit, WAL from %s to %s\n",
-                        round + 1, figures.per_second, tps, ratios.back(), figures.wal_bytes, figures.lag_ms,
-                        figures.drain_ms, figures.wal_from.c_str(), figures.wal_to.c_str());
+            std::printf(
+                "round %d: %8.0f requests/s, pgbench TPC-B %6.0f tps, ratio %.2f, WAL %5.0f "
+                "B/request, "
+                "projector behind at most %.0f ms, done %.0f ms after the last commit, WAL from %s "
+                "to %s\n",
+                round + 1, figures.per_second, tps, ratios.back(), figures.wal_bytes,
+                figures.lag_ms, figures.drain_ms, figures.wal_from.c_str(), figures.wal_to.c_str());
             std::fflush(stdout);
         }
     }
-    std::printf("median: %.0f requests/s, ratio %.2f, WAL %.0f B/request\n", median(rates), median(ratios),
-                median(wal));
+    std::printf("median: %.0f requests/s, ratio %.2f, WAL %.0f B/request\n", median(rates),
+                median(ratios), median(wal));
     const std::size_t problems = check_books(options_for(market_database)).size();
     const ReplayReport report = rebuild_and_compare(options_for(market_database));
     std::printf("books: %zu problems; replay of %llu entries: %zu tables differ\n", problems,

@@ -105,11 +105,24 @@ bool is_utf8(std::string_view text) {
         int extra = 0;
         std::uint32_t point = 0;
         std::uint32_t least = 0;
-        if (lead < 0x80) { ++i; continue; }
-        if ((lead & 0xE0) == 0xC0) { extra = 1; point = lead & 0x1Fu; least = 0x80; }
-        else if ((lead & 0xF0) == 0xE0) { extra = 2; point = lead & 0x0Fu; least = 0x800; }
-        else if ((lead & 0xF8) == 0xF0) { extra = 3; point = lead & 0x07u; least = 0x10000; }
-        else return false;
+        if (lead < 0x80) {
+            ++i;
+            continue;
+        }
+        if ((lead & 0xE0) == 0xC0) {
+            extra = 1;
+            point = lead & 0x1Fu;
+            least = 0x80;
+        } else if ((lead & 0xF0) == 0xE0) {
+            extra = 2;
+            point = lead & 0x0Fu;
+            least = 0x800;
+        } else if ((lead & 0xF8) == 0xF0) {
+            extra = 3;
+            point = lead & 0x07u;
+            least = 0x10000;
+        } else
+            return false;
         if (i + static_cast<std::size_t>(extra) >= text.size()) return false;
         for (int k = 1; k <= extra; ++k) {
             const auto next = static_cast<std::uint8_t>(text[i + static_cast<std::size_t>(k)]);

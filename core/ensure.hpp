@@ -10,8 +10,8 @@ namespace cocoon {
 
 }  // namespace cocoon
 
-#define ENSURE(condition)                                                       \
-    do {                                                                        \
-        if (!(condition)) [[unlikely]]                                          \
-            ::cocoon::ensure_failed(#condition, __FILE__, __LINE__);            \
+#define ENSURE(condition)                                            \
+    do {                                                             \
+        if (!(condition)) [[unlikely]]                               \
+            ::cocoon::ensure_failed(#condition, __FILE__, __LINE__); \
     } while (false)

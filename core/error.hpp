@@ -24,8 +24,8 @@ struct ErrorInfo {
     std::string_view title;  // one short sentence for people
 };
 
-// One field of a body, query or header that was refused. `path` is a JSON pointer ("/price/prompt"),
-// or "?name" for a query parameter and "Name:" for a header.
+// One field of a body, query or header that was refused. `path` is a JSON pointer
+// ("/price/prompt"), or "?name" for a query parameter and "Name:" for a header.
 struct FieldError {
     std::string path;
     std::string message;

@@ -28,23 +28,44 @@ struct Id {
         text.remove_prefix(prefix.size());
         if (text.empty() || text.front() == '0') return std::nullopt;
         Id id;
-        const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), id.value);
+        const auto [end, failure] =
+            std::from_chars(text.data(), text.data() + text.size(), id.value);
         if (failure != std::errc{} || end != text.data() + text.size()) return std::nullopt;
         if (id.value > static_cast<std::uint64_t>(INT64_MAX)) return std::nullopt;  // SQL bigint
         return id;
     }
 };
 
-struct AccountTag { static constexpr std::string_view prefix = "acc_"; };
-struct KeyTag { static constexpr std::string_view prefix = "key_"; };
-struct NodeTag { static constexpr std::string_view prefix = "node_"; };
-struct MarketTag { static constexpr std::string_view prefix = "mkt_"; };
-struct OfferTag { static constexpr std::string_view prefix = "off_"; };
-struct RequestTag { static constexpr std::string_view prefix = "req_"; };
-struct JobTag { static constexpr std::string_view prefix = "job_"; };
-struct PayoutTag { static constexpr std::string_view prefix = "pay_"; };
-struct DepositTag { static constexpr std::string_view prefix = "dep_"; };
-struct WebhookTag { static constexpr std::string_view prefix = "hook_"; };
+struct AccountTag {
+    static constexpr std::string_view prefix = "acc_";
+};
+struct KeyTag {
+    static constexpr std::string_view prefix = "key_";
+};
+struct NodeTag {
+    static constexpr std::string_view prefix = "node_";
+};
+struct MarketTag {
+    static constexpr std::string_view prefix = "mkt_";
+};
+struct OfferTag {
+    static constexpr std::string_view prefix = "off_";
+};
+struct RequestTag {
+    static constexpr std::string_view prefix = "req_";
+};
+struct JobTag {
+    static constexpr std::string_view prefix = "job_";
+};
+struct PayoutTag {
+    static constexpr std::string_view prefix = "pay_";
+};
+struct DepositTag {
+    static constexpr std::string_view prefix = "dep_";
+};
+struct WebhookTag {
+    static constexpr std::string_view prefix = "hook_";
+};
 
 using AccountId = Id<AccountTag>;
 using KeyId = Id<KeyTag>;

@@ -53,13 +53,16 @@ void write(Level level, std::string_view event, std::initializer_list<Field> fie
         line += ',';
         append_json_string(line, field.name);
         line += ':';
-        if (const auto* text = std::get_if<std::string_view>(&field.value)) append_json_string(line, *text);
-        else if (const auto* count = std::get_if<std::int64_t>(&field.value)) line += std::to_string(*count);
-        else line += std::get<bool>(field.value) ? "true" : "false";
+        if (const auto* text = std::get_if<std::string_view>(&field.value))
+            append_json_string(line, *text);
+        else if (const auto* count = std::get_if<std::int64_t>(&field.value))
+            line += std::to_string(*count);
+        else
+            line += std::get<bool>(field.value) ? "true" : "false";
     }
     line += "}\n";
-    // One write call per line, so that lines of several threads never mix. A full pipe loses the line:
-    // logging must not stop the market.
+    // One write call per line, so that lines of several threads never mix. A full pipe loses the
+    // line: logging must not stop the market.
     [[maybe_unused]] const auto written = ::write(STDERR_FILENO, line.data(), line.size());
 }
 

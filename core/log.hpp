@@ -19,12 +19,14 @@ struct Field {
     std::variant<std::string_view, std::int64_t, bool> value;
 
     Field(std::string_view name, std::string_view text) : name{name}, value{text} {}
-    Field(std::string_view name, const std::string& text) : name{name}, value{std::string_view{text}} {}
+    Field(std::string_view name, const std::string& text)
+        : name{name}, value{std::string_view{text}} {}
     Field(std::string_view name, const char* text) : name{name}, value{std::string_view{text}} {}
     Field(std::string_view name, bool flag) : name{name}, value{flag} {}
     template <class Integer>
-        requires(std::is_integral_v<Integer> && !std::is_same_v<Integer, bool>)
-    Field(std::string_view name, Integer count) : name{name}, value{static_cast<std::int64_t>(count)} {}
+    requires(std::is_integral_v<Integer> && !std::is_same_v<Integer, bool>)
+        Field(std::string_view name, Integer count)
+        : name{name}, value{static_cast<std::int64_t>(count)} {}
 };
 
 // Lines below `level` are dropped. Default: info.

@@ -9,14 +9,16 @@ std::optional<Nano> Nano::parse(std::string_view text) {
     if (digits.empty() || digits.size() > 19) return std::nullopt;
     if (digits.front() == '0' && text != "0") return std::nullopt;
     Nano amount;
-    const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), amount.value);
+    const auto [end, failure] =
+        std::from_chars(text.data(), text.data() + text.size(), amount.value);
     if (failure != std::errc{} || end != text.data() + text.size()) return std::nullopt;
     return amount;
 }
 
 Nano basis_points_of(Nano amount, int basis_points) {
     ENSURE(basis_points >= 0 && basis_points <= 10'000 && amount.value >= 0);
-    return Nano{static_cast<std::int64_t>(static_cast<__int128>(amount.value) * basis_points / 10'000)};
+    return Nano{
+        static_cast<std::int64_t>(static_cast<__int128>(amount.value) * basis_points / 10'000)};
 }
 
 std::string coins_text(Nano amount) {

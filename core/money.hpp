@@ -32,7 +32,8 @@ struct Nano {
     Nano& operator-=(Nano other) { return *this = *this - other; }
 
     std::string text() const { return std::to_string(value); }
-    // A decimal integer of at most 19 digits with an optional minus; no plus, spaces or leading zeros.
+    // A decimal integer of at most 19 digits with an optional minus; no plus, spaces or leading
+    // zeros.
     static std::optional<Nano> parse(std::string_view text);
 };
 

@@ -25,9 +25,18 @@ public:
     explicit operator bool() const noexcept { return has_value(); }
 
     // REQUIRES: has_value().
-    T& value() & { ENSURE(has_value()); return *std::get_if<0>(&content_); }
-    const T& value() const& { ENSURE(has_value()); return *std::get_if<0>(&content_); }
-    T&& value() && { ENSURE(has_value()); return std::move(*std::get_if<0>(&content_)); }
+    T& value() & {
+        ENSURE(has_value());
+        return *std::get_if<0>(&content_);
+    }
+    const T& value() const& {
+        ENSURE(has_value());
+        return *std::get_if<0>(&content_);
+    }
+    T&& value() && {
+        ENSURE(has_value());
+        return std::move(*std::get_if<0>(&content_));
+    }
     T& operator*() & { return value(); }
     const T& operator*() const& { return value(); }
     T&& operator*() && { return std::move(*this).value(); }
@@ -35,9 +44,18 @@ public:
     const T* operator->() const { return &value(); }
 
     // REQUIRES: !has_value().
-    Error& error() & { ENSURE(!has_value()); return *std::get_if<1>(&content_); }
-    const Error& error() const& { ENSURE(!has_value()); return *std::get_if<1>(&content_); }
-    Error&& error() && { ENSURE(!has_value()); return std::move(*std::get_if<1>(&content_)); }
+    Error& error() & {
+        ENSURE(!has_value());
+        return *std::get_if<1>(&content_);
+    }
+    const Error& error() const& {
+        ENSURE(!has_value());
+        return *std::get_if<1>(&content_);
+    }
+    Error&& error() && {
+        ENSURE(!has_value());
+        return std::move(*std::get_if<1>(&content_));
+    }
 
 private:
     std::variant<T, Error> content_;
@@ -55,8 +73,14 @@ public:
     explicit operator bool() const noexcept { return has_value(); }
     void value() const { ENSURE(has_value()); }
 
-    const Error& error() const& { ENSURE(!has_value()); return *error_; }
-    Error&& error() && { ENSURE(!has_value()); return std::move(*error_); }
+    const Error& error() const& {
+        ENSURE(!has_value());
+        return *error_;
+    }
+    Error&& error() && {
+        ENSURE(!has_value());
+        return std::move(*error_);
+    }
 
 private:
     std::optional<Error> error_;

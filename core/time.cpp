@@ -34,11 +34,11 @@ std::string Instant::text() const {
     const year_month_day date{day};
     const hh_mm_ss<std::chrono::microseconds> clock{point - day};
     char buffer[48];
-    std::snprintf(buffer, sizeof buffer, "%04d-%02u-%02uT%02d:%02d:%02d.%06dZ",
-                  static_cast<int>(date.year()), static_cast<unsigned>(date.month()),
-                  static_cast<unsigned>(date.day()), static_cast<int>(clock.hours().count()),
-                  static_cast<int>(clock.minutes().count()), static_cast<int>(clock.seconds().count()),
-                  static_cast<int>(clock.subseconds().count()));
+    std::snprintf(
+        buffer, sizeof buffer, "%04d-%02u-%02uT%02d:%02d:%02d.%06dZ", static_cast<int>(date.year()),
+        static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
+        static_cast<int>(clock.hours().count()), static_cast<int>(clock.minutes().count()),
+        static_cast<int>(clock.seconds().count()), static_cast<int>(clock.subseconds().count()));
     return buffer;
 }
 
@@ -73,13 +73,15 @@ std::optional<Instant> Instant::parse(std::string_view text) {
         const int hours_off = take_digits(text, 2);
         if (!take(text, ':')) return std::nullopt;
         const int minutes_off = take_digits(text, 2);
-        if (hours_off < 0 || hours_off > 23 || minutes_off < 0 || minutes_off > 59) return std::nullopt;
+        if (hours_off < 0 || hours_off > 23 || minutes_off < 0 || minutes_off > 59)
+            return std::nullopt;
         offset_minutes = (east ? 1 : -1) * (hours_off * 60 + minutes_off);
     }
-    const year_month_day date{std::chrono::year{year}, std::chrono::month{static_cast<unsigned>(month)},
+    const year_month_day date{std::chrono::year{year},
+                              std::chrono::month{static_cast<unsigned>(month)},
                               std::chrono::day{static_cast<unsigned>(day)}};
-    if (!text.empty() || !date.ok() || hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 ||
-        second > 59)
+    if (!text.empty() || !date.ok() || hour < 0 || hour > 23 || minute < 0 || minute > 59 ||
+        second < 0 || second > 59)
         return std::nullopt;
     const std::int64_t days_since = sys_days{date}.time_since_epoch().count();
     return Instant{((days_since * 24 + hour) * 60 + minute - offset_minutes) * 60'000'000 +

@@ -28,7 +28,8 @@ constexpr Duration hours(std::int64_t count) { return {count * 3'600'000'000}; }
 constexpr Duration days(std::int64_t count) { return {count * 86'400'000'000}; }
 
 struct Instant {
-    std::int64_t us = 0;  // microseconds since 1970-01-01T00:00:00Z; 0 means "never" where a field says so
+    std::int64_t us =
+        0;  // microseconds since 1970-01-01T00:00:00Z; 0 means "never" where a field says so
 
     constexpr auto operator<=>(const Instant&) const = default;
     friend constexpr Instant operator+(Instant at, Duration by) { return {at.us + by.us}; }

@@ -4,11 +4,12 @@ namespace cocoon::db {
 
 std::string_view sql_name(matching::Tier tier) { return matching::tier_name(tier); }
 
-// 32 bytes stand for `prefix` and 64 hex digits. Anything else is "text:" and itself, padded by a NUL
-// (which no text of ours has) should it happen to be 32 bytes long.
+// 32 bytes stand for `prefix` and 64 hex digits. Anything else is "text:" and itself, padded by a
+// NUL (which no text of ours has) should it happen to be 32 bytes long.
 std::string pack_hash(std::string_view text, std::string_view prefix) {
     if (text.starts_with(prefix) && text.size() == prefix.size() + 64)
-        if (const auto bytes = from_hex(text.substr(prefix.size()))) return std::string{as_text(*bytes)};
+        if (const auto bytes = from_hex(text.substr(prefix.size())))
+            return std::string{as_text(*bytes)};
     std::string packed = "text:" + std::string{text};
     if (packed.size() == 32) packed.push_back('\0');
     return packed;
@@ -83,8 +84,8 @@ std::string insert_sql(std::string_view table, const std::vector<Column>& column
         if (!column.cast.empty()) values += "::" + column.cast;
         arrays += "$" + std::to_string(index + 1) + "::" + types[static_cast<int>(column.type)];
     }
-    return "insert into " + std::string{table} + " (" + column_list(columns) + ")\nselect " + values +
-           "\nfrom unnest(" + arrays + ") as u(" + column_list(columns) + ")";
+    return "insert into " + std::string{table} + " (" + column_list(columns) + ")\nselect " +
+           values + "\nfrom unnest(" + arrays + ") as u(" + column_list(columns) + ")";
 }
 
 std::string upsert_sql(std::string_view table, const std::vector<Column>& columns) {

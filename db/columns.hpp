@@ -1,6 +1,7 @@
-// Each noun of the market and its columns: the one list that the projector writes by, the readers and
-// the loader read by, and the upsert statements are made from. Used only inside db/.
-// `required`: NOT NULL; `optional`: what is zero, empty or never is NULL; `key`: the conflict target.
+// Each noun of the market and its columns: the one list that the projector writes by, the readers
+// and the loader read by, and the upsert statements are made from. Used only inside db/.
+// `required`: NOT NULL; `optional`: what is zero, empty or never is NULL; `key`: the conflict
+// target.
 #pragma once
 
 #include <algorithm>
@@ -19,22 +20,34 @@ namespace cocoon::db {
 
 std::string_view sql_name(matching::Tier tier);
 template <class Enum>
-std::string_view sql_name(Enum value) { return name_of(value); }
+std::string_view sql_name(Enum value) {
+    return name_of(value);
+}
 
 struct SqlType {
     const char* name;  // in SQL
     int count;         // enumerators, from 0
 };
-template <class Enum> inline constexpr SqlType sql_type{nullptr, 0};
-template <> inline constexpr SqlType sql_type<matching::AccountKind>{"account_kind", 5};
-template <> inline constexpr SqlType sql_type<matching::Bucket>{"bucket", 6};
-template <> inline constexpr SqlType sql_type<matching::Tier>{"tier", 5};
-template <> inline constexpr SqlType sql_type<matching::MarketKind>{"market_kind", 2};
-template <> inline constexpr SqlType sql_type<matching::OfferState>{"offer_state", 4};
-template <> inline constexpr SqlType sql_type<matching::TimeInForce>{"time_in_force", 2};
-template <> inline constexpr SqlType sql_type<matching::RequestState>{"request_state", 7};
-template <> inline constexpr SqlType sql_type<matching::JobState>{"job_state", 6};
-template <> inline constexpr SqlType sql_type<matching::PayoutState>{"payout_state", 4};
+template <class Enum>
+inline constexpr SqlType sql_type{nullptr, 0};
+template <>
+inline constexpr SqlType sql_type<matching::AccountKind>{"account_kind", 5};
+template <>
+inline constexpr SqlType sql_type<matching::Bucket>{"bucket", 6};
+template <>
+inline constexpr SqlType sql_type<matching::Tier>{"tier", 5};
+template <>
+inline constexpr SqlType sql_type<matching::MarketKind>{"market_kind", 2};
+template <>
+inline constexpr SqlType sql_type<matching::OfferState>{"offer_state", 4};
+template <>
+inline constexpr SqlType sql_type<matching::TimeInForce>{"time_in_force", 2};
+template <>
+inline constexpr SqlType sql_type<matching::RequestState>{"request_state", 7};
+template <>
+inline constexpr SqlType sql_type<matching::JobState>{"job_state", 6};
+template <>
+inline constexpr SqlType sql_type<matching::PayoutState>{"payout_state", 4};
 
 template <class Enum>
 Enum enum_from_sql(std::string_view name) {
@@ -43,7 +56,8 @@ Enum enum_from_sql(std::string_view name) {
     throw Failure{"an enumerator is unknown", "22P02"};
 }
 
-// ---- One value of each C++ type in a column ------------------------------------------------------
+// ---- One value of each C++ type in a column
+// ------------------------------------------------------
 
 // A hash kept as 32 bytes; text that is no hash (nothing real) keeps its own spelling.
 std::string pack_hash(std::string_view text, std::string_view prefix);
@@ -52,8 +66,8 @@ std::string unpack_hash(std::string_view packed, std::string_view prefix);
 std::string array_literal(const std::vector<std::int64_t>& values);
 std::string array_literal(std::span<const std::string> values);
 
-// Text as PostgreSQL can keep it: what has a NUL or is no UTF-8 (nothing that the API lets in) is kept
-// as a marker and its bytes in hex, so that no name can ever stop the projections.
+// Text as PostgreSQL can keep it: what has a NUL or is no UTF-8 (nothing that the API lets in) is
+// kept as a marker and its bytes in hex, so that no name can ever stop the projections.
 std::string pack_text(std::string_view text);
 std::string unpack_text(std::string_view packed);
 bool storable(std::string_view text);
@@ -71,7 +85,9 @@ struct Value<T, std::enable_if_t<std::is_integral_v<T> && !std::is_same_v<T, boo
     static constexpr auto type = ArrayBuilder::Type::bigint;
     static constexpr const char* cast = "";
     static bool none(const T& value) { return value == 0; }
-    static void put(ArrayBuilder& out, const T& value) { out.add(static_cast<std::int64_t>(value)); }
+    static void put(ArrayBuilder& out, const T& value) {
+        out.add(static_cast<std::int64_t>(value));
+    }
     static void get(const Rows& rows, std::size_t r, std::size_t c, T& value) {
         value = static_cast<T>(rows.integer(r, c));
     }
@@ -82,7 +98,9 @@ struct Value<bool> {
     static constexpr const char* cast = "";
     static bool none(bool value) { return !value; }
     static void put(ArrayBuilder& out, bool value) { out.add(value); }
-    static void get(const Rows& rows, std::size_t r, std::size_t c, bool& value) { value = rows.boolean(r, c); }
+    static void get(const Rows& rows, std::size_t r, std::size_t c, bool& value) {
+        value = rows.boolean(r, c);
+    }
 };
 template <class T>
 struct Value<Id<T>> {
@@ -100,7 +118,9 @@ struct Value<Nano> {
     static constexpr const char* cast = "";
     static bool none(Nano value) { return value.value == 0; }
     static void put(ArrayBuilder& out, Nano value) { out.add(value.value); }
-    static void get(const Rows& rows, std::size_t r, std::size_t c, Nano& value) { value.value = rows.integer(r, c); }
+    static void get(const Rows& rows, std::size_t r, std::size_t c, Nano& value) {
+        value.value = rows.integer(r, c);
+    }
 };
 template <class T>
 struct Value<T, std::enable_if_t<std::is_same_v<T, Instant> || std::is_same_v<T, Duration>>> {
@@ -108,7 +128,9 @@ struct Value<T, std::enable_if_t<std::is_same_v<T, Instant> || std::is_same_v<T,
     static constexpr const char* cast = "";
     static bool none(T value) { return value.us == 0; }
     static void put(ArrayBuilder& out, T value) { out.add(value.us); }
-    static void get(const Rows& rows, std::size_t r, std::size_t c, T& value) { value.us = rows.integer(r, c); }
+    static void get(const Rows& rows, std::size_t r, std::size_t c, T& value) {
+        value.us = rows.integer(r, c);
+    }
 };
 template <>
 struct Value<std::string> {
@@ -127,7 +149,9 @@ struct Value<matching::Digest> {
     static constexpr auto type = ArrayBuilder::Type::bytea;
     static constexpr const char* cast = "";
     static bool none(const matching::Digest&) { return false; }
-    static void put(ArrayBuilder& out, const matching::Digest& value) { out.add_raw(as_text(value)); }
+    static void put(ArrayBuilder& out, const matching::Digest& value) {
+        out.add_raw(as_text(value));
+    }
     static void get(const Rows& rows, std::size_t r, std::size_t c, matching::Digest& value) {
         const ByteView bytes = rows.bytes(r, c);
         if (bytes.size() != value.size()) throw Failure{"a digest is not 32 bytes", "22000"};
@@ -142,7 +166,9 @@ struct Value<Hash> {
     static void get(const Rows& rows, std::size_t r, std::size_t c, Hash& hash) {
         hash.text = unpack_hash(rows.text(r, c), hash.prefix);
     }
-    static void put(ArrayBuilder& out, const Hash& hash) { out.add_raw(pack_hash(hash.text, hash.prefix)); }
+    static void put(ArrayBuilder& out, const Hash& hash) {
+        out.add_raw(pack_hash(hash.text, hash.prefix));
+    }
 };
 template <class Enum>
 struct Value<Enum, std::enable_if_t<std::is_enum_v<Enum>>> {
@@ -159,8 +185,11 @@ struct Value<std::vector<std::int64_t>> {
     static constexpr auto type = ArrayBuilder::Type::text;
     static constexpr const char* cast = "bigint[]";
     static bool none(const std::vector<std::int64_t>& values) { return values.empty(); }
-    static void put(ArrayBuilder& out, const std::vector<std::int64_t>& values) { out.add_raw(array_literal(values)); }
-    static void get(const Rows& rows, std::size_t r, std::size_t c, std::vector<std::int64_t>& values) {
+    static void put(ArrayBuilder& out, const std::vector<std::int64_t>& values) {
+        out.add_raw(array_literal(values));
+    }
+    static void get(const Rows& rows, std::size_t r, std::size_t c,
+                    std::vector<std::int64_t>& values) {
         values = rows.integers(r, c);
     }
 };
@@ -169,8 +198,11 @@ struct Value<std::vector<std::string>> {
     static constexpr auto type = ArrayBuilder::Type::text;
     static constexpr const char* cast = "text[]";
     static bool none(const std::vector<std::string>& values) { return values.empty(); }
-    static void put(ArrayBuilder& out, const std::vector<std::string>& values) { out.add_raw(array_literal(values)); }
-    static void get(const Rows& rows, std::size_t r, std::size_t c, std::vector<std::string>& values) {
+    static void put(ArrayBuilder& out, const std::vector<std::string>& values) {
+        out.add_raw(array_literal(values));
+    }
+    static void get(const Rows& rows, std::size_t r, std::size_t c,
+                    std::vector<std::string>& values) {
         values = rows.texts(r, c);
         for (std::string& value : values) value = unpack_text(value);
     }
@@ -182,7 +214,9 @@ struct Value<matching::List<std::string>> {
     static constexpr auto type = ArrayBuilder::Type::text;
     static constexpr const char* cast = "text[]";
     static bool none(const Texts& values) { return values.empty(); }
-    static void put(ArrayBuilder& out, const Texts& values) { out.add_raw(array_literal(std::span{values})); }
+    static void put(ArrayBuilder& out, const Texts& values) {
+        out.add_raw(array_literal(std::span{values}));
+    }
     static void get(const Rows& rows, std::size_t r, std::size_t c, Texts& values) {
         std::vector<std::string> texts;
         Value<std::vector<std::string>>::get(rows, r, c, texts);
@@ -202,19 +236,33 @@ struct Column {
 class Describer {
 public:
     static constexpr bool reads = false;
-    template <class T> using Of = const T;
+    template <class T>
+    using Of = const T;
     std::vector<Column> columns;
 
-    template <class T> void key(std::string_view name, const T&) { add<T>(name, true); }
-    template <class T> void required(std::string_view name, const T&) { add<T>(name, false); }
-    template <class T> void optional(std::string_view name, const T&) { add<T>(name, false); }
-    template <class T> void optional_above(std::string_view name, const T&, const T&) { add<T>(name, false); }
+    template <class T>
+    void key(std::string_view name, const T&) {
+        add<T>(name, true);
+    }
+    template <class T>
+    void required(std::string_view name, const T&) {
+        add<T>(name, false);
+    }
+    template <class T>
+    void optional(std::string_view name, const T&) {
+        add<T>(name, false);
+    }
+    template <class T>
+    void optional_above(std::string_view name, const T&, const T&) {
+        add<T>(name, false);
+    }
     void raw(std::string_view name, const std::string&) {
         columns.push_back({std::string{name}, ArrayBuilder::Type::bytea, {}, false});
     }
 
 private:
-    template <class T> void add(std::string_view name, bool key) {
+    template <class T>
+    void add(std::string_view name, bool key) {
         columns.push_back({std::string{name}, Value<T>::type, Value<T>::cast, key});
     }
 };
@@ -222,17 +270,26 @@ private:
 class ColumnWriter {
 public:
     static constexpr bool reads = false;
-    template <class T> using Of = const T;
+    template <class T>
+    using Of = const T;
 
     explicit ColumnWriter(std::vector<ArrayBuilder>& arrays) : arrays_{arrays} {}
-    template <class T> void key(std::string_view name, const T& value) { required(name, value); }
-    template <class T> void required(std::string_view, const T& value) { Value<T>::put(arrays_[next_++], value); }
-    template <class T> void optional(std::string_view, const T& value) {
+    template <class T>
+    void key(std::string_view name, const T& value) {
+        required(name, value);
+    }
+    template <class T>
+    void required(std::string_view, const T& value) {
+        Value<T>::put(arrays_[next_++], value);
+    }
+    template <class T>
+    void optional(std::string_view, const T& value) {
         ArrayBuilder& array = arrays_[next_++];
         Value<T>::none(value) ? array.add_null() : Value<T>::put(array, value);
     }
     // NULL when `value` is `none`, whatever that is.
-    template <class T> void optional_above(std::string_view, const T& value, const T& none) {
+    template <class T>
+    void optional_above(std::string_view, const T& value, const T& none) {
         ArrayBuilder& array = arrays_[next_++];
         value == none ? array.add_null() : Value<T>::put(array, value);
     }
@@ -247,17 +304,25 @@ private:
 class ColumnReader {
 public:
     static constexpr bool reads = true;
-    template <class T> using Of = T;
+    template <class T>
+    using Of = T;
 
-    ColumnReader(const Rows& rows, std::size_t row, std::size_t first) : rows_{rows}, row_{row}, next_{first} {}
-    template <class T> void key(std::string_view name, T&& value) { required(name, value); }
-    template <class T> void required(std::string_view, T&& value) {
+    ColumnReader(const Rows& rows, std::size_t row, std::size_t first)
+        : rows_{rows}, row_{row}, next_{first} {}
+    template <class T>
+    void key(std::string_view name, T&& value) {
+        required(name, value);
+    }
+    template <class T>
+    void required(std::string_view, T&& value) {
         Value<std::remove_cvref_t<T>>::get(rows_, row_, next_++, value);
     }
-    template <class T> void optional(std::string_view name, T&& value) {
+    template <class T>
+    void optional(std::string_view name, T&& value) {
         rows_.null(row_, next_) ? void(++next_) : required(name, value);
     }
-    template <class T> void optional_above(std::string_view name, T& value, const T& none) {
+    template <class T>
+    void optional_above(std::string_view name, T& value, const T& none) {
         if (rows_.null(row_, next_)) {
             value = none;
             ++next_;
@@ -437,7 +502,8 @@ void columns(V& v, typename V::template Of<matching::Offer>& o) {
     if constexpr (V::reads) {
         std::vector<matching::Window> windows;
         for (std::size_t index = 0; index < std::min(from.size(), to.size()); ++index)
-            windows.push_back({static_cast<std::uint16_t>(from[index]), static_cast<std::uint16_t>(to[index])});
+            windows.push_back(
+                {static_cast<std::uint16_t>(from[index]), static_cast<std::uint16_t>(to[index])});
         o.windows = windows;
     }
     v.optional("notice_seconds", o.notice_seconds);
@@ -587,7 +653,8 @@ std::vector<Column> columns_of() {
 }
 
 std::string column_list(const std::vector<Column>& columns, std::string_view table = {});
-// insert … select from unnest … on conflict (keys) do update, or do nothing when every column is a key.
+// insert … select from unnest … on conflict (keys) do update, or do nothing when every column is a
+// key.
 std::string upsert_sql(std::string_view table, const std::vector<Column>& columns);
 std::string insert_sql(std::string_view table, const std::vector<Column>& columns);
 std::vector<ArrayBuilder> arrays_for(const std::vector<Column>& columns);

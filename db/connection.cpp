@@ -37,18 +37,21 @@ Registry& registry() {
 }
 
 std::string trimmed(std::string_view message) {
-    while (!message.empty() && (message.back() == '\n' || message.back() == ' ')) message.remove_suffix(1);
+    while (!message.empty() && (message.back() == '\n' || message.back() == ' '))
+        message.remove_suffix(1);
     return std::string{message};
 }
 
-// Parameters travel in server messages only as DETAIL or CONTEXT, which terse messages lack: what is
-// left after "ERROR:  " (in whatever language) and before " at character 15" is safe to log.
+// Parameters travel in server messages only as DETAIL or CONTEXT, which terse messages lack: what
+// is left after "ERROR:  " (in whatever language) and before " at character 15" is safe to log.
 std::string primary_message(std::string_view message) {
     message = message.substr(0, message.find('\n'));
-    if (const std::size_t colon = message.find(":  "); colon != message.npos) message.remove_prefix(colon + 3);
+    if (const std::size_t colon = message.find(":  "); colon != message.npos)
+        message.remove_prefix(colon + 3);
     constexpr std::string_view position = " at character ";
     const std::size_t at = message.rfind(position);
-    if (at != message.npos && message.find_first_not_of("0123456789", at + position.size()) == message.npos)
+    if (at != message.npos &&
+        message.find_first_not_of("0123456789", at + position.size()) == message.npos)
         message = message.substr(0, at);
     return trimmed(message);
 }
@@ -59,7 +62,8 @@ std::string primary_message(std::string_view message) {
 
 }  // namespace
 
-// ---- Statement ------------------------------------------------------------------------------------
+// ---- Statement
+// ------------------------------------------------------------------------------------
 
 Statement::Statement(std::string_view statement_name, std::string text)
     : name{statement_name}, sql{std::move(text)} {
@@ -81,12 +85,14 @@ std::vector<StatementTiming> statement_timings() {
     std::vector<StatementTiming> timings;
     for (const Statement* statement : all_statements())
         timings.push_back({statement->name, statement->calls.load(), statement->failures.load(),
-                           statement->microseconds_total.load(), statement->microseconds_max.load()});
+                           statement->microseconds_total.load(),
+                           statement->microseconds_max.load()});
     std::ranges::sort(timings, {}, &StatementTiming::name);
     return timings;
 }
 
-// ---- Parameters -----------------------------------------------------------------------------------
+// ---- Parameters
+// -----------------------------------------------------------------------------------
 
 Parameters& Parameters::add_encoded(std::string value) {
     values_.push_back(std::move(value));
@@ -102,7 +108,9 @@ Parameters& Parameters::add(std::int64_t value) {
 
 Parameters& Parameters::add(bool value) { return add_encoded(std::string(1, value ? '\1' : '\0')); }
 Parameters& Parameters::add_text(std::string_view value) { return add_encoded(std::string{value}); }
-Parameters& Parameters::add_bytes(ByteView value) { return add_encoded(std::string{as_text(value)}); }
+Parameters& Parameters::add_bytes(ByteView value) {
+    return add_encoded(std::string{as_text(value)});
+}
 
 Parameters& Parameters::add_null() {
     values_.emplace_back();
@@ -149,7 +157,9 @@ public:
             using enum ArrayBuilder::Type;
             case bigint: append_decimal(out, static_cast<std::int64_t>(integer(8))); break;
             case boolean: out.push_back(integer(1) ? 't' : 'f'); break;
-            case bytea: out += "\\x" + to_hex(as_bytes(take(static_cast<std::size_t>(size)))); break;
+            case bytea:
+                out += "\\x" + to_hex(as_bytes(take(static_cast<std::size_t>(size))));
+                break;
             case text: out += take(static_cast<std::size_t>(size)); break;
         }
         return true;
@@ -193,7 +203,8 @@ std::string ArrayBuilder::finish() {
     return array;
 }
 
-// ---- Rows -----------------------------------------------------------------------------------------
+// ---- Rows
+// -----------------------------------------------------------------------------------------
 
 // Values arrive in PostgreSQL's text form; views of them live as long as the result does.
 struct Rows::Held {
@@ -201,9 +212,11 @@ struct Rows::Held {
     std::deque<std::string> decoded;  // what bytea columns held, for the views handed out
 
     pqxx::field field(std::size_t row, std::size_t column) const {
-        if (row >= static_cast<std::size_t>(result.size()) || column >= static_cast<std::size_t>(result.columns()))
+        if (row >= static_cast<std::size_t>(result.size()) ||
+            column >= static_cast<std::size_t>(result.columns()))
             throw_wrong_type("result");
-        return result[static_cast<pqxx::result::size_type>(row)][static_cast<pqxx::row::size_type>(column)];
+        return result[static_cast<pqxx::result::size_type>(row)]
+                     [static_cast<pqxx::row::size_type>(column)];
     }
     std::string_view value(std::size_t row, std::size_t column) const {
         const pqxx::field found = field(row, column);
@@ -228,7 +241,8 @@ std::string decode_bytea(std::string_view raw) {
     raw.remove_prefix(2);
     std::string bytes(raw.size() / 2, '\0');
     for (std::size_t index = 0; index < bytes.size(); ++index)
-        bytes[index] = static_cast<char>(hex_digit(raw[2 * index]) << 4 | hex_digit(raw[2 * index + 1]));
+        bytes[index] =
+            static_cast<char>(hex_digit(raw[2 * index]) << 4 | hex_digit(raw[2 * index + 1]));
     return bytes;
 }
 
@@ -239,7 +253,8 @@ std::int64_t parse_integer(std::string_view raw) {
     return value;
 }
 
-// Takes one element off `raw`, which stands after '{' or ','. NULL elements do not occur in our arrays.
+// Takes one element off `raw`, which stands after '{' or ','. NULL elements do not occur in our
+// arrays.
 std::string take_element(std::string_view& raw) {
     std::string element;
     if (!raw.starts_with('"')) {
@@ -279,7 +294,9 @@ Rows::Rows(Rows&&) noexcept = default;
 Rows& Rows::operator=(Rows&&) noexcept = default;
 Rows::~Rows() = default;
 
-std::size_t Rows::size() const { return held_ ? static_cast<std::size_t>(held_->result.size()) : 0; }
+std::size_t Rows::size() const {
+    return held_ ? static_cast<std::size_t>(held_->result.size()) : 0;
+}
 
 std::uint64_t Rows::affected() const {
     return held_ ? static_cast<std::uint64_t>(held_->result.affected_rows()) : 0;
@@ -293,7 +310,9 @@ std::string_view Rows::text(std::size_t row, std::size_t column) const {
     return held_->decoded.emplace_back(decode_bytea(raw));
 }
 
-ByteView Rows::bytes(std::size_t row, std::size_t column) const { return as_bytes(text(row, column)); }
+ByteView Rows::bytes(std::size_t row, std::size_t column) const {
+    return as_bytes(text(row, column));
+}
 
 std::int64_t Rows::integer(std::size_t row, std::size_t column) const {
     return parse_integer(held_->value(row, column));
@@ -309,7 +328,8 @@ std::vector<std::int64_t> Rows::integers(std::size_t row, std::size_t column) co
     std::vector<std::int64_t> values;
     const std::string_view raw = held_->value(row, column);
     if (held_->type(column) != bigint_array_oid) throw_wrong_type("bigint[]");
-    for_each_element(raw, [&](const std::string& element) { values.push_back(parse_integer(element)); });
+    for_each_element(raw,
+                     [&](const std::string& element) { values.push_back(parse_integer(element)); });
     return values;
 }
 
@@ -321,7 +341,8 @@ std::vector<std::string> Rows::texts(std::size_t row, std::size_t column) const 
     return values;
 }
 
-// ---- The connection string ------------------------------------------------------------------------
+// ---- The connection string
+// ------------------------------------------------------------------------
 
 namespace {
 
@@ -348,14 +369,17 @@ bool is_url(std::string_view text) {
     return text.starts_with("postgresql://") || text.starts_with("postgres://");
 }
 
-// Whether the query part of `url` has begun. A '?' inside a password is none: the password ends at '@'.
+// Whether the query part of `url` has begun. A '?' inside a password is none: the password ends at
+// '@'.
 bool has_query(std::string_view url) {
     url.remove_prefix(url.find("://") + 3);
-    if (const std::size_t end = url.find_first_of("@/"); end != url.npos && url[end] == '@') url.remove_prefix(end);
+    if (const std::size_t end = url.find_first_of("@/"); end != url.npos && url[end] == '@')
+        url.remove_prefix(end);
     return url.find('?') != url.npos;
 }
 
-// What `options` ask for, over what their url says: of two equal keywords libpq obeys the later one.
+// What `options` ask for, over what their url says: of two equal keywords libpq obeys the later
+// one.
 std::string connection_string(const ConnectOptions& options) {
     std::vector<std::pair<std::string_view, std::string>> settings{
         {"application_name", options.application_name},
@@ -368,7 +392,8 @@ std::string connection_string(const ConnectOptions& options) {
     if (!options.database.empty()) settings.emplace_back("dbname", options.database);
     std::string text = options.url;
     if (!is_url(text)) {
-        for (const auto& [name, value] : settings) text += ' ' + std::string{name} + '=' + quoted_value(value);
+        for (const auto& [name, value] : settings)
+            text += ' ' + std::string{name} + '=' + quoted_value(value);
         return text;
     }
     bool first = !has_query(text) || text.ends_with('?');
@@ -383,7 +408,8 @@ std::string connection_string(const ConnectOptions& options) {
 
 }  // namespace
 
-// ---- What differs between libpqxx 6 (Debian 12) and 7 (Debian 13) ----------------------------------
+// ---- What differs between libpqxx 6 (Debian 12) and 7 (Debian 13)
+// ----------------------------------
 
 namespace {
 
@@ -403,8 +429,12 @@ std::string copy_text(std::span<const ArrayBuilder> arrays) {
                 continue;
             }
             for (const char byte : value) {
-                if (byte == '\\' || byte == '\t' || byte == '\n' || byte == '\r') lines.push_back('\\');
-                lines.push_back(byte == '\t' ? 't' : byte == '\n' ? 'n' : byte == '\r' ? 'r' : byte);
+                if (byte == '\\' || byte == '\t' || byte == '\n' || byte == '\r')
+                    lines.push_back('\\');
+                lines.push_back(byte == '\t'   ? 't'
+                                : byte == '\n' ? 'n'
+                                : byte == '\r' ? 'r'
+                                               : byte);
             }
         }
     }
@@ -427,7 +457,8 @@ struct Session {
         connection.prepare(statement.name, statement.sql);
         connection.prepare_now(statement.name);
     }
-    // exec_prepared() cannot mix NULLs and binary values when their number is only known at run time.
+    // exec_prepared() cannot mix NULLs and binary values when their number is only known at run
+    // time.
     pqxx::result run(const std::string& name, const Parameters& parameters) {
         pqxx::nontransaction work{connection};
         pqxx::prepare::invocation invocation = work.prepared(name);
@@ -437,11 +468,14 @@ struct Session {
         }
         return invocation.exec();
     }
-    // All rows as one "line": libpqxx adds the last line's end. stream_to would escape value by value.
-    void copy(const std::string& table, const std::string& columns, std::span<const ArrayBuilder> arrays) {
+    // All rows as one "line": libpqxx adds the last line's end. stream_to would escape value by
+    // value.
+    void copy(const std::string& table, const std::string& columns,
+              std::span<const ArrayBuilder> arrays) {
         pqxx::nontransaction work{connection};
         pqxx::tablewriter writer{work, table, &columns, &columns + 1};
-        if (const std::string lines = copy_text(arrays); !lines.empty()) writer.write_raw_line(lines);
+        if (const std::string lines = copy_text(arrays); !lines.empty())
+            writer.write_raw_line(lines);
         writer.complete();
     }
     int pid() const { return connection.backendpid(); }
@@ -471,15 +505,18 @@ struct Session {
         pqxx::nontransaction work{connection};
         return work.exec(pqxx::prepped{name}, values);
     }
-    void copy(const std::string& table, const std::string& columns, std::span<const ArrayBuilder> arrays) {
+    void copy(const std::string& table, const std::string& columns,
+              std::span<const ArrayBuilder> arrays) {
         pqxx::nontransaction work{connection};
         pqxx::stream_to writer = pqxx::stream_to::raw_table(work, table, columns);
         std::vector<Cells> cells{arrays.begin(), arrays.end()};
         std::vector<std::optional<std::string>> row(arrays.size());
         for (std::size_t count = 0; count < arrays.front().size(); ++count) {
             for (std::size_t column = 0; column < cells.size(); ++column)
-                if (std::string value; cells[column].next(value)) row[column] = std::move(value);
-                else row[column].reset();
+                if (std::string value; cells[column].next(value))
+                    row[column] = std::move(value);
+                else
+                    row[column].reset();
             writer.write_row(row);
         }
         writer.complete();
@@ -491,7 +528,8 @@ struct Session {
 
 }  // namespace
 
-// ---- Connection -----------------------------------------------------------------------------------
+// ---- Connection
+// -----------------------------------------------------------------------------------
 
 struct Connection::Held {
     Session session;
@@ -500,7 +538,8 @@ struct Connection::Held {
 
     explicit Held(const std::string& text) : session{text} {}
 
-    [[noreturn]] void fail(std::string_view label, const char* what, const std::string& sqlstate) const {
+    [[noreturn]] void fail(std::string_view label, const char* what,
+                           const std::string& sqlstate) const {
         const std::string message = std::string{label} + ": " + primary_message(what);
         if (!session.connection.is_open()) throw ConnectionLost{message};
         throw Failure{message, sqlstate};
@@ -549,9 +588,11 @@ struct Connection::Held {
 namespace {
 
 bool begins_with_word(std::string_view sql, std::string_view word) {
-    return sql.size() >= word.size() && std::ranges::equal(sql.substr(0, word.size()), word, {}, [](char letter) {
-        return letter >= 'a' && letter <= 'z' ? static_cast<char>(letter - 'a' + 'A') : letter;
-    });
+    return sql.size() >= word.size() &&
+           std::ranges::equal(sql.substr(0, word.size()), word, {}, [](char letter) {
+               return letter >= 'a' && letter <= 'z' ? static_cast<char>(letter - 'a' + 'A')
+                                                     : letter;
+           });
 }
 
 }  // namespace
@@ -563,13 +604,16 @@ Connection::Connection(const ConnectOptions& options) {
         throw ConnectionLost{"connect: " + trimmed(error.base().what())};
     }
     const auto quoted = [&](const std::string& identifier) {
-        return held_->attempt("quote", [&] { return held_->session.connection.quote_name(identifier); });
+        return held_->attempt("quote",
+                              [&] { return held_->session.connection.quote_name(identifier); });
     };
-    std::string settings = "SET statement_timeout = " + std::to_string(options.statement_milliseconds) +
-                           "; SET lock_timeout = " + std::to_string(options.lock_milliseconds) +
-                           "; SET jit = off; SET synchronous_commit = on; SET timezone = 'UTC'"
-                           "; SET bytea_output = 'hex'";
-    if (!options.schema.empty()) settings += "; SET search_path = " + quoted(options.schema) + ", public";
+    std::string settings =
+        "SET statement_timeout = " + std::to_string(options.statement_milliseconds) +
+        "; SET lock_timeout = " + std::to_string(options.lock_milliseconds) +
+        "; SET jit = off; SET synchronous_commit = on; SET timezone = 'UTC'"
+        "; SET bytea_output = 'hex'";
+    if (!options.schema.empty())
+        settings += "; SET search_path = " + quoted(options.schema) + ", public";
     if (!options.role.empty()) settings += "; SET ROLE " + quoted(options.role);
     execute(settings);
 }
@@ -585,13 +629,16 @@ void Connection::prepare(const Statement& statement) {
 Rows Connection::run(const Statement& statement, const Parameters& parameters) {
     const auto began = std::chrono::steady_clock::now();
     const auto note = [&](bool failed) {
-        const auto spent = static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(
-                                                          std::chrono::steady_clock::now() - began).count());
+        const auto spent =
+            static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(
+                                           std::chrono::steady_clock::now() - began)
+                                           .count());
         statement.calls += 1;
         statement.failures += failed ? 1 : 0;
         statement.microseconds_total += spent;
         std::uint64_t most = statement.microseconds_max.load();
-        while (spent > most && !statement.microseconds_max.compare_exchange_weak(most, spent)) {}
+        while (spent > most && !statement.microseconds_max.compare_exchange_weak(most, spent)) {
+        }
     };
     try {
         prepare(statement);
@@ -605,7 +652,8 @@ Rows Connection::run(const Statement& statement, const Parameters& parameters) {
     }
 }
 
-void Connection::copy(const std::string& table, const std::string& columns, std::span<const ArrayBuilder> arrays) {
+void Connection::copy(const std::string& table, const std::string& columns,
+                      std::span<const ArrayBuilder> arrays) {
     if (arrays.empty() || arrays.front().size() == 0) return;
     held_->attempt("copy " + table, [&] { held_->session.copy(table, columns, arrays); });
 }
@@ -630,15 +678,18 @@ Rows Connection::query(const std::string& sql) {
     return Held::rows_of(held_->attempt("query", [&] { return held_->execute(sql); }));
 }
 
-bool Connection::usable() const { return held_->session.connection.is_open() && !held_->in_transaction; }
+bool Connection::usable() const {
+    return held_->session.connection.is_open() && !held_->in_transaction;
+}
 
 int Connection::backend_pid() const { return held_->session.pid(); }
 
-// ---- Transaction ----------------------------------------------------------------------------------
+// ---- Transaction
+// ----------------------------------------------------------------------------------
 
 Transaction::Transaction(Connection& connection, Kind kind) : connection_{connection} {
-    connection_.execute(kind == Kind::read_write ? "BEGIN"
-                                                 : "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
+    connection_.execute(
+        kind == Kind::read_write ? "BEGIN" : "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
 }
 
 Transaction::~Transaction() {
@@ -657,12 +708,13 @@ void Transaction::commit() {
 
 std::string reader_role(const ConnectOptions& options) {
     Connection connection{options};
-    const Rows rows =
-        connection.query("select pg_has_role(oid, 'member') from pg_roles where rolname = 'cocoon_reader'");
+    const Rows rows = connection.query(
+        "select pg_has_role(oid, 'member') from pg_roles where rolname = 'cocoon_reader'");
     return !rows.empty() && rows.boolean(0, 0) ? "cocoon_reader" : "";
 }
 
-// ---- Pool -----------------------------------------------------------------------------------------
+// ---- Pool
+// -----------------------------------------------------------------------------------------
 
 Pool::Pool(ConnectOptions options, std::size_t connections_max)
     : options_{std::move(options)}, connections_max_{connections_max} {

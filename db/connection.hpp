@@ -1,6 +1,6 @@
 // One connection to PostgreSQL and the values that travel over it: parameters binary, answers text.
-// Used only inside db/: nothing above sees SQL or a row that is not a plain struct. One thread at a time.
-// libpqxx (6 in Debian 12, 7 in Debian 13) is only known to connection.cpp.
+// Used only inside db/: nothing above sees SQL or a row that is not a plain struct. One thread at a
+// time. libpqxx (6 in Debian 12, 7 in Debian 13) is only known to connection.cpp.
 #pragma once
 
 #include <atomic>
@@ -16,10 +16,10 @@
 
 namespace cocoon::db {
 
-// A statement with a name: the name labels metrics, logs and the prepared statement. Every parameter
-// is cast in the text ($1::bigint), so that its binary form is certain. Objects of namespace scope,
-// beside the row mapping they belong to; each registers itself for metrics and for the test that
-// prepares them all.
+// A statement with a name: the name labels metrics, logs and the prepared statement. Every
+// parameter is cast in the text ($1::bigint), so that its binary form is certain. Objects of
+// namespace scope, beside the row mapping they belong to; each registers itself for metrics and for
+// the test that prepares them all.
 class Statement {
 public:
     Statement(std::string_view name, std::string sql);
@@ -28,7 +28,8 @@ public:
 
     const std::string name;
     const std::string sql;
-    mutable std::atomic<std::uint64_t> calls{0}, failures{0}, microseconds_total{0}, microseconds_max{0};
+    mutable std::atomic<std::uint64_t> calls{0}, failures{0}, microseconds_total{0},
+        microseconds_max{0};
 };
 
 // Every statement of the program, in no particular order.
@@ -37,12 +38,12 @@ std::vector<const Statement*> all_statements();
 // Values for $1, $2 … in PostgreSQL's binary form.
 class Parameters {
 public:
-    Parameters& add(std::int64_t value);   // bigint
-    Parameters& add(bool value);           // boolean
-    Parameters& add_text(std::string_view value);   // text (or an enum through a cast from text)
-    Parameters& add_bytes(ByteView value);          // bytea
+    Parameters& add(std::int64_t value);           // bigint
+    Parameters& add(bool value);                   // boolean
+    Parameters& add_text(std::string_view value);  // text (or an enum through a cast from text)
+    Parameters& add_bytes(ByteView value);         // bytea
     Parameters& add_null();
-    Parameters& add_encoded(std::string value);     // an array made by ArrayBuilder
+    Parameters& add_encoded(std::string value);  // an array made by ArrayBuilder
 
     const std::vector<std::string>& values() const { return values_; }
     const std::vector<bool>& nulls() const { return nulls_; }
@@ -87,7 +88,8 @@ public:
     bool empty() const { return size() == 0; }
     std::uint64_t affected() const;  // rows inserted, updated or deleted
     bool null(std::size_t row, std::size_t column) const;
-    // bigint, integer or smallint. Throws Failure if the column is something else, as do those below.
+    // bigint, integer or smallint. Throws Failure if the column is something else, as do those
+    // below.
     std::int64_t integer(std::size_t row, std::size_t column) const;
     bool boolean(std::size_t row, std::size_t column) const;
     std::string_view text(std::size_t row, std::size_t column) const;  // valid as long as the Rows
@@ -110,15 +112,16 @@ public:
     // Prepares `statement` at its first use. Throws Failure, or ConnectionLost when it is unknown
     // whether the statement took effect.
     Rows run(const Statement& statement, const Parameters& parameters = {});
-    // Inserts the rows that `arrays` hold, one array for each of `columns` (a list as SQL has it). COPY: the
-    // server logs rows by the page instead of one by one. Throws like run().
-    void copy(const std::string& table, const std::string& columns, std::span<const ArrayBuilder> arrays);
+    // Inserts the rows that `arrays` hold, one array for each of `columns` (a list as SQL has it).
+    // COPY: the server logs rows by the page instead of one by one. Throws like run().
+    void copy(const std::string& table, const std::string& columns,
+              std::span<const ArrayBuilder> arrays);
     // Unnamed SQL without parameters, several statements allowed: migrations, BEGIN, tests.
     void execute(const std::string& sql);
     Rows query(const std::string& sql);
     void prepare(const Statement& statement);
 
-    bool usable() const;     // connected and not inside a transaction, failed or not
+    bool usable() const;  // connected and not inside a transaction, failed or not
     int backend_pid() const;
 
 private:

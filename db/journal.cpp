@@ -12,8 +12,8 @@ namespace {
 
 constexpr std::size_t replay_entries_max = 1'000;
 
-// The whole commit: moves the lane if nobody else did, and only then stores the row. One statement is
-// one transaction, one round trip and one flush of the log.
+// The whole commit: moves the lane if nobody else did, and only then stores the row. One statement
+// is one transaction, one round trip and one flush of the log.
 const Statement commit_batch{
     "commit_batch",
     "with moved as (update lane set sequence = $1::bigint "
@@ -25,22 +25,27 @@ const Statement commit_batch{
 // 7290442114: "the writer of this market", among all advisory locks of the database.
 const Statement try_lane_lock{"try_lane_lock", "select pg_try_advisory_lock(7290442114)"};
 const Statement wait_lane_lock{"wait_lane_lock", "select pg_advisory_lock(7290442114)"};
-const Statement open_epoch{
-    "open_epoch", "update lane set epoch = epoch + 1, writer = $1::bigint where lane = 0 returning epoch, sequence"};
+const Statement open_epoch{"open_epoch",
+                           "update lane set epoch = epoch + 1, writer = $1::bigint where lane = 0 "
+                           "returning epoch, sequence"};
 // Waits for a commit of ours that is still running, and shuts out one that has not begun.
 const Statement renew_epoch{
-    "renew_epoch", "update lane set epoch = epoch + 1 where lane = 0 and writer = $1::bigint "
-                   "returning epoch, sequence"};
+    "renew_epoch",
+    "update lane set epoch = epoch + 1 where lane = 0 and writer = $1::bigint "
+    "returning epoch, sequence"};
 const Statement read_lane{"read_lane", "select epoch, sequence from lane where lane = 0"};
 const Statement note_self{
-    "note_backend", "select pid::bigint, (extract(epoch from backend_start) * 1000000)::bigint "
-                    "from pg_stat_activity where pid = pg_backend_pid()"};
+    "note_backend",
+    "select pid::bigint, (extract(epoch from backend_start) * 1000000)::bigint "
+    "from pg_stat_activity where pid = pg_backend_pid()"};
 const Statement end_backend{
-    "end_backend", "select pg_terminate_backend(pid) from pg_stat_activity where pid = $1::bigint "
-                   "and (extract(epoch from backend_start) * 1000000)::bigint = $2::bigint"};
+    "end_backend",
+    "select pg_terminate_backend(pid) from pg_stat_activity where pid = $1::bigint "
+    "and (extract(epoch from backend_start) * 1000000)::bigint = $2::bigint"};
 const Statement put_state_hash{
-    "put_state_hash", "insert into state_hash (sequence, hash) values ($1::bigint, $2::bytea) "
-                      "on conflict (only_row) do update set sequence = excluded.sequence, hash = excluded.hash"};
+    "put_state_hash",
+    "insert into state_hash (sequence, hash) values ($1::bigint, $2::bytea) "
+    "on conflict (only_row) do update set sequence = excluded.sequence, hash = excluded.hash"};
 
 std::int64_t random_number() {
     std::random_device device;
@@ -152,7 +157,8 @@ std::unique_ptr<matching::State> PgJournal::load() {
     std::unique_ptr<matching::State> state = restore_state(live);
     const std::optional<StoredHash> stored = read_state_hash(live);
     const auto verify = [&] {
-        if (stored && stored->sequence == state->counters.sequence && !(stored->hash == state->hash()))
+        if (stored && stored->sequence == state->counters.sequence &&
+            !(stored->hash == state->hash()))
             throw Failure{"the state at sequence " + std::to_string(stored->sequence) +
                               " has another hash than the one stored",
                           "XX001"};
@@ -169,8 +175,9 @@ std::unique_ptr<matching::State> PgJournal::load() {
         if (observer_) observer_(batch, true);
     }
     if (state->counters.sequence != sequence_)
-        throw Failure{"the journal ends at " + std::to_string(state->counters.sequence) + ", the lane at " +
-                          std::to_string(sequence_), "XX001"};
+        throw Failure{"the journal ends at " + std::to_string(state->counters.sequence) +
+                          ", the lane at " + std::to_string(sequence_),
+                      "XX001"};
     log::info("state_loaded", {{"restored", restored}, {"sequence", sequence_}});
     return state;
 }
@@ -179,9 +186,11 @@ void PgJournal::store_state_hash(std::uint64_t sequence, const matching::StateHa
     const std::lock_guard lock{mutex_};
     std::string bytes;
     for (const std::uint64_t half : {hash.high, hash.low})
-        for (int shift = 56; shift >= 0; shift -= 8) bytes.push_back(static_cast<char>(half >> shift));
-    connection().run(put_state_hash,
-                     Parameters{}.add(static_cast<std::int64_t>(sequence)).add_bytes(as_bytes(bytes)));
+        for (int shift = 56; shift >= 0; shift -= 8)
+            bytes.push_back(static_cast<char>(half >> shift));
+    connection().run(
+        put_state_hash,
+        Parameters{}.add(static_cast<std::int64_t>(sequence)).add_bytes(as_bytes(bytes)));
 }
 
 }  // namespace cocoon::db

@@ -1,7 +1,7 @@
-// The journal on PostgreSQL: the truth of the market. One durable round trip per batch, one writer at
-// a time (advisory lock elects, the lane's epoch fences the one before). Made by server/, called
-// by matching::Writer: commits on the lane's committing thread, loads on the lane (locked inside). Does
-// not know what a batch means, only how to keep it.
+// The journal on PostgreSQL: the truth of the market. One durable round trip per batch, one writer
+// at a time (advisory lock elects, the lane's epoch fences the one before). Made by server/, called
+// by matching::Writer: commits on the lane's committing thread, loads on the lane (locked inside).
+// Does not know what a batch means, only how to keep it.
 #pragma once
 
 #include <functional>
@@ -34,8 +34,8 @@ public:
     PgJournal(ConnectOptions options, Observer observer);
     ~PgJournal() override;
 
-    // Becomes the writer if nobody else is: takes the lock and a new epoch. A standby calls it again
-    // and again. Throws Failure on a broken machine.
+    // Becomes the writer if nobody else is: takes the lock and a new epoch. A standby calls it
+    // again and again. Throws Failure on a broken machine.
     bool elect();
 
     // REQUIRES: elect() has succeeded. not_stored: fenced, or the sequence does not continue.
@@ -62,9 +62,9 @@ private:
     ConnectOptions options_;
     Observer observer_;
     std::unique_ptr<Connection> connection_;
-    std::int64_t writer_ = 0;                     // this process, at random
-    std::uint64_t epoch_ = 0;                     // 0: not elected
-    std::uint64_t sequence_ = 0;                  // last stored, as far as known
+    std::int64_t writer_ = 0;     // this process, at random
+    std::uint64_t epoch_ = 0;     // 0: not elected
+    std::uint64_t sequence_ = 0;  // last stored, as far as known
     std::int64_t backend_pid_ = 0, backend_started_ = 0;
     std::optional<matching::Batch> in_doubt_;
 };

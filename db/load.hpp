@@ -1,5 +1,6 @@
-// From tables to the market's state and from the journal to batches: what a restart, a projector that
-// fell behind and the replay tool share. Used only inside db/. The caller owns the transaction.
+// From tables to the market's state and from the journal to batches: what a restart, a projector
+// that fell behind and the replay tool share. Used only inside db/. The caller owns the
+// transaction.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +18,8 @@ std::vector<matching::Entry> read_entries(Connection& connection, std::uint64_t 
 std::uint64_t journal_sequence(Connection& connection);
 std::uint64_t projection_sequence(Connection& connection);
 
-// The last sequence before the first entry at or after `at`; instants ascend with sequences up to `last`.
+// The last sequence before the first entry at or after `at`; instants ascend with sequences up to
+// `last`.
 std::uint64_t sequence_before(Connection& connection, Instant at, std::uint64_t last);
 
 // The state as the projections have it, at their cursor. REQUIRES: one snapshot.

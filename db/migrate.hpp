@@ -14,8 +14,8 @@
 namespace cocoon::db {
 
 struct Migration {
-    int version = 0;           // the NNNN of NNNN_name.sql, from 1 without gaps
-    std::string_view name;     // "NNNN_name"
+    int version = 0;        // the NNNN of NNNN_name.sql, from 1 without gaps
+    std::string_view name;  // "NNNN_name"
     std::string_view sql;
 };
 

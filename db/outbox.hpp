@@ -23,7 +23,8 @@ public:
     bool advance(std::uint64_t from, std::uint64_t to, std::span<const Delivery> deliveries);
     // Deliveries whose time has come, oldest first.
     std::vector<Delivery> due(Instant now, std::uint32_t rows_max);
-    // The outcome of one attempt: attempts, next_attempt_at, delivered_at, status and failure are stored.
+    // The outcome of one attempt: attempts, next_attempt_at, delivered_at, status and failure are
+    // stored.
     void record(const Delivery& delivery);
     // The newest deliveries of a webhook, newest first.
     std::vector<Delivery> recent(WebhookId webhook, std::uint32_t rows_max);

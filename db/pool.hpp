@@ -1,5 +1,6 @@
-// How the program reaches PostgreSQL: options, failures, and the pool of connections that workers read
-// through. Made by server/app.cpp; Pool may be used from any thread. Knows nothing of what is read.
+// How the program reaches PostgreSQL: options, failures, and the pool of connections that workers
+// read through. Made by server/app.cpp; Pool may be used from any thread. Knows nothing of what is
+// read.
 #pragma once
 
 #include <condition_variable>
@@ -17,14 +18,14 @@ namespace cocoon::db {
 class Connection;
 
 struct ConnectOptions {
-    std::string url;                     // libpq's connection string or URI; never logged
-    std::string database;                // instead of the one that the url names; empty: that one
+    std::string url;       // libpq's connection string or URI; never logged
+    std::string database;  // instead of the one that the url names; empty: that one
     std::string application_name = "cocoon-market";
     int connect_seconds = 5;
-    int statement_milliseconds = 10'000; // the server cancels what takes longer; 0: no bound
+    int statement_milliseconds = 10'000;  // the server cancels what takes longer; 0: no bound
     int lock_milliseconds = 5'000;
-    std::string role;                    // SET ROLE after connecting, see reader_role(); empty: none
-    std::string schema;                  // search_path; empty: the server's default
+    std::string role;    // SET ROLE after connecting, see reader_role(); empty: none
+    std::string schema;  // search_path; empty: the server's default
 };
 
 // A broken machine: the database refused a statement that should have worked, or is gone. The
@@ -33,7 +34,7 @@ class Failure : public std::runtime_error {
 public:
     Failure(const std::string& message, std::string sqlstate_code)
         : std::runtime_error{message}, sqlstate{std::move(sqlstate_code)} {}
-    std::string sqlstate;                // five characters, empty if there is none
+    std::string sqlstate;  // five characters, empty if there is none
 };
 // The connection is gone. If a commit was under way, it may or may not have happened.
 class ConnectionLost : public Failure {
@@ -53,8 +54,8 @@ struct StatementTiming {
 };
 std::vector<StatementTiming> statement_timings();
 
-// The SELECT-only role that migrations made, if this user may take it on; empty otherwise (reads are
-// read-only transactions all the same). For the options of the pool that serves GETs.
+// The SELECT-only role that migrations made, if this user may take it on; empty otherwise (reads
+// are read-only transactions all the same). For the options of the pool that serves GETs.
 std::string reader_role(const ConnectOptions& options);
 
 class Pool {
@@ -63,7 +64,8 @@ public:
     Pool(ConnectOptions options, std::size_t connections_max);
     ~Pool();
 
-    // A connection for the holder's exclusive use; returned (or dropped, if broken) by its destructor.
+    // A connection for the holder's exclusive use; returned (or dropped, if broken) by its
+    // destructor.
     class Lease {
     public:
         Lease(Lease&&) noexcept = default;
@@ -78,7 +80,8 @@ public:
         Pool* pool_;
         std::unique_ptr<Connection> connection_;
     };
-    // Waits up to `patience`, then throws PoolExhausted. Throws ConnectionLost if none can be opened.
+    // Waits up to `patience`, then throws PoolExhausted. Throws ConnectionLost if none can be
+    // opened.
     Lease take(Duration patience = seconds(2));
 
     std::size_t in_use() const;

@@ -15,17 +15,19 @@ namespace {
 using matching::Batch;
 using matching::Entry;
 
-// ---- Nouns: the last value of each wins -----------------------------------------------------------
+// ---- Nouns: the last value of each wins
+// -----------------------------------------------------------
 
 template <class Noun>
 struct Table {
     const std::vector<Column> columns = columns_of<Noun>();
     const Statement upsert;
-    explicit Table(const std::string& name) : upsert{"project_" + name, upsert_sql(name, columns)} {}
+    explicit Table(const std::string& name)
+        : upsert{"project_" + name, upsert_sql(name, columns)} {}
 };
 
-// The two tables that grow with every request. The event that made a row tells that it is new: copied rows
-// look for no conflict, and the log has them by the page.
+// The two tables that grow with every request. The event that made a row tells that it is new:
+// copied rows look for no conflict, and the log has them by the page.
 template <class Noun>
 struct GrowingTable : Table<Noun> {
     const std::string name;
@@ -46,10 +48,12 @@ const Table<matching::Webhook> webhooks{"webhooks"};
 
 const Statement drop_enrolments{"project_enrolments_ended",
                                 "delete from enrolments where token_hash = any($1::bytea[])"};
-const Statement drop_webhooks{"project_webhooks_removed", "delete from webhooks where id = any($1::bigint[])"};
+const Statement drop_webhooks{"project_webhooks_removed",
+                              "delete from webhooks where id = any($1::bigint[])"};
 const Statement move_cursor{
-    "project_cursor", "update projection set sequence = $1::bigint, counters = $2::bytea, "
-                      "fee_basis_points = coalesce($3::bigint, fee_basis_points) where sequence = $4::bigint"};
+    "project_cursor",
+    "update projection set sequence = $1::bigint, counters = $2::bytea, "
+    "fee_basis_points = coalesce($3::bigint, fee_basis_points) where sequence = $4::bigint"};
 
 using Batches = std::span<const Batch* const>;
 
@@ -58,8 +62,8 @@ std::string identity(const matching::Enrolment& enrolment) {
     return std::string{as_text(enrolment.token_hash)};
 }
 
-// The newest value of each noun that the batches changed, by ascending id: that touches pages in order, and
-// two writers could never deadlock.
+// The newest value of each noun that the batches changed, by ascending id: that touches pages in
+// order, and two writers could never deadlock.
 template <class Noun>
 std::vector<const Noun*> newest(Batches batches, std::vector<Noun> matching::Changes::*list) {
     std::size_t total = 0;
@@ -68,7 +72,8 @@ std::vector<const Noun*> newest(Batches batches, std::vector<Noun> matching::Cha
     found.reserve(total);
     for (std::size_t index = batches.size(); index-- > 0;) {
         const std::vector<Noun>& nouns = batches[index]->changes.*list;
-        for (auto noun = nouns.rbegin(); noun != nouns.rend(); ++noun) found.try_emplace(identity(*noun), &*noun);
+        for (auto noun = nouns.rbegin(); noun != nouns.rend(); ++noun)
+            found.try_emplace(identity(*noun), &*noun);
     }
     std::vector<const Noun*> ordered;
     ordered.reserve(found.size());
@@ -88,7 +93,8 @@ std::vector<ArrayBuilder> rows_of(const Table<Noun>& table, std::span<const Noun
 }
 
 template <class Noun>
-std::uint64_t update_rows(Connection& connection, const Table<Noun>& table, std::span<const Noun* const> nouns) {
+std::uint64_t update_rows(Connection& connection, const Table<Noun>& table,
+                          std::span<const Noun* const> nouns) {
     if (nouns.empty()) return 0;
     std::vector<ArrayBuilder> rows = rows_of(table, nouns);
     connection.run(table.upsert, parameters_of(rows));
@@ -110,7 +116,8 @@ std::uint64_t write_nouns(Connection& connection, const GrowingTable<Noun>& tabl
     const auto known = std::stable_partition(nouns.begin(), nouns.end(), [&](const Noun* noun) {
         return made.contains(noun->id.value);
     });
-    connection.copy(table.name, column_list(table.columns), rows_of<Noun>(table, {nouns.begin(), known}));
+    connection.copy(table.name, column_list(table.columns),
+                    rows_of<Noun>(table, {nouns.begin(), known}));
     update_rows<Noun>(connection, table, {known, nouns.end()});
     return nouns.size();
 }
@@ -132,15 +139,18 @@ std::uint64_t write_all_nouns(Connection& connection, Batches batches, const Mad
     rows += write_nouns(connection, webhooks, batches, &Changes::webhooks);
     ArrayBuilder ended{ArrayBuilder::Type::bytea}, removed{ArrayBuilder::Type::bigint};
     for (const Batch* batch : batches) {
-        for (const matching::Digest& hash : batch->changes.enrolments_ended) ended.add_raw(as_text(hash));
-        for (const WebhookId id : batch->changes.webhooks_removed) removed.add(static_cast<std::int64_t>(id.value));
+        for (const matching::Digest& hash : batch->changes.enrolments_ended)
+            ended.add_raw(as_text(hash));
+        for (const WebhookId id : batch->changes.webhooks_removed)
+            removed.add(static_cast<std::int64_t>(id.value));
     }
     if (ended.size()) connection.run(drop_enrolments, Parameters{}.add_encoded(ended.finish()));
     if (removed.size()) connection.run(drop_webhooks, Parameters{}.add_encoded(removed.finish()));
     return rows;
 }
 
-// ---- Lines: one row per happening ------------------------------------------------------------------
+// ---- Lines: one row per happening
+// ------------------------------------------------------------------
 
 struct PostingLine {
     AccountId from;
@@ -217,11 +227,13 @@ void columns(V& v, const AuditLine& line) {
     v.optional("note", line.event.note);
 }
 
-// A table of lines and the rows gathered for it. All are new, unless `upsert` is there to write them.
+// A table of lines and the rows gathered for it. All are new, unless `upsert` is there to write
+// them.
 template <class Line>
 class Lines {
 public:
-    Lines(const char* table, const std::vector<Column>& described, const Statement* upsert = nullptr)
+    Lines(const char* table, const std::vector<Column>& described,
+          const Statement* upsert = nullptr)
         : table_{table}, described_{described}, upsert_{upsert}, arrays_{arrays_for(described)} {}
     void add(const Line& line) {
         ColumnWriter writer{arrays_};
@@ -229,8 +241,10 @@ public:
         ++count_;
     }
     std::uint64_t write(Connection& connection) {
-        if (!upsert_) connection.copy(table_, column_list(described_), arrays_);
-        else if (count_) connection.run(*upsert_, parameters_of(arrays_));
+        if (!upsert_)
+            connection.copy(table_, column_list(described_), arrays_);
+        else if (count_)
+            connection.run(*upsert_, parameters_of(arrays_));
         return count_;
     }
 
@@ -258,26 +272,33 @@ const std::vector<Column> receipt_columns = line_columns(ReceiptLine{no_receipt,
 const std::vector<Column> audit_columns = line_columns(AuditLine{no_audit, 0, 0, {}});
 const Statement add_receipts{"project_receipts", upsert_sql("receipts", receipt_columns)};
 
-// ---- Market data: sums per minute and hour ---------------------------------------------------------
+// ---- Market data: sums per minute and hour
+// ---------------------------------------------------------
 
 const Statement add_candles{
     "project_candles",
     "insert into candles (market, minute, open, high, low, close, volume, count) "
-    "select * from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], "
+    "select * from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], "
+    "$6::bigint[], "
     "$7::bigint[], $8::bigint[]) on conflict (market, minute) do update set "
     "high = greatest(candles.high, excluded.high), low = least(candles.low, excluded.low), "
-    "close = excluded.close, volume = candles.volume + excluded.volume, count = candles.count + excluded.count"};
+    "close = excluded.close, volume = candles.volume + excluded.volume, count = candles.count + "
+    "excluded.count"};
 const Statement add_prices{
     "project_prices",
     "insert into price_histogram (market, hour, unit_price, count) "
     "select * from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[]) "
-    "on conflict (market, hour, unit_price) do update set count = price_histogram.count + excluded.count"};
+    "on conflict (market, hour, unit_price) do update set count = price_histogram.count + "
+    "excluded.count"};
 const Statement add_demand{
     "project_demand",
     "insert into demand (market, hour, placed, matched, unmatched, wanted, unmet) "
-    "select * from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], "
-    "$7::bigint[]) on conflict (market, hour) do update set placed = demand.placed + excluded.placed, "
-    "matched = demand.matched + excluded.matched, unmatched = demand.unmatched + excluded.unmatched, "
+    "select * from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], "
+    "$6::bigint[], "
+    "$7::bigint[]) on conflict (market, hour) do update set placed = demand.placed + "
+    "excluded.placed, "
+    "matched = demand.matched + excluded.matched, unmatched = demand.unmatched + "
+    "excluded.unmatched, "
     "wanted = demand.wanted + excluded.wanted, unmet = demand.unmet + excluded.unmet"};
 
 class MarketData {
@@ -285,8 +306,8 @@ public:
     void matched(const matching::Job& job, Instant at) {
         const std::int64_t price = unit_price(job.price, job.quantity).value;
         const std::int64_t amount = volume(job.quantity);
-        const auto [place, first] =
-            candles_.try_emplace({job.market.value, at.us / minutes(1).us}, Candle{price, price, price, price, 0, 0});
+        const auto [place, first] = candles_.try_emplace({job.market.value, at.us / minutes(1).us},
+                                                         Candle{price, price, price, price, 0, 0});
         Candle& candle = place->second;
         candle.high = std::max(candle.high, price);
         candle.low = std::min(candle.low, price);
@@ -310,7 +331,8 @@ public:
     }
 
     std::uint64_t write(Connection& connection) const {
-        const auto run = [&](const Statement& statement, const auto& rows, auto&& values_of, std::size_t width) {
+        const auto run = [&](const Statement& statement, const auto& rows, auto&& values_of,
+                             std::size_t width) {
             if (rows.empty()) return;
             std::vector<ArrayBuilder> arrays(width, ArrayBuilder{ArrayBuilder::Type::bigint});
             for (const auto& row : rows) {
@@ -321,26 +343,54 @@ public:
         };
         using List = std::vector<std::int64_t>;
         const auto number = [](std::uint64_t value) { return static_cast<std::int64_t>(value); };
-        run(add_candles, candles_, [&](const auto& row) {
-            const Candle& c = row.second;
-            return List{number(row.first.first), row.first.second, c.open, c.high, c.low, c.close, c.volume, c.count};
-        }, 8);
-        run(add_prices, prices_, [&](const auto& row) {
-            return List{number(std::get<0>(row.first)), std::get<1>(row.first), std::get<2>(row.first), row.second};
-        }, 4);
-        run(add_demand, demand_, [&](const auto& row) {
-            const Demand& d = row.second;
-            return List{number(row.first.first), row.first.second, d.placed, d.matched, d.unmatched, d.wanted, d.unmet};
-        }, 7);
+        run(
+            add_candles, candles_,
+            [&](const auto& row) {
+                const Candle& c = row.second;
+                return List{number(row.first.first),
+                            row.first.second,
+                            c.open,
+                            c.high,
+                            c.low,
+                            c.close,
+                            c.volume,
+                            c.count};
+            },
+            8);
+        run(
+            add_prices, prices_,
+            [&](const auto& row) {
+                return List{number(std::get<0>(row.first)), std::get<1>(row.first),
+                            std::get<2>(row.first), row.second};
+            },
+            4);
+        run(
+            add_demand, demand_,
+            [&](const auto& row) {
+                const Demand& d = row.second;
+                return List{number(row.first.first),
+                            row.first.second,
+                            d.placed,
+                            d.matched,
+                            d.unmatched,
+                            d.wanted,
+                            d.unmet};
+            },
+            7);
         return candles_.size() + prices_.size() + demand_.size();
     }
 
 private:
-    struct Candle { std::int64_t open, high, low, close, volume, count; };
-    struct Demand { std::int64_t placed = 0, matched = 0, unmatched = 0, wanted = 0, unmet = 0; };
+    struct Candle {
+        std::int64_t open, high, low, close, volume, count;
+    };
+    struct Demand {
+        std::int64_t placed = 0, matched = 0, unmatched = 0, wanted = 0, unmet = 0;
+    };
     using MarketTime = std::pair<std::uint64_t, std::int64_t>;
 
-    // One hour of one market cannot hold that many tokens; a limit is still better than an overflow.
+    // One hour of one market cannot hold that many tokens; a limit is still better than an
+    // overflow.
     static std::int64_t added(std::int64_t sum, std::int64_t more) {
         constexpr std::int64_t most = INT64_MAX / 1'000'000;
         return std::min(most, sum + std::min(most - sum, more));
@@ -354,7 +404,8 @@ private:
     std::map<MarketTime, Demand> demand_;
 };
 
-// ---- Events that leave lines ------------------------------------------------------------------------
+// ---- Events that leave lines
+// ------------------------------------------------------------------------
 
 struct Gathered {
     Lines<PostingLine> postings{"postings", posting_columns};
@@ -365,13 +416,14 @@ struct Gathered {
     Made requests, jobs;
 
     std::uint64_t write(Connection& connection) {
-        return postings.write(connection) + evidence.write(connection) + receipts.write(connection) +
-               audit.write(connection) + market_data.write(connection);
+        return postings.write(connection) + evidence.write(connection) +
+               receipts.write(connection) + audit.write(connection) + market_data.write(connection);
     }
 };
 
-void gather_event(Gathered& gathered, const matching::Event& event, const Entry& entry, std::uint64_t ordinal,
-                  const std::unordered_map<std::uint64_t, const matching::Request*>& requests_by_id) {
+void gather_event(
+    Gathered& gathered, const matching::Event& event, const Entry& entry, std::uint64_t ordinal,
+    const std::unordered_map<std::uint64_t, const matching::Request*>& requests_by_id) {
     if (const auto* reserved = std::get_if<matching::JobReserved>(&event)) {
         gathered.jobs.insert(reserved->job.id.value);
         gathered.market_data.matched(reserved->job, entry.at);
@@ -381,7 +433,8 @@ void gather_event(Gathered& gathered, const matching::Event& event, const Entry&
     } else if (const auto* ended = std::get_if<matching::RequestEnded>(&event)) {
         const bool unmet = ended->state == matching::RequestState::unmatched ||
                            ended->state == matching::RequestState::expired;
-        const auto request = unmet ? requests_by_id.find(ended->request.value) : requests_by_id.end();
+        const auto request =
+            unmet ? requests_by_id.find(ended->request.value) : requests_by_id.end();
         if (request != requests_by_id.end() && request->second->attempts == 0)
             gathered.market_data.unmatched(*request->second, entry.at);
     } else if (const auto* receipt = std::get_if<matching::ReceiptStored>(&event)) {
@@ -396,15 +449,17 @@ void gather_event(Gathered& gathered, const matching::Event& event, const Entry&
 void gather(Gathered& gathered, Batches batches, std::uint64_t cursor) {
     std::unordered_map<std::uint64_t, const matching::Request*> requests_by_id;
     for (const Batch* batch : batches)
-        for (const matching::Request& request : batch->changes.requests) requests_by_id[request.id.value] = &request;
+        for (const matching::Request& request : batch->changes.requests)
+            requests_by_id[request.id.value] = &request;
     for (const Batch* batch : batches)
         for (const Entry& entry : batch->entries) {
             if (entry.sequence <= cursor) continue;
             cursor = entry.sequence;  // batches may overlap: each entry once
             std::uint64_t ordinal = 0;
             for (const matching::Posting& posting : entry.postings)
-                gathered.postings.add({posting.from, entry.sequence, ordinal++, entry.at, posting.from_bucket,
-                                       posting.to, posting.to_bucket, posting.amount, posting.job});
+                gathered.postings.add({posting.from, entry.sequence, ordinal++, entry.at,
+                                       posting.from_bucket, posting.to, posting.to_bucket,
+                                       posting.amount, posting.job});
             ordinal = 0;
             for (const matching::Event& event : entry.events)
                 gather_event(gathered, event, entry, ordinal++, requests_by_id);
@@ -414,10 +469,12 @@ void gather(Gathered& gathered, Batches batches, std::uint64_t cursor) {
 }  // namespace
 
 Nano unit_price(const matching::PriceVector& price, const matching::QuantityVector& quantity) {
-    const std::int64_t tokens = quantity.prompt + quantity.cached + quantity.completion + quantity.reasoning;
+    const std::int64_t tokens =
+        quantity.prompt + quantity.cached + quantity.completion + quantity.reasoning;
     if (tokens > 0) {
         __extension__ typedef __int128 Wide;
-        // nano per million tokens, weighted by the request's own mix, and its per-request price spread over it
+        // nano per million tokens, weighted by the request's own mix, and its per-request price
+        // spread over it
         const Wide sum = static_cast<Wide>(price.prompt.value) * quantity.prompt +
                          static_cast<Wide>(price.cached.value) * quantity.cached +
                          static_cast<Wide>(price.completion.value) * quantity.completion +
@@ -430,12 +487,14 @@ Nano unit_price(const matching::PriceVector& price, const matching::QuantityVect
 }
 
 std::int64_t volume(const matching::QuantityVector& quantity) {
-    const std::int64_t tokens = quantity.prompt + quantity.cached + quantity.completion + quantity.reasoning;
+    const std::int64_t tokens =
+        quantity.prompt + quantity.cached + quantity.completion + quantity.reasoning;
     if (tokens > 0) return tokens;
     return quantity.gpu_seconds > 0 ? quantity.gpu_seconds : quantity.requests;
 }
 
-Projected project(Connection& connection, std::span<const Batch* const> batches, std::uint64_t cursor) {
+Projected project(Connection& connection, std::span<const Batch* const> batches,
+                  std::uint64_t cursor) {
     const Batch& last = *batches.back();
     int fee = -1;
     for (const Batch* batch : batches)
@@ -450,7 +509,8 @@ Projected project(Connection& connection, std::span<const Batch* const> batches,
 
     Gathered gathered;
     gather(gathered, batches, cursor);
-    const std::uint64_t nouns = write_all_nouns(connection, batches, gathered.requests, gathered.jobs);
+    const std::uint64_t nouns =
+        write_all_nouns(connection, batches, gathered.requests, gathered.jobs);
     return {.sequence = last.last(), .rows = nouns + gathered.write(connection)};
 }
 

@@ -1,6 +1,6 @@
-// Writes what batches changed into the projection tables. Used only inside db/: by the projector, and
-// by the replay tool in a scratch schema. Sets, not rows: a fixed number of statements whatever the
-// number of batches. The caller owns the transaction.
+// Writes what batches changed into the projection tables. Used only inside db/: by the projector,
+// and by the replay tool in a scratch schema. Sets, not rows: a fixed number of statements whatever
+// the number of batches. The caller owns the transaction.
 #pragma once
 
 #include <cstdint>
@@ -22,8 +22,8 @@ struct Projected {
     std::uint64_t rows = 0;
 };
 
-// REQUIRES: batches ascend and continue at `cursor`: none begins behind the entries before it, the first
-// begins at or before `cursor` and ends after it. Entries up to `cursor` are skipped.
+// REQUIRES: batches ascend and continue at `cursor`: none begins behind the entries before it, the
+// first begins at or before `cursor` and ends after it. Entries up to `cursor` are skipped.
 Projected project(Connection& connection, std::span<const matching::Batch* const> batches,
                   std::uint64_t cursor);
 

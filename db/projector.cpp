@@ -14,7 +14,8 @@ constexpr std::size_t catch_up_entries_max = 2'000;  // entries in one transacti
 
 std::int64_t monotonic_us() {
     return std::chrono::duration_cast<std::chrono::microseconds>(
-               std::chrono::steady_clock::now().time_since_epoch()).count();
+               std::chrono::steady_clock::now().time_since_epoch())
+        .count();
 }
 
 }  // namespace
@@ -70,7 +71,8 @@ void Projector::write(std::span<const matching::Batch* const> batches) {
     Projected projected;
     {
         Transaction transaction{live};
-        live.execute("SET LOCAL plan_cache_mode = force_generic_plan");  // else thousands of values are planned with
+        live.execute("SET LOCAL plan_cache_mode = force_generic_plan");  // else thousands of values
+                                                                         // are planned with
         projected = project(live, batches, sequence());
         transaction.commit();
     }
@@ -82,7 +84,9 @@ void Projector::write(std::span<const matching::Batch* const> batches) {
 }
 
 Duration Projector::oldest_age() const {
-    const Queued* oldest = !taken_.empty() ? &taken_.front() : !queue_.empty() ? &queue_.front() : nullptr;
+    const Queued* oldest = !taken_.empty()   ? &taken_.front()
+                           : !queue_.empty() ? &queue_.front()
+                                             : nullptr;
     return {oldest ? monotonic_us() - oldest->queued_us : 0};
 }
 
@@ -108,13 +112,14 @@ void Projector::gather(std::unique_lock<std::mutex>& lock, Duration patience) {
     });
 }
 
-// Takes from the queue what fits into one transaction. What was taken and could not be written stays
-// in taken_ and is tried again.
+// Takes from the queue what fits into one transaction. What was taken and could not be written
+// stays in taken_ and is tried again.
 bool Projector::take(Duration patience) {
     std::unique_lock lock{mutex_};
     if (!taken_.empty()) return writing_ = true;
     if (!arrived_.wait_for(lock, std::chrono::microseconds{patience.us},
-                           [&] { return stopped_ || !queue_.empty(); }) || queue_.empty())
+                           [&] { return stopped_ || !queue_.empty(); }) ||
+        queue_.empty())
         return false;
     gather(lock, patience);
     std::size_t entries = 0;
@@ -127,7 +132,8 @@ bool Projector::take(Duration patience) {
     return writing_ = true;
 }
 
-// The batches of taken_ that continue at the cursor, up to a gap. Those already written are left out.
+// The batches of taken_ that continue at the cursor, up to a gap. Those already written are left
+// out.
 std::vector<const matching::Batch*> Projector::continuing(bool& gap) const {
     std::vector<const matching::Batch*> batches;
     std::uint64_t position = sequence();

@@ -1,7 +1,7 @@
-// Keeps the tables that people and queries read (the projections) in step with the journal. The lane
-// hands over each stored batch; one background thread calls step(). Larger transactions than the
-// journal's, last value wins, the cursor in the same transaction: the projections at their cursor
-// are exactly the state at that sequence. Knows no rule of the market.
+// Keeps the tables that people and queries read (the projections) in step with the journal. The
+// lane hands over each stored batch; one background thread calls step(). Larger transactions than
+// the journal's, last value wins, the cursor in the same transaction: the projections at their
+// cursor are exactly the state at that sequence. Knows no rule of the market.
 #pragma once
 
 #include <atomic>
@@ -23,12 +23,12 @@ class Connection;
 
 struct ProjectorLimits {
     std::size_t queue_entries_max = 50'000;  // then enqueue() waits: backpressure on the lane
-    // And it waits while something older than this is being written. The lane then makes no more than is
-    // written: what is projected is less than a second behind as long as a transaction takes a fraction
-    // of one. Nothing being written (a broken connection, no step()) holds nobody.
+    // And it waits while something older than this is being written. The lane then makes no more
+    // than is written: what is projected is less than a second behind as long as a transaction
+    // takes a fraction of one. Nothing being written (a broken connection, no step()) holds nobody.
     Duration behind_max = milliseconds(250);
-    std::size_t write_entries_max = 4'000;   // journal entries in one transaction
-    Duration gather = milliseconds(50);      // lets batches gather, unless a reader waits for one
+    std::size_t write_entries_max = 4'000;  // journal entries in one transaction
+    Duration gather = milliseconds(50);     // lets batches gather, unless a reader waits for one
 };
 
 class Projector {
@@ -36,8 +36,8 @@ public:
     explicit Projector(ConnectOptions options, ProjectorLimits limits = {});
     ~Projector();
 
-    // Replays what the journal has and the projections have not. Called before the lane starts, with
-    // nothing queued; also what step() does by itself if a gap appears. Throws Failure.
+    // Replays what the journal has and the projections have not. Called before the lane starts,
+    // with nothing queued; also what step() does by itself if a gap appears. Throws Failure.
     void catch_up();
 
     // From PgJournal's observer, lane thread. Waits while the queue is full unless `replayed`.
@@ -56,10 +56,10 @@ public:
     void stop();
 
     struct Lag {
-        std::uint64_t entries = 0;   // queued, not yet written
-        Duration oldest;             // age of the oldest of them
+        std::uint64_t entries = 0;  // queued, not yet written
+        Duration oldest;            // age of the oldest of them
         std::uint64_t transactions = 0, rows_written = 0;
-        Duration newest_transaction; // how long it took
+        Duration newest_transaction;  // how long it took
     };
     Lag lag() const;
 
@@ -91,7 +91,7 @@ private:
     std::vector<Queued> taken_;      // being written; only step()'s thread changes it
     std::size_t queue_entries_ = 0;  // of both
     bool writing_ = false;           // step() is at work on taken_
-    std::uint64_t wanted_ = 0;   // highest sequence that somebody waits for
+    std::uint64_t wanted_ = 0;       // highest sequence that somebody waits for
     bool stopped_ = false;
     std::atomic<std::uint64_t> sequence_{0};
     Lag totals_;

@@ -15,7 +15,9 @@ using namespace matching;
 constexpr std::int64_t auditor_ids_max = 20'000;
 
 template <class Noun>
-std::string listed(std::string_view table = "t") { return column_list(columns_of<Noun>(), table); }
+std::string listed(std::string_view table = "t") {
+    return column_list(columns_of<Noun>(), table);
+}
 template <class Noun>
 std::size_t width() {
     static const std::size_t count = columns_of<Noun>().size();
@@ -25,7 +27,8 @@ std::size_t width() {
 std::int64_t number(std::uint64_t value) { return static_cast<std::int64_t>(value); }
 // "Below" for pages that begin at the newest.
 std::int64_t below(const PageBefore& page) {
-    return page.before == 0 || page.before > INT64_MAX ? INT64_MAX : static_cast<std::int64_t>(page.before);
+    return page.before == 0 || page.before > INT64_MAX ? INT64_MAX
+                                                       : static_cast<std::int64_t>(page.before);
 }
 template <class Tag>
 void add_optional(Parameters& parameters, Id<Tag> id) {
@@ -51,7 +54,8 @@ Listed<Row> page_of(const Rows& rows, std::uint32_t rows_max, Read&& read) {
 }
 template <class Noun>
 Listed<Noun> nouns_of(const Rows& rows, std::uint32_t rows_max) {
-    return page_of<Noun>(rows, rows_max, [](const Rows& all, std::size_t row) { return read_row<Noun>(all, row); });
+    return page_of<Noun>(rows, rows_max,
+                         [](const Rows& all, std::size_t row) { return read_row<Noun>(all, row); });
 }
 template <class Row>
 std::optional<Row> first_of(Listed<Row> list) {
@@ -59,197 +63,267 @@ std::optional<Row> first_of(Listed<Row> list) {
     return std::move(list.rows.front());
 }
 
-// ---- Statements -----------------------------------------------------------------------------------
+// ---- Statements
+// -----------------------------------------------------------------------------------
 
-const Statement begin_reading{"read_cursor", "select sequence, coalesce(fee_basis_points, 500) from projection"};
+const Statement begin_reading{"read_cursor",
+                              "select sequence, coalesce(fee_basis_points, 500) from projection"};
 
 const Statement find_credential{
-    "read_credential", "select " + listed<ApiKey>() + ", a.kind, a.frozen from api_keys t "
-                       "join accounts a on a.id = t.account where t.secret_hash = $1::bytea"};
-const Statement find_account{"read_account",
-                             "select " + listed<Account>() + " from accounts t where id = $1::bigint"};
+    "read_credential", "select " + listed<ApiKey>() +
+                           ", a.kind, a.frozen from api_keys t "
+                           "join accounts a on a.id = t.account where t.secret_hash = $1::bytea"};
+const Statement find_account{
+    "read_account", "select " + listed<Account>() + " from accounts t where id = $1::bigint"};
 const Statement list_accounts{
-    "list_accounts", "select " + listed<Account>() + " from accounts t where id < $1::bigint and "
-                     "($2::text is null or kind = $2::text::account_kind) order by id desc limit $3::bigint"};
-const Statement list_keys{
-    "list_keys", "select " + listed<ApiKey>() + " from api_keys t where account = $1::bigint "
-                 "and ($2::bigint is null or id = $2::bigint) order by id"};
+    "list_accounts",
+    "select " + listed<Account>() +
+        " from accounts t where id < $1::bigint and "
+        "($2::text is null or kind = $2::text::account_kind) order by id desc limit $3::bigint"};
+const Statement list_keys{"list_keys",
+                          "select " + listed<ApiKey>() +
+                              " from api_keys t where account = $1::bigint "
+                              "and ($2::bigint is null or id = $2::bigint) order by id"};
 const Statement list_postings{
     "list_postings",
-    "select p.sequence, p.ordinal, p.at, p.\"from\", p.from_bucket, p.\"to\", p.to_bucket, p.amount_nano, p.job, "
+    "select p.sequence, p.ordinal, p.at, p.\"from\", p.from_bucket, p.\"to\", p.to_bucket, "
+    "p.amount_nano, p.job, "
     "j.receipt_hash from ("
-    "(select * from postings where \"from\" = $1::bigint and (sequence, ordinal) > ($2::bigint, $3::bigint) "
-    "and sequence > $4::bigint and sequence <= $5::bigint order by sequence, ordinal limit $6::bigint) union all "
+    "(select * from postings where \"from\" = $1::bigint and (sequence, ordinal) > ($2::bigint, "
+    "$3::bigint) "
+    "and sequence > $4::bigint and sequence <= $5::bigint order by sequence, ordinal limit "
+    "$6::bigint) union all "
     "(select * from postings where \"to\" = $1::bigint and \"to\" <> \"from\" "
-    "and (sequence, ordinal) > ($2::bigint, $3::bigint) and sequence > $4::bigint and sequence <= $5::bigint "
+    "and (sequence, ordinal) > ($2::bigint, $3::bigint) and sequence > $4::bigint and sequence <= "
+    "$5::bigint "
     "order by sequence, ordinal limit $6::bigint)) p "
     "left join jobs j on p.\"to\" <> p.\"from\" and j.account = p.\"from\" and j.id = p.job "
     "order by p.sequence, p.ordinal limit $6::bigint"};
 const Statement list_deposits{
-    "list_deposits", "select " + listed<Deposit>() + " from deposits t where id < $2::bigint "
-                     "and ($1::bigint is null or account = $1::bigint) order by id desc limit $3::bigint"};
+    "list_deposits",
+    "select " + listed<Deposit>() +
+        " from deposits t where id < $2::bigint "
+        "and ($1::bigint is null or account = $1::bigint) order by id desc limit $3::bigint"};
 const Statement list_payouts{
-    "list_payouts", "select " + listed<Payout>() + " from payouts t where id < $2::bigint "
-                    "and ($1::bigint is null or account = $1::bigint) order by id desc limit $3::bigint"};
+    "list_payouts",
+    "select " + listed<Payout>() +
+        " from payouts t where id < $2::bigint "
+        "and ($1::bigint is null or account = $1::bigint) order by id desc limit $3::bigint"};
 const Statement any_webhook_there{
     "any_webhook", "select exists (select from webhooks where not coalesce(disabled, false))"};
-const Statement list_webhooks{
-    "list_webhooks", "select " + listed<Webhook>() + " from webhooks t "
-                     "where ($1::bigint is null or account = $1::bigint) order by id"};
+const Statement list_webhooks{"list_webhooks",
+                              "select " + listed<Webhook>() +
+                                  " from webhooks t "
+                                  "where ($1::bigint is null or account = $1::bigint) order by id"};
 
-const Statement list_nodes{
-    "list_nodes", "select " + listed<Node>() + " from nodes t where ($1::bigint is null or provider = $1::bigint) "
-                  "and id < $2::bigint and ($3::bigint is null or (connected and not draining and not suspended "
-                  "and valid_until > $3::bigint)) order by id desc limit $4::bigint"};
-const Statement find_node{"read_node", "select " + listed<Node>() + " from nodes t where id = $1::bigint"};
+const Statement list_nodes{"list_nodes",
+                           "select " + listed<Node>() +
+                               " from nodes t where ($1::bigint is null or provider = $1::bigint) "
+                               "and id < $2::bigint and ($3::bigint is null or (connected and not "
+                               "draining and not suspended "
+                               "and valid_until > $3::bigint)) order by id desc limit $4::bigint"};
+const Statement find_node{"read_node",
+                          "select " + listed<Node>() + " from nodes t where id = $1::bigint"};
 const Statement find_evidence{
-    "read_evidence", "select node, sequence, at, valid_until, tier, measurement, platform, keyset_digest, "
-                     "keyset_document, evidence_hash, evidence, verdict from evidence where node = $1::bigint "
-                     "and ($2::bytea is null or evidence_hash = $2::bytea) order by sequence desc limit 1"};
+    "read_evidence",
+    "select node, sequence, at, valid_until, tier, measurement, platform, keyset_digest, "
+    "keyset_document, evidence_hash, evidence, verdict from evidence where node = $1::bigint "
+    "and ($2::bytea is null or evidence_hash = $2::bytea) order by sequence desc limit 1"};
 const std::string select_offers =
-    "select " + listed<Offer>() + ", m.name, n.name, n.region, n.country, n.gpu_model, n.tier, n.connected, "
-    "n.draining, n.suspended from offers t join markets m on m.id = t.market join nodes n on n.id = t.node ";
+    "select " + listed<Offer>() +
+    ", m.name, n.name, n.region, n.country, n.gpu_model, n.tier, n.connected, "
+    "n.draining, n.suspended from offers t join markets m on m.id = t.market join nodes n on n.id "
+    "= t.node ";
 const Statement find_offer{"read_offer", select_offers + "where t.id = $1::bigint"};
 const Statement list_offers_of_provider{
-    "list_offers_of_provider",
-    select_offers + "where t.provider = $1::bigint and t.id < $2::bigint "
-    "and ($3::bigint is null or t.node = $3::bigint) and ($4::bigint is null or t.market = $4::bigint) "
-    "and ($5::text is null or t.state = $5::text::offer_state) order by t.id desc limit $6::bigint"};
+    "list_offers_of_provider", select_offers +
+                                   "where t.provider = $1::bigint and t.id < $2::bigint "
+                                   "and ($3::bigint is null or t.node = $3::bigint) and "
+                                   "($4::bigint is null or t.market = $4::bigint) "
+                                   "and ($5::text is null or t.state = $5::text::offer_state) "
+                                   "order by t.id desc limit $6::bigint"};
 const Statement list_offers_of_market{
     "list_offers_of_market",
-    select_offers + "where t.market = $1::bigint and t.id < $2::bigint and t.state in ('active', 'paused') "
-    "and ($3::bigint is null or t.node = $3::bigint) and ($4::text is null or t.state = $4::text::offer_state) "
-    "order by t.id desc limit $5::bigint"};
+    select_offers +
+        "where t.market = $1::bigint and t.id < $2::bigint and t.state in ('active', 'paused') "
+        "and ($3::bigint is null or t.node = $3::bigint) and ($4::text is null or t.state = "
+        "$4::text::offer_state) "
+        "order by t.id desc limit $5::bigint"};
 const Statement list_all_offers{
-    "list_offers",
-    select_offers + "where t.id < $1::bigint and ($2::bigint is null or t.node = $2::bigint) "
-    "and ($3::bigint is null or t.market = $3::bigint) "
-    "and ($4::text is null or t.state = $4::text::offer_state) order by t.id desc limit $5::bigint"};
+    "list_offers", select_offers +
+                       "where t.id < $1::bigint and ($2::bigint is null or t.node = $2::bigint) "
+                       "and ($3::bigint is null or t.market = $3::bigint) "
+                       "and ($4::text is null or t.state = $4::text::offer_state) order by t.id "
+                       "desc limit $5::bigint"};
 
 const std::string select_requests =
-    "select " + listed<Request>() + ", array(select coalesce(m.name, '') from unnest(t.markets) with ordinality "
+    "select " + listed<Request>() +
+    ", array(select coalesce(m.name, '') from unnest(t.markets) with ordinality "
     "u(id, place) left join markets m on m.id = u.id order by u.place) from requests t ";
 const Statement list_requests{
-    "list_requests", select_requests + "where account = $1::bigint and id < $2::bigint "
-                     "and ($3::text is null or state = $3::text::request_state) "
-                     "and ($4::bigint is null or $4::bigint = any(markets)) order by id desc limit $5::bigint"};
+    "list_requests",
+    select_requests +
+        "where account = $1::bigint and id < $2::bigint "
+        "and ($3::text is null or state = $3::text::request_state) "
+        "and ($4::bigint is null or $4::bigint = any(markets)) order by id desc limit $5::bigint"};
 const Statement list_all_requests{
-    "list_all_requests", select_requests + "where id < $1::bigint and id >= $2::bigint "
-                         "and ($3::text is null or state = $3::text::request_state) "
-                         "and ($4::bigint is null or $4::bigint = any(markets)) order by id desc limit $5::bigint"};
-const Statement find_request{"read_request", select_requests + "where account = $1::bigint and id = $2::bigint"};
+    "list_all_requests",
+    select_requests +
+        "where id < $1::bigint and id >= $2::bigint "
+        "and ($3::text is null or state = $3::text::request_state) "
+        "and ($4::bigint is null or $4::bigint = any(markets)) order by id desc limit $5::bigint"};
+const Statement find_request{"read_request",
+                             select_requests + "where account = $1::bigint and id = $2::bigint"};
 const Statement find_any_request{"read_any_request", select_requests + "where id = $1::bigint"};
 
 const std::string job_extras = ", m.name, n.tier, n.name ";
 const std::string job_joins = " join markets m on m.id = t.market join nodes n on n.id = t.node ";
 const std::string job_filters =
-    " and ($3::text is null or state = $3::text::job_state) and ($4::bigint is null or request = $4::bigint) "
-    "and ($5::bigint is null or node = $5::bigint) and ($6::bigint is null or market = $6::bigint) ";
-const Statement list_jobs{
-    "list_jobs",
-    "select " + listed<Job>() + job_extras + "from ("
-    "(select * from jobs where account = $1::bigint and id < $2::bigint" + job_filters +
-    "order by id desc limit $7::bigint) union all "
-    "(select * from jobs where provider = $1::bigint and account <> $1::bigint and id < $2::bigint" + job_filters +
-    "order by id desc limit $7::bigint)) t" + job_joins + "order by t.id desc limit $7::bigint"};
-const Statement list_all_jobs{
-    "list_all_jobs", "select " + listed<Job>() + job_extras + "from (select * from jobs where id < $2::bigint "
-                     "and id >= $1::bigint" + job_filters + "order by id desc limit $7::bigint) t" + job_joins +
-                     "order by t.id desc"};
+    " and ($3::text is null or state = $3::text::job_state) and ($4::bigint is null or request = "
+    "$4::bigint) "
+    "and ($5::bigint is null or node = $5::bigint) and ($6::bigint is null or market = "
+    "$6::bigint) ";
+const Statement list_jobs{"list_jobs",
+                          "select " + listed<Job>() + job_extras +
+                              "from ("
+                              "(select * from jobs where account = $1::bigint and id < $2::bigint" +
+                              job_filters +
+                              "order by id desc limit $7::bigint) union all "
+                              "(select * from jobs where provider = $1::bigint and account <> "
+                              "$1::bigint and id < $2::bigint" +
+                              job_filters + "order by id desc limit $7::bigint)) t" + job_joins +
+                              "order by t.id desc limit $7::bigint"};
+const Statement list_all_jobs{"list_all_jobs", "select " + listed<Job>() + job_extras +
+                                                   "from (select * from jobs where id < $2::bigint "
+                                                   "and id >= $1::bigint" +
+                                                   job_filters +
+                                                   "order by id desc limit $7::bigint) t" +
+                                                   job_joins + "order by t.id desc"};
 const Statement find_job{
-    "read_job", "select " + listed<Job>() + job_extras + "from ("
-                "(select * from jobs where account = $1::bigint and id = $2::bigint) union all "
-                "(select * from jobs where provider = $1::bigint and account <> $1::bigint and id = $2::bigint)) t" +
-                job_joins};
-const Statement find_any_job{"read_any_job", "select " + listed<Job>() + job_extras + "from jobs t" + job_joins +
-                                                 "where t.id = $1::bigint"};
+    "read_job", "select " + listed<Job>() + job_extras +
+                    "from ("
+                    "(select * from jobs where account = $1::bigint and id = $2::bigint) union all "
+                    "(select * from jobs where provider = $1::bigint and account <> $1::bigint and "
+                    "id = $2::bigint)) t" +
+                    job_joins};
+const Statement find_any_job{
+    "read_any_job",
+    "select " + listed<Job>() + job_extras + "from jobs t" + job_joins + "where t.id = $1::bigint"};
 const Statement find_receipt{
-    "read_receipt", "select job, counter, at, receipt_hash, document from receipts where job = $1::bigint "
-                    "and ($2::bigint is null or counter = $2::bigint) order by counter desc limit 1"};
-const Statement read_counters{"read_counters", "select coalesce(counters, ''::bytea) from projection"};
+    "read_receipt",
+    "select job, counter, at, receipt_hash, document from receipts where job = $1::bigint "
+    "and ($2::bigint is null or counter = $2::bigint) order by counter desc limit 1"};
+const Statement read_counters{"read_counters",
+                              "select coalesce(counters, ''::bytea) from projection"};
 
 const std::string market_offers =
     "(select market, count(*) as offers, sum(slots) as slots, sum(slots_used) as used, "
     "max(context_tokens_max) as context from offers where state = 'active' group by market)";
 // What can be bought now: active offers of nodes in reach.
 const std::string market_reach =
-    "(select o.market, min(coalesce(prompt_nano_per_mtok, 0)) as p0, min(coalesce(cached_nano_per_mtok, 0)) as p1, "
-    "min(coalesce(completion_nano_per_mtok, 0)) as p2, min(coalesce(reasoning_nano_per_mtok, 0)) as p3, "
+    "(select o.market, min(coalesce(prompt_nano_per_mtok, 0)) as p0, "
+    "min(coalesce(cached_nano_per_mtok, 0)) as p1, "
+    "min(coalesce(completion_nano_per_mtok, 0)) as p2, min(coalesce(reasoning_nano_per_mtok, 0)) "
+    "as p3, "
     "min(coalesce(request_nano, 0)) as p4, min(coalesce(gpu_second_nano, 0)) as p5, "
     "bit_or(1 << (array_position(enum_range(null::tier), n.tier) - 1)) as tiers "
-    "from offers o join nodes n on n.id = o.node where o.state = 'active' and n.connected and not n.draining "
+    "from offers o join nodes n on n.id = o.node where o.state = 'active' and n.connected and not "
+    "n.draining "
     "and not n.suspended group by o.market)";
-const Statement list_markets{
-    "list_markets",
-    "select " + listed<Market>() + ", coalesce(o.offers, 0)::bigint, coalesce(o.slots, 0)::bigint, "
-    "coalesce(o.used, 0)::bigint, coalesce(o.context, 0)::bigint, r.p0, r.p1, r.p2, r.p3, r.p4, r.p5, "
-    "coalesce(r.tiers, 0)::bigint, coalesce(w.resting, 0)::bigint, "
-    "coalesce((select c.close from candles c where c.market = t.id order by c.minute desc limit 1), 0), "
-    "coalesce((select j.reserved_at from jobs j where j.market = t.id order by j.id desc limit 1), 0) "
-    "from markets t left join " + market_offers + " o on o.market = t.id left join " + market_reach +
-    " r on r.market = t.id left join (select u.id, count(*) as resting from requests q, unnest(q.markets) u(id) "
-    "where q.state = 'resting' group by u.id) w on w.id = t.id "
-    "where ($1::text is null or t.name = $1::text) order by t.name"};
+const Statement list_markets{"list_markets",
+                             "select " + listed<Market>() +
+                                 ", coalesce(o.offers, 0)::bigint, coalesce(o.slots, 0)::bigint, "
+                                 "coalesce(o.used, 0)::bigint, coalesce(o.context, 0)::bigint, "
+                                 "r.p0, r.p1, r.p2, r.p3, r.p4, r.p5, "
+                                 "coalesce(r.tiers, 0)::bigint, coalesce(w.resting, 0)::bigint, "
+                                 "coalesce((select c.close from candles c where c.market = t.id "
+                                 "order by c.minute desc limit 1), 0), "
+                                 "coalesce((select j.reserved_at from jobs j where j.market = t.id "
+                                 "order by j.id desc limit 1), 0) "
+                                 "from markets t left join " +
+                                 market_offers + " o on o.market = t.id left join " + market_reach +
+                                 " r on r.market = t.id left join (select u.id, count(*) as "
+                                 "resting from requests q, unnest(q.markets) u(id) "
+                                 "where q.state = 'resting' group by u.id) w on w.id = t.id "
+                                 "where ($1::text is null or t.name = $1::text) order by t.name"};
 const Statement list_trades{
-    "list_trades", "select " + listed<Job>() + ", n.tier from jobs t join nodes n on n.id = t.node "
-                   "where t.market = $1::bigint and t.id < $2::bigint order by t.id desc limit $3::bigint"};
-const Statement list_candles{
-    "list_candles",
-    "select (minute / $2::bigint) * $2::bigint, (array_agg(open order by minute))[1], max(high), min(low), "
-    "(array_agg(close order by minute desc))[1], sum(volume)::bigint, sum(count)::bigint from candles "
-    "where market = $1::bigint and minute >= $3::bigint and minute < $4::bigint group by 1 order by 1"};
+    "list_trades",
+    "select " + listed<Job>() +
+        ", n.tier from jobs t join nodes n on n.id = t.node "
+        "where t.market = $1::bigint and t.id < $2::bigint order by t.id desc limit $3::bigint"};
+const Statement list_candles{"list_candles",
+                             "select (minute / $2::bigint) * $2::bigint, (array_agg(open order by "
+                             "minute))[1], max(high), min(low), "
+                             "(array_agg(close order by minute desc))[1], sum(volume)::bigint, "
+                             "sum(count)::bigint from candles "
+                             "where market = $1::bigint and minute >= $3::bigint and minute < "
+                             "$4::bigint group by 1 order by 1"};
 const Statement read_percentiles{
     "read_percentiles",
-    "select coalesce(max(total), 0)::bigint, coalesce(min(unit_price) filter (where sofar * 10 >= total), 0), "
+    "select coalesce(max(total), 0)::bigint, coalesce(min(unit_price) filter (where sofar * 10 >= "
+    "total), 0), "
     "coalesce(min(unit_price) filter (where sofar * 2 >= total), 0), "
     "coalesce(min(unit_price) filter (where sofar * 10 >= total * 9), 0) from "
     "(select unit_price, sum(n) over (order by unit_price) as sofar, sum(n) over () as total from "
-    "(select unit_price, sum(count) as n from price_histogram where market = $1::bigint and hour >= $2::bigint "
+    "(select unit_price, sum(count) as n from price_histogram where market = $1::bigint and hour "
+    ">= $2::bigint "
     "and hour < $3::bigint group by unit_price) prices) ranked"};
 const Statement list_demand{
-    "list_demand", "select hour, placed, matched, unmatched, wanted, unmet from demand where market = $1::bigint "
-                   "and hour >= $2::bigint and hour < $3::bigint order by hour"};
+    "list_demand",
+    "select hour, placed, matched, unmatched, wanted, unmet from demand where market = $1::bigint "
+    "and hour >= $2::bigint and hour < $3::bigint order by hour"};
 
 const Statement read_overview{
     "read_overview",
     "select (select count(*) from accounts where kind = 'developer'), "
-    "(select count(*) from accounts where kind = 'provider'), (select count(*) from accounts where frozen), "
+    "(select count(*) from accounts where kind = 'provider'), (select count(*) from accounts where "
+    "frozen), "
     "(select count(*) from nodes), (select count(*) from nodes where connected), "
-    "(select count(*) from nodes where suspended), (select count(*) from nodes where valid_until > $1::bigint), "
+    "(select count(*) from nodes where suspended), (select count(*) from nodes where valid_until > "
+    "$1::bigint), "
     "(select count(*) from markets), (select count(*) from offers where state = 'active'), "
     "(select coalesce(sum(slots), 0)::bigint from offers where state = 'active'), "
-    "(select coalesce(sum(slots_used), 0)::bigint from offers where state in ('active', 'paused')), "
-    "(select count(*) from requests where state = 'resting'), (select count(*) from jobs where ended_at is null), "
+    "(select coalesce(sum(slots_used), 0)::bigint from offers where state in ('active', "
+    "'paused')), "
+    "(select count(*) from requests where state = 'resting'), (select count(*) from jobs where "
+    "ended_at is null), "
     "(select count(*) from payouts where state in ('queued', 'sent'))"};
-const Statement read_ledger{
-    "read_ledger",
-    "select b.bucket::text, count(*) filter (where b.amount <> 0), coalesce(sum(b.amount), 0)::bigint from accounts a, "
-    "lateral (values ('available', a.available_nano), ('held', a.held_nano), ('earned', a.earned_nano), "
-    "('paying', a.paying_nano), ('fees', a.fees_nano), ('chain', a.chain_nano)) b(bucket, amount) group by b.bucket"};
+const Statement read_ledger{"read_ledger",
+                            "select b.bucket::text, count(*) filter (where b.amount <> 0), "
+                            "coalesce(sum(b.amount), 0)::bigint from accounts a, "
+                            "lateral (values ('available', a.available_nano), ('held', "
+                            "a.held_nano), ('earned', a.earned_nano), "
+                            "('paying', a.paying_nano), ('fees', a.fees_nano), ('chain', "
+                            "a.chain_nano)) b(bucket, amount) group by b.bucket"};
 const Statement list_audit{
-    "list_audit", "select sequence, ordinal, at, actor, action, target, before, after, note from audit "
-                  "where (sequence, ordinal) < ($1::bigint, $2::bigint) "
-                  "order by sequence desc, ordinal desc limit $3::bigint"};
+    "list_audit",
+    "select sequence, ordinal, at, actor, action, target, before, after, note from audit "
+    "where (sequence, ordinal) < ($1::bigint, $2::bigint) "
+    "order by sequence desc, ordinal desc limit $3::bigint"};
 
 // Who an id belongs to, for events that carry only the id.
-const Statement owners_of_jobs{"owners_of_jobs", "select id, account, provider from jobs where id = any($1::bigint[])"};
-const Statement owners_of_requests{"owners_of_requests",
-                                   "select id, account, 0::bigint from requests where id = any($1::bigint[])"};
-const Statement owners_of_offers{"owners_of_offers",
-                                 "select id, 0::bigint, provider from offers where id = any($1::bigint[])"};
-const Statement owners_of_nodes{"owners_of_nodes",
-                                "select id, 0::bigint, provider from nodes where id = any($1::bigint[])"};
-const Statement owners_of_payouts{"owners_of_payouts",
-                                  "select id, account, 0::bigint from payouts where id = any($1::bigint[])"};
-const Statement owners_of_keys{"owners_of_keys",
-                               "select id, account, 0::bigint from api_keys where id = any($1::bigint[])"};
+const Statement owners_of_jobs{
+    "owners_of_jobs", "select id, account, provider from jobs where id = any($1::bigint[])"};
+const Statement owners_of_requests{
+    "owners_of_requests",
+    "select id, account, 0::bigint from requests where id = any($1::bigint[])"};
+const Statement owners_of_offers{
+    "owners_of_offers", "select id, 0::bigint, provider from offers where id = any($1::bigint[])"};
+const Statement owners_of_nodes{
+    "owners_of_nodes", "select id, 0::bigint, provider from nodes where id = any($1::bigint[])"};
+const Statement owners_of_payouts{
+    "owners_of_payouts", "select id, account, 0::bigint from payouts where id = any($1::bigint[])"};
+const Statement owners_of_keys{
+    "owners_of_keys", "select id, account, 0::bigint from api_keys where id = any($1::bigint[])"};
 
-// ---- Rows to structs --------------------------------------------------------------------------------
+// ---- Rows to structs
+// --------------------------------------------------------------------------------
 
 std::string text_or_empty(const Rows& rows, std::size_t row, std::size_t column) {
     return rows.null(row, column) ? std::string{} : unpack_text(rows.text(row, column));
 }
-std::string hash_or_empty(const Rows& rows, std::size_t row, std::size_t column, std::string_view prefix = {}) {
+std::string hash_or_empty(const Rows& rows, std::size_t row, std::size_t column,
+                          std::string_view prefix = {}) {
     return rows.null(row, column) ? std::string{} : unpack_hash(rows.text(row, column), prefix);
 }
 
@@ -301,9 +375,10 @@ MarketRow market_row(const Rows& rows, std::size_t row) {
                      .last_unit_price = {rows.integer(row, next + 12)},
                      .last_trade_at = {rows.integer(row, next + 13)}};
     if (!rows.null(row, next + 4))
-        market.best_price = PriceVector{{rows.integer(row, next + 4)}, {rows.integer(row, next + 5)},
-                                        {rows.integer(row, next + 6)}, {rows.integer(row, next + 7)},
-                                        {rows.integer(row, next + 8)}, {rows.integer(row, next + 9)}};
+        market.best_price =
+            PriceVector{{rows.integer(row, next + 4)}, {rows.integer(row, next + 5)},
+                        {rows.integer(row, next + 6)}, {rows.integer(row, next + 7)},
+                        {rows.integer(row, next + 8)}, {rows.integer(row, next + 9)}};
     return market;
 }
 StatementLine statement_line(const Rows& rows, std::size_t row) {
@@ -320,7 +395,8 @@ StatementLine statement_line(const Rows& rows, std::size_t row) {
 
 }  // namespace
 
-// ---- The snapshot ------------------------------------------------------------------------------------
+// ---- The snapshot
+// ------------------------------------------------------------------------------------
 
 struct Reader::Held {
     Pool::Lease lease;
@@ -330,8 +406,8 @@ struct Reader::Held {
     Rows run(const Statement& statement, const Parameters& parameters = {}) {
         return lease->run(statement, parameters);
     }
-    std::unordered_map<std::uint64_t, std::pair<AccountId, AccountId>> owners(const Statement& statement,
-                                                                              std::vector<std::int64_t>& ids);
+    std::unordered_map<std::uint64_t, std::pair<AccountId, AccountId>> owners(
+        const Statement& statement, std::vector<std::int64_t>& ids);
     void assign_owners(std::vector<FeedEvent>& events);
 };
 
@@ -350,7 +426,8 @@ Reader::Reader(Pool& pool) {
 Reader::~Reader() = default;
 Reader::Reader(Reader&&) noexcept = default;
 
-// ---- Accounts and keys -------------------------------------------------------------------------------
+// ---- Accounts and keys
+// -------------------------------------------------------------------------------
 
 std::optional<Credential> Reader::credential(const Digest& secret_hash) {
     const Rows rows = held_->run(find_credential, Parameters{}.add_bytes(secret_hash));
@@ -362,7 +439,8 @@ std::optional<Credential> Reader::credential(const Digest& secret_hash) {
 }
 
 std::optional<Account> Reader::account(AccountId account) {
-    return first_of(nouns_of<Account>(held_->run(find_account, Parameters{}.add(number(account.value))), 1));
+    return first_of(
+        nouns_of<Account>(held_->run(find_account, Parameters{}.add(number(account.value))), 1));
 }
 
 Listed<Account> Reader::accounts(std::optional<AccountKind> kind, PageBefore page) {
@@ -374,7 +452,8 @@ Listed<Account> Reader::accounts(std::optional<AccountKind> kind, PageBefore pag
 }
 
 std::vector<ApiKey> Reader::keys(AccountId account) {
-    return read_all<ApiKey>(held_->run(list_keys, Parameters{}.add(number(account.value)).add_null()));
+    return read_all<ApiKey>(
+        held_->run(list_keys, Parameters{}.add(number(account.value)).add_null()));
 }
 
 std::optional<ApiKey> Reader::key(AccountId account, KeyId key) {
@@ -418,7 +497,8 @@ std::vector<Webhook> Reader::webhooks(AccountId account) {
     return read_all<Webhook>(held_->run(list_webhooks, parameters));
 }
 
-// ---- Supply --------------------------------------------------------------------------------------------
+// ---- Supply
+// --------------------------------------------------------------------------------------------
 
 Listed<Node> Reader::nodes(const NodeFilter& filter, PageBefore page) {
     Parameters parameters;
@@ -474,12 +554,15 @@ Listed<OfferRow> Reader::offers(const OfferFilter& filter, PageBefore page) {
 }
 
 std::optional<OfferRow> Reader::offer(OfferId offer) {
-    return first_of(page_of<OfferRow>(held_->run(find_offer, Parameters{}.add(number(offer.value))), 1, offer_row));
+    return first_of(page_of<OfferRow>(held_->run(find_offer, Parameters{}.add(number(offer.value))),
+                                      1, offer_row));
 }
 
-// ---- Demand --------------------------------------------------------------------------------------------
+// ---- Demand
+// --------------------------------------------------------------------------------------------
 
-Listed<RequestRow> Reader::requests(AccountId account, const RequestFilter& filter, PageBefore page) {
+Listed<RequestRow> Reader::requests(AccountId account, const RequestFilter& filter,
+                                    PageBefore page) {
     Parameters parameters;
     if (account) {
         parameters.add(number(account.value)).add(below(page));
@@ -498,8 +581,8 @@ std::optional<RequestRow> Reader::request(AccountId account, RequestId request) 
     Parameters parameters;
     if (account) parameters.add(number(account.value));
     parameters.add(number(request.value));
-    return first_of(
-        page_of<RequestRow>(held_->run(account ? find_request : find_any_request, parameters), 1, request_row));
+    return first_of(page_of<RequestRow>(
+        held_->run(account ? find_request : find_any_request, parameters), 1, request_row));
 }
 
 Listed<JobRow> Reader::jobs(AccountId account, const JobFilter& filter, PageBefore page) {
@@ -515,14 +598,16 @@ Listed<JobRow> Reader::jobs(AccountId account, const JobFilter& filter, PageBefo
     add_optional(parameters, filter.node);
     add_optional(parameters, filter.market);
     parameters.add(std::int64_t{page.rows_max} + 1);
-    return page_of<JobRow>(held_->run(account ? list_jobs : list_all_jobs, parameters), page.rows_max, job_row);
+    return page_of<JobRow>(held_->run(account ? list_jobs : list_all_jobs, parameters),
+                           page.rows_max, job_row);
 }
 
 std::optional<JobRow> Reader::job(AccountId account, JobId job) {
     Parameters parameters;
     if (account) parameters.add(number(account.value));
     parameters.add(number(job.value));
-    return first_of(page_of<JobRow>(held_->run(account ? find_job : find_any_job, parameters), 1, job_row));
+    return first_of(
+        page_of<JobRow>(held_->run(account ? find_job : find_any_job, parameters), 1, job_row));
 }
 
 namespace {
@@ -543,10 +628,12 @@ std::optional<ReceiptRow> Reader::receipt(JobId job) {
 }
 
 std::optional<ReceiptRow> Reader::receipt(JobId job, std::uint64_t counter) {
-    return receipt_of(held_->run(find_receipt, Parameters{}.add(number(job.value)).add(number(counter))));
+    return receipt_of(
+        held_->run(find_receipt, Parameters{}.add(number(job.value)).add(number(counter))));
 }
 
-// ---- Public market data --------------------------------------------------------------------------------
+// ---- Public market data
+// --------------------------------------------------------------------------------
 
 std::vector<MarketRow> Reader::markets() {
     const Rows rows = held_->run(list_markets, Parameters{}.add_null());
@@ -562,16 +649,22 @@ std::optional<MarketRow> Reader::market(std::string_view name) {
 }
 
 Listed<TradeRow> Reader::trades(MarketId market, PageBefore page) {
-    const Rows rows = held_->run(list_trades, Parameters{}.add(number(market.value)).add(below(page))
+    const Rows rows = held_->run(list_trades, Parameters{}
+                                                  .add(number(market.value))
+                                                  .add(below(page))
                                                   .add(std::int64_t{page.rows_max} + 1));
     return page_of<TradeRow>(rows, page.rows_max, trade_row);
 }
 
-std::vector<CandleRow> Reader::candles(MarketId market, Duration interval, Instant from, Instant to) {
+std::vector<CandleRow> Reader::candles(MarketId market, Duration interval, Instant from,
+                                       Instant to) {
     const std::int64_t step = std::max<std::int64_t>(1, interval.us / minutes(1).us);
-    const Rows rows = held_->run(list_candles, Parameters{}.add(number(market.value)).add(step)
-                                                   .add(from.us / minutes(1).us / step * step)
-                                                   .add((to.us + minutes(1).us - 1) / minutes(1).us));
+    const Rows rows =
+        held_->run(list_candles, Parameters{}
+                                     .add(number(market.value))
+                                     .add(step)
+                                     .add(from.us / minutes(1).us / step * step)
+                                     .add((to.us + minutes(1).us - 1) / minutes(1).us));
     std::vector<CandleRow> candles;
     for (std::size_t row = 0; row < rows.size(); ++row)
         candles.push_back({.from = {rows.integer(row, 0) * minutes(1).us},
@@ -588,12 +681,18 @@ PercentileRow Reader::percentiles(MarketId market, Instant from, Instant to) {
     const std::int64_t first = from.us / hours(1).us, end = (to.us + hours(1).us - 1) / hours(1).us;
     const Rows rows =
         held_->run(read_percentiles, Parameters{}.add(number(market.value)).add(first).add(end));
-    return {.from = {first * hours(1).us}, .to = {end * hours(1).us}, .count = rows.integer(0, 0),
-            .p10 = {rows.integer(0, 1)}, .p50 = {rows.integer(0, 2)}, .p90 = {rows.integer(0, 3)}};
+    return {.from = {first * hours(1).us},
+            .to = {end * hours(1).us},
+            .count = rows.integer(0, 0),
+            .p10 = {rows.integer(0, 1)},
+            .p50 = {rows.integer(0, 2)},
+            .p90 = {rows.integer(0, 3)}};
 }
 
 std::vector<DemandRow> Reader::demand(MarketId market, Instant from, Instant to) {
-    const Rows rows = held_->run(list_demand, Parameters{}.add(number(market.value)).add(from.us / hours(1).us)
+    const Rows rows = held_->run(list_demand, Parameters{}
+                                                  .add(number(market.value))
+                                                  .add(from.us / hours(1).us)
                                                   .add((to.us + hours(1).us - 1) / hours(1).us));
     std::vector<DemandRow> demand;
     for (std::size_t row = 0; row < rows.size(); ++row)
@@ -606,17 +705,20 @@ std::vector<DemandRow> Reader::demand(MarketId market, Instant from, Instant to)
     return demand;
 }
 
-// ---- Operation -----------------------------------------------------------------------------------------
+// ---- Operation
+// -----------------------------------------------------------------------------------------
 
 Overview Reader::overview(Instant now) {
     const Rows rows = held_->run(read_overview, Parameters{}.add(now.us));
     Overview overview;
     std::int64_t* const counts[] = {
-        &overview.developers, &overview.providers, &overview.accounts_frozen, &overview.nodes,
-        &overview.nodes_connected, &overview.nodes_suspended, &overview.nodes_attested, &overview.markets,
-        &overview.offers_active, &overview.slots, &overview.slots_used, &overview.requests_resting,
-        &overview.jobs_open, &overview.payouts_open};
-    for (std::size_t column = 0; column < std::size(counts); ++column) *counts[column] = rows.integer(0, column);
+        &overview.developers,     &overview.providers,       &overview.accounts_frozen,
+        &overview.nodes,          &overview.nodes_connected, &overview.nodes_suspended,
+        &overview.nodes_attested, &overview.markets,         &overview.offers_active,
+        &overview.slots,          &overview.slots_used,      &overview.requests_resting,
+        &overview.jobs_open,      &overview.payouts_open};
+    for (std::size_t column = 0; column < std::size(counts); ++column)
+        *counts[column] = rows.integer(0, column);
     overview.journal_sequence = as_of_;
     return overview;
 }
@@ -624,9 +726,11 @@ Overview Reader::overview(Instant now) {
 std::vector<LedgerLine> Reader::ledger() {
     const Rows rows = held_->run(read_ledger);
     std::vector<LedgerLine> ledger(bucket_count);
-    for (std::size_t index = 0; index < ledger.size(); ++index) ledger[index].bucket = static_cast<Bucket>(index);
+    for (std::size_t index = 0; index < ledger.size(); ++index)
+        ledger[index].bucket = static_cast<Bucket>(index);
     for (std::size_t row = 0; row < rows.size(); ++row) {
-        LedgerLine& line = ledger[static_cast<std::size_t>(enum_from_sql<Bucket>(rows.text(row, 0)))];
+        LedgerLine& line =
+            ledger[static_cast<std::size_t>(enum_from_sql<Bucket>(rows.text(row, 0)))];
         line.accounts = rows.integer(row, 1);
         line.amount = {rows.integer(row, 2)};
     }
@@ -635,18 +739,20 @@ std::vector<LedgerLine> Reader::ledger() {
 
 Listed<AuditRow> Reader::audit(EntryKey before, std::uint32_t rows_max) {
     if (before == EntryKey{}) before.sequence = static_cast<std::uint64_t>(INT64_MAX);
-    const Rows rows = held_->run(list_audit, Parameters{}.add(number(before.sequence))
+    const Rows rows = held_->run(list_audit, Parameters{}
+                                                 .add(number(before.sequence))
                                                  .add(std::int64_t{before.ordinal})
                                                  .add(std::int64_t{rows_max} + 1));
     return page_of<AuditRow>(rows, rows_max, [](const Rows& all, std::size_t row) {
-        return AuditRow{.key = {unsigned_at(all, row, 0), static_cast<std::uint32_t>(all.integer(row, 1))},
-                        .at = {all.integer(row, 2)},
-                        .actor = {unsigned_at(all, row, 3)},
-                        .action = text_or_empty(all, row, 4),
-                        .target = text_or_empty(all, row, 5),
-                        .before = text_or_empty(all, row, 6),
-                        .after = text_or_empty(all, row, 7),
-                        .note = text_or_empty(all, row, 8)};
+        return AuditRow{
+            .key = {unsigned_at(all, row, 0), static_cast<std::uint32_t>(all.integer(row, 1))},
+            .at = {all.integer(row, 2)},
+            .actor = {unsigned_at(all, row, 3)},
+            .action = text_or_empty(all, row, 4),
+            .target = text_or_empty(all, row, 5),
+            .before = text_or_empty(all, row, 6),
+            .after = text_or_empty(all, row, 7),
+            .note = text_or_empty(all, row, 8)};
     });
 }
 
@@ -657,7 +763,8 @@ std::int64_t Reader::newest_id() {
     return counters ? number(std::max(counters->request, counters->job)) : 0;
 }
 
-// ---- Feeds ---------------------------------------------------------------------------------------------
+// ---- Feeds
+// ---------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -690,7 +797,9 @@ struct ConcernOf {
     C operator()(const OfferEnded& e) const { return {{}, {}, Lookup::offer, e.offer.value}; }
     C operator()(const RequestPlaced& e) const { return {e.request.account, {}}; }
     C operator()(const RequestAmended& e) const { return {e.request.account, {}}; }
-    C operator()(const RequestRested& e) const { return {{}, {}, Lookup::request, e.request.value}; }
+    C operator()(const RequestRested& e) const {
+        return {{}, {}, Lookup::request, e.request.value};
+    }
     C operator()(const RequestEnded& e) const { return {{}, {}, Lookup::request, e.request.value}; }
     C operator()(const JobReserved& e) const { return {e.job.account, e.job.provider}; }
     C operator()(const JobStarted& e) const { return {{}, {}, Lookup::job, e.job.value}; }
@@ -719,7 +828,8 @@ std::unordered_map<std::uint64_t, std::pair<AccountId, AccountId>> Reader::Held:
     for (const std::int64_t id : ids) array.add(id);
     const Rows rows = run(statement, Parameters{}.add_encoded(array.finish()));
     for (std::size_t row = 0; row < rows.size(); ++row)
-        owners[unsigned_at(rows, row, 0)] = {{unsigned_at(rows, row, 1)}, {unsigned_at(rows, row, 2)}};
+        owners[unsigned_at(rows, row, 0)] = {{unsigned_at(rows, row, 1)},
+                                             {unsigned_at(rows, row, 2)}};
     return owners;
 }
 
@@ -730,11 +840,12 @@ void Reader::Held::assign_owners(std::vector<FeedEvent>& events) {
         concerns.push_back(std::visit(ConcernOf{}, event.event));
         ids[static_cast<int>(concerns.back().lookup)].push_back(number(concerns.back().id));
     }
-    const Statement* const statements[lookup_count] = {nullptr, &owners_of_jobs, &owners_of_requests,
-                                                       &owners_of_offers, &owners_of_nodes, &owners_of_payouts,
-                                                       &owners_of_keys};
+    const Statement* const statements[lookup_count] = {
+        nullptr,          &owners_of_jobs,    &owners_of_requests, &owners_of_offers,
+        &owners_of_nodes, &owners_of_payouts, &owners_of_keys};
     std::unordered_map<std::uint64_t, std::pair<AccountId, AccountId>> found[lookup_count];
-    for (std::size_t kind = 1; kind < lookup_count; ++kind) found[kind] = owners(*statements[kind], ids[kind]);
+    for (std::size_t kind = 1; kind < lookup_count; ++kind)
+        found[kind] = owners(*statements[kind], ids[kind]);
     for (std::size_t index = 0; index < events.size(); ++index) {
         const Concern& concern = concerns[index];
         events[index].account = concern.account;
@@ -749,7 +860,8 @@ Feed Reader::feed(AccountId account, std::uint64_t after, std::size_t entries_ma
     Feed feed{.events = {}, .scanned_to = after, .more = false};
     if (after >= as_of_) return feed;
     // Only what the projections have: an event's owner is then in the tables.
-    const std::size_t wanted = static_cast<std::size_t>(std::min<std::uint64_t>(entries_max, as_of_ - after));
+    const std::size_t wanted =
+        static_cast<std::size_t>(std::min<std::uint64_t>(entries_max, as_of_ - after));
     for (const Entry& entry : read_entries(*held_->lease, after, wanted)) {
         std::uint32_t ordinal = 0;
         for (const Event& event : entry.events)
@@ -768,7 +880,8 @@ Feed Reader::feed(AccountId account, std::uint64_t after, std::size_t entries_ma
 std::optional<FeedEvent> Reader::event_at(EntryKey key) {
     if (key.sequence == 0 || key.sequence > as_of_) return std::nullopt;
     const std::vector<Entry> entries = read_entries(*held_->lease, key.sequence - 1, 1);
-    if (entries.empty() || entries[0].sequence != key.sequence || key.ordinal >= entries[0].events.size())
+    if (entries.empty() || entries[0].sequence != key.sequence ||
+        key.ordinal >= entries[0].events.size())
         return std::nullopt;
     std::vector<FeedEvent> events{{key, entries[0].at, entries[0].events[key.ordinal], {}, {}}};
     held_->assign_owners(events);

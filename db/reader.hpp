@@ -1,7 +1,7 @@
 // All questions the API asks of the tables. One Reader is one read-only snapshot: everything read
-// through it belongs together and is the market at as_of(). A worker thread makes it, asks, renders,
-// drops it. Handlers see plain rows; tenancy is an argument, never forgotten: a row of another account
-// is simply not found. Throws db::Failure on a broken machine.
+// through it belongs together and is the market at as_of(). A worker thread makes it, asks,
+// renders, drops it. Handlers see plain rows; tenancy is an argument, never forgotten: a row of
+// another account is simply not found. Throws db::Failure on a broken machine.
 #pragma once
 
 #include <memory>
@@ -16,7 +16,7 @@ namespace cocoon::db {
 
 struct RequestFilter {
     std::optional<matching::RequestState> state{};
-    MarketId market{};             // none: all; any alternative counts
+    MarketId market{};  // none: all; any alternative counts
 };
 struct JobFilter {
     std::optional<matching::JobState> state{};
@@ -25,14 +25,15 @@ struct JobFilter {
     MarketId market{};
 };
 struct OfferFilter {
-    AccountId provider{};          // none: every provider's
+    AccountId provider{};  // none: every provider's
     NodeId node{};
     MarketId market{};
     std::optional<matching::OfferState> state{};
 };
 struct NodeFilter {
-    AccountId provider{};          // none: every provider's
-    // Only nodes that are connected, not draining, not suspended, with evidence valid at this instant.
+    AccountId provider{};  // none: every provider's
+    // Only nodes that are connected, not draining, not suspended, with evidence valid at this
+    // instant.
     std::optional<Instant> matchable_at{};
 };
 
@@ -70,13 +71,13 @@ public:
     Listed<OfferRow> offers(const OfferFilter& filter, PageBefore page);
     std::optional<OfferRow> offer(OfferId offer);
 
-    // ---- Demand. `account` sees its own; for jobs also as the provider. none: an auditor, all (lists
-    // then look at the 20,000 newest ids before the page only).
+    // ---- Demand. `account` sees its own; for jobs also as the provider. none: an auditor, all
+    // (lists then look at the 20,000 newest ids before the page only).
     Listed<RequestRow> requests(AccountId account, const RequestFilter& filter, PageBefore page);
     std::optional<RequestRow> request(AccountId account, RequestId request);
     Listed<JobRow> jobs(AccountId account, const JobFilter& filter, PageBefore page);
     std::optional<JobRow> job(AccountId account, JobId job);
-    std::optional<ReceiptRow> receipt(JobId job);                        // newest counter
+    std::optional<ReceiptRow> receipt(JobId job);  // newest counter
     std::optional<ReceiptRow> receipt(JobId job, std::uint64_t counter);
 
     // ---- Public market data
@@ -91,7 +92,7 @@ public:
     // ---- Operation
     Overview overview(Instant now);
     std::vector<LedgerLine> ledger();
-    Listed<AuditRow> audit(EntryKey before, std::uint32_t rows_max);     // newest first
+    Listed<AuditRow> audit(EntryKey before, std::uint32_t rows_max);  // newest first
 
     // ---- Feeds: events that concern `account`, after `after`; looks at no more than `entries_max`
     // journal entries. none: all events, for the webhook worker and the auditor.

@@ -1,5 +1,5 @@
-// What the readers hand out: the market's own nouns as the tables have them, and a few plain structs
-// for what only exists in tables. All money in nanoTON, all times as Instant.
+// What the readers hand out: the market's own nouns as the tables have them, and a few plain
+// structs for what only exists in tables. All money in nanoTON, all times as Instant.
 #pragma once
 
 #include <cstdint>
@@ -38,7 +38,7 @@ struct Credential {
     bool frozen = false;
 };
 
-struct StatementLine {       // one double entry that touches the account
+struct StatementLine {  // one double entry that touches the account
     EntryKey key;
     Instant at;
     matching::Posting posting;
@@ -47,7 +47,7 @@ struct StatementLine {       // one double entry that touches the account
 
 struct OfferRow {
     matching::Offer offer;
-    std::string market;        // name
+    std::string market;  // name
     std::string node_name, region, country, gpu_model;
     matching::Tier tier = matching::Tier::simulated;
     bool node_connected = false, node_draining = false, node_suspended = false;
@@ -58,7 +58,7 @@ struct RequestRow {
 };
 struct JobRow {
     matching::Job job;
-    std::string market;        // name
+    std::string market;                               // name
     matching::Tier tier = matching::Tier::simulated;  // the node's, now
     std::string node_name;
 };
@@ -69,12 +69,13 @@ struct ReceiptRow {
     Instant at;
     std::string receipt_hash, document;
 };
-struct EvidenceRow {           // the newest bundle of a node and what it proved
+struct EvidenceRow {  // the newest bundle of a node and what it proved
     NodeId node;
     std::uint64_t sequence = 0;
     Instant at, valid_until;
     matching::Tier tier = matching::Tier::simulated;
-    std::string measurement, platform, keyset_digest, keyset_document, evidence_hash, evidence, verdict;
+    std::string measurement, platform, keyset_digest, keyset_document, evidence_hash, evidence,
+        verdict;
 };
 struct AuditRow {
     EntryKey key;
@@ -85,36 +86,36 @@ struct AuditRow {
 
 // ---- Public market data -----------------------------------------------------------------------
 
-// One number for a match in charts and percentiles: what the request's own expected quantity costs per
-// million tokens, rounded down; without tokens per GPU-second, else per request.
+// One number for a match in charts and percentiles: what the request's own expected quantity costs
+// per million tokens, rounded down; without tokens per GPU-second, else per request.
 Nano unit_price(const matching::PriceVector& price, const matching::QuantityVector& quantity);
 // What "volume" counts: tokens, else GPU-seconds, else requests.
 std::int64_t volume(const matching::QuantityVector& quantity);
 
 struct TradeRow {              // a match, without the people
-    std::uint64_t number = 0;          // ascends; the page key, and nothing a stranger should be shown
+    std::uint64_t number = 0;  // ascends; the page key, and nothing a stranger should be shown
     Instant at;
     MarketId market;
     std::string build;
     matching::Tier tier = matching::Tier::simulated;
     matching::PriceVector price;
     matching::QuantityVector quantity;
-    Nano unit_price;           // see unit_price() below
+    Nano unit_price;  // see unit_price() below
     std::uint32_t slots = 0;
 };
 struct CandleRow {
     Instant from;
-    Nano open, high, low, close;       // unit prices
-    std::int64_t volume = 0;           // tokens (inference) or GPU-seconds (compute) matched
+    Nano open, high, low, close;  // unit prices
+    std::int64_t volume = 0;      // tokens (inference) or GPU-seconds (compute) matched
     std::int64_t count = 0;
 };
 struct PercentileRow {
     Instant from, to;
-    std::int64_t count = 0;            // 0: the prices are 0
-    Nano p10, p50, p90;                // nearest rank over all matches
+    std::int64_t count = 0;  // 0: the prices are 0
+    Nano p10, p50, p90;      // nearest rank over all matches
 };
 struct DemandRow {
-    Instant from;                      // hour
+    Instant from;  // hour
     std::int64_t placed = 0, matched = 0, unmatched = 0;
     std::int64_t wanted = 0, unmet = 0;  // tokens or GPU-seconds
 };
@@ -122,10 +123,10 @@ struct MarketRow {
     matching::Market market;
     std::int64_t offers = 0, slots = 0, slots_used = 0;  // active offers only
     std::int64_t resting = 0;                            // requests
-    std::optional<matching::PriceVector> best_price;     // least in each dimension, of nodes in reach
-    matching::TierSet tiers = 0;                         // of nodes that offer here
+    std::optional<matching::PriceVector> best_price;  // least in each dimension, of nodes in reach
+    matching::TierSet tiers = 0;                      // of nodes that offer here
     std::int64_t context_tokens_max = 0;
-    Nano last_unit_price;                                // 0: never traded
+    Nano last_unit_price;  // 0: never traded
     Instant last_trade_at;
 };
 
@@ -138,9 +139,9 @@ struct Overview {
     std::int64_t requests_resting = 0, jobs_open = 0, payouts_open = 0;
     std::uint64_t journal_sequence = 0;
 };
-struct LedgerLine {            // all accounts together, per bucket
+struct LedgerLine {  // all accounts together, per bucket
     matching::Bucket bucket = matching::Bucket::available;
-    std::int64_t accounts = 0; // with a balance that is not zero
+    std::int64_t accounts = 0;  // with a balance that is not zero
     Nano amount;
 };
 
@@ -164,10 +165,10 @@ struct Delivery {
     WebhookId webhook;
     EntryKey key;
     std::uint32_t attempts = 0;
-    Instant next_attempt_at;       // 0: delivered or given up
-    Instant delivered_at;          // 0: not (yet)
-    std::int32_t status = 0;       // HTTP status of the last attempt; 0: none
-    std::string failure;           // short reason of the last failed attempt
+    Instant next_attempt_at;  // 0: delivered or given up
+    Instant delivered_at;     // 0: not (yet)
+    std::int32_t status = 0;  // HTTP status of the last attempt; 0: none
+    std::string failure;      // short reason of the last failed attempt
 };
 
 }  // namespace cocoon::db

@@ -6,26 +6,28 @@ namespace cocoon::db {
 namespace {
 
 const Statement read_chain_cursor{"read_chain_cursor", "select lt, hash from chain_cursor"};
-const Statement move_chain_cursor{"move_chain_cursor",
+const Statement move_chain_cursor{
+    "move_chain_cursor",
     "update chain_cursor set lt = $1::bigint, hash = $2::text where lt <= $1::bigint"};
 const Statement hold_transfer{
-    "hold_transfer", "insert into chain_holds (reference, source, memo, amount_nano, at, reason) "
-                     "values ($1::text, $2::text, $3::text, $4::bigint, $5::bigint, $6::text) on "
-                         "conflict do nothing"};
+    "hold_transfer",
+    "insert into chain_holds (reference, source, memo, amount_nano, at, reason) "
+    "values ($1::text, $2::text, $3::text, $4::bigint, $5::bigint, $6::text) on "
+    "conflict do nothing"};
 const Statement count_holds{"count_holds", "select count(*) from chain_holds"};
 const Statement next_batch{"next_payout_batch",
-    "select coalesce(max(number), 0) + 1 from payout_batches"};
+                           "select coalesce(max(number), 0) + 1 from payout_batches"};
 const Statement store_batch{
     "store_payout_batch",
     "insert into payout_batches (number, expires_at, message, message_hash, payouts, addresses, "
-        "amounts_nano) "
+    "amounts_nano) "
     "values ($1::bigint, $2::bigint, $3::bytea, $4::text, $5::bigint[], $6::text[], $7::bigint[])"};
 const Statement list_open_batches{
     "list_open_payout_batches",
-        "select number, expires_at, message, message_hash, payouts, addresses, amounts_nano "
-                                "from payout_batches where phase = 'open' order by number"};
+    "select number, expires_at, message, message_hash, payouts, addresses, amounts_nano "
+    "from payout_batches where phase = 'open' order by number"};
 const Statement close_batch{"close_payout_batch",
-    "update payout_batches set phase = $2::text where number = $1::bigint"};
+                            "update payout_batches set phase = $2::text where number = $1::bigint"};
 
 std::int64_t number(std::uint64_t value) { return static_cast<std::int64_t>(value); }
 
@@ -69,8 +71,9 @@ void Settlement::store(const settlement::PayoutBatch& batch) {
         amounts.add(row.amount.value);
     }
     Parameters parameters;
-    parameters.add(number(batch.number)).add(batch.expires_at.us).add_bytes(
-        as_bytes(batch.message));
+    parameters.add(number(batch.number))
+        .add(batch.expires_at.us)
+        .add_bytes(as_bytes(batch.message));
     parameters.add_text(batch.message_hash).add_encoded(payouts.finish());
     parameters.add_encoded(addresses.finish()).add_encoded(amounts.finish());
     Pool::Lease lease = pool_.take();
@@ -90,10 +93,10 @@ std::vector<settlement::PayoutBatch> Settlement::open_batches() {
         const auto payouts = rows.integers(i, 4);
         const auto addresses = rows.texts(i, 5);
         const auto amounts = rows.integers(i, 6);
-        for (std::size_t row = 0; row < payouts.size() && row < addresses.size()
-            && row < amounts.size(); ++row) {
-            batch.rows.push_back({static_cast<std::uint64_t>(payouts[row]), addresses[row],
-                Nano{amounts[row]}});
+        for (std::size_t row = 0;
+             row < payouts.size() && row < addresses.size() && row < amounts.size(); ++row) {
+            batch.rows.push_back(
+                {static_cast<std::uint64_t>(payouts[row]), addresses[row], Nano{amounts[row]}});
         }
     }
     return batches;
@@ -101,8 +104,8 @@ std::vector<settlement::PayoutBatch> Settlement::open_batches() {
 
 void Settlement::close(std::uint64_t batch, bool executed) {
     Pool::Lease lease = pool_.take();
-    lease->run(close_batch, Parameters{}.add(number(batch)).add_text(executed ? "executed"
-        : "expired"));
+    lease->run(close_batch,
+               Parameters{}.add(number(batch)).add_text(executed ? "executed" : "expired"));
 }
 
 }  // namespace cocoon::db

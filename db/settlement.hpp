@@ -1,6 +1,6 @@
-// What the settlement worker remembers about the chain: its cursor, coins that belong to nobody, and
-// payout batches with the very bytes that are sent. Its own short transactions on the pool; background
-// thread. Knows no chain.
+// What the settlement worker remembers about the chain: its cursor, coins that belong to nobody,
+// and payout batches with the very bytes that are sent. Its own short transactions on the pool;
+// background thread. Knows no chain.
 #pragma once
 
 #include <cstdint>

@@ -13,7 +13,8 @@ bool operator<(const LevelKey& a, const LevelKey& b) {
 void Book::widen(const PriceVector& price) {
     const Wide prompt = price.prompt.value, completion = price.completion.value;
     if (prompt == 0 && completion == 0) return;  // costs nothing of either
-    const Wide low = prompt == 0 ? Wide{ratio_any} : std::min<Wide>(ratio_any, completion * 1024 / prompt);
+    const Wide low =
+        prompt == 0 ? Wide{ratio_any} : std::min<Wide>(ratio_any, completion * 1024 / prompt);
     const Wide high = prompt == 0
                           ? Wide{ratio_any}
                           : std::min<Wide>(ratio_any, (completion * 1024 + prompt - 1) / prompt);
@@ -23,18 +24,20 @@ void Book::widen(const PriceVector& price) {
 
 std::int64_t Book::least_share(const QuantityVector& quantity) const {
     if (kind == MarketKind::compute) return cost_share(kind, quantity);
-    // With completion = r * prompt the cost is blended * (q_prompt + r * q_completion) / (3 + r), which moves one
-    // way with r: the least is at an end of the range.
+    // With completion = r * prompt the cost is blended * (q_prompt + r * q_completion) / (3 + r),
+    // which moves one way with r: the least is at an end of the range.
     const auto share_at = [&](std::int64_t ratio) -> std::int64_t {
         if (ratio >= ratio_any) return 3 * quantity.completion;
-        return static_cast<std::int64_t>(3 * (Wide{quantity.prompt} * 1024 + Wide{ratio} * quantity.completion) /
-                                         (3 * 1024 + Wide{ratio}));
+        return static_cast<std::int64_t>(
+            3 * (Wide{quantity.prompt} * 1024 + Wide{ratio} * quantity.completion) /
+            (3 * 1024 + Wide{ratio}));
     };
     return std::min(share_at(std::min(ratio_low, ratio_high)), share_at(ratio_high));
 }
 
 Levels::iterator Book::level_for(const PriceVector& price, std::uint32_t penalty_permille) {
-    const auto [level, fresh] = levels.try_emplace(LevelKey{blended(kind, price), penalty_permille, price});
+    const auto [level, fresh] =
+        levels.try_emplace(LevelKey{blended(kind, price), penalty_permille, price});
     if (!fresh) return level;
     widen(price);
     if (++levels_since_look > 2 * levels.size() + 64) {
@@ -67,8 +70,10 @@ void Book::remove(OfferRecord& offer) {
     Level& level = link.level->second;
     (link.previous ? link.previous->link.next : level.head) = link.next;
     (link.next ? link.next->link.previous : level.tail) = link.previous;
-    if (level.head == nullptr) levels.erase(link.level);
-    else if (link.next == nullptr) level.newest = level.tail->offer.priority;
+    if (level.head == nullptr)
+        levels.erase(link.level);
+    else if (link.next == nullptr)
+        level.newest = level.tail->offer.priority;
     link = OfferLink{};
     --offers;
 }
@@ -93,7 +98,8 @@ void Book::add(BidLink& bid, std::int64_t bound) {
     bid.level = bids.try_emplace(bound).first;
     BidLevel& level = bid.level->second;
     const std::uint64_t priority = bid.request->request.priority;
-    // New requests come last; only those that return (a lost node, new money) look for their old place.
+    // New requests come last; only those that return (a lost node, new money) look for their old
+    // place.
     BidLink* before = nullptr;
     if (level.newest > priority) {
         before = level.head;
@@ -113,8 +119,10 @@ void Book::remove(BidLink& bid) {
     BidLevel& level = bid.level->second;
     (bid.previous ? bid.previous->next : level.head) = bid.next;
     (bid.next ? bid.next->previous : level.tail) = bid.previous;
-    if (level.head == nullptr) bid.book->bids.erase(bid.level);
-    else if (bid.next == nullptr) level.newest = level.tail->request->request.priority;
+    if (level.head == nullptr)
+        bid.book->bids.erase(bid.level);
+    else if (bid.next == nullptr)
+        level.newest = level.tail->request->request.priority;
     --bid.book->requests;
     bid.book = nullptr;
     bid.previous = bid.next = nullptr;

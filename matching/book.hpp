@@ -1,7 +1,7 @@
-// The order book of one market: offers that can be matched now in price levels, and resting requests
-// by the highest price they bear. Both are intrusive lists in records that State owns; nothing here
-// walks a list to remove from it. State keeps it in step with the records, the engine searches it.
-// Knows no account, money or time.
+// The order book of one market: offers that can be matched now in price levels, and resting
+// requests by the highest price they bear. Both are intrusive lists in records that State owns;
+// nothing here walks a list to remove from it. State keeps it in step with the records, the engine
+// searches it. Knows no account, money or time.
 #pragma once
 
 #include <map>
@@ -60,18 +60,22 @@ struct Book {
     Levels levels;
     BidLevels bids;
     std::size_t offers = 0, requests = 0;  // indexed
-    // Every level's completion : prompt ratio lies between these (in 1/1024); a search that knows them
-    // can stop much earlier. They only widen, until enough new levels have come to look at all again.
+    // Every level's completion : prompt ratio lies between these (in 1/1024); a search that knows
+    // them can stop much earlier. They only widen, until enough new levels have come to look at all
+    // again.
     std::int64_t ratio_low = ratio_any, ratio_high = 0;
     std::size_t levels_since_look = 0;
     static constexpr std::int64_t ratio_any = INT64_MAX / 4;
 
-    // Least multiple (in 1 / share_unit) of its blended price that `quantity` costs at any level here.
+    // Least multiple (in 1 / share_unit) of its blended price that `quantity` costs at any level
+    // here.
     std::int64_t least_share(const QuantityVector& quantity) const;
 
-    // The level of an offer at this price and penalty, made if it is not there. An offer must then join it.
+    // The level of an offer at this price and penalty, made if it is not there. An offer must then
+    // join it.
     Levels::iterator level_for(const PriceVector& price, std::uint32_t penalty_permille);
-    void add(OfferRecord& offer, Levels::iterator level);  // REQUIRES: highest priority of its level
+    void add(OfferRecord& offer,
+             Levels::iterator level);  // REQUIRES: highest priority of its level
     void remove(OfferRecord& offer);
     void send_back(OfferRecord& offer);  // to the end of its level; its priority is the newest
     void add(BidLink& bid, std::int64_t bound);

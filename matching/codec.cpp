@@ -12,7 +12,9 @@ using wire::StringSink;
 // What an answer leaves behind: the same shapes without explanations and shared documents. Each has
 // its own index on the wire; append only.
 void put_error(StringSink& sink, const Error& error) {
-    wire::put(sink, std::string{describe(error.code).name});  // by name: the list of codes may grow anywhere
+    wire::put(
+        sink,
+        std::string{describe(error.code).name});  // by name: the list of codes may grow anywhere
     wire::put(sink, error.detail);
     wire::put_varint(sink, error.fields.size());
     for (const FieldError& field : error.fields) {
@@ -25,8 +27,10 @@ Error get_error(Reader& reader) {
     Error error{ErrorCode::internal_error, {}, {}};
     std::string name;
     wire::get(reader, name);
-    if (const ErrorInfo* info = find_error(name)) error.code = info->code;
-    else reader.fail();
+    if (const ErrorInfo* info = find_error(name))
+        error.code = info->code;
+    else
+        reader.fail();
     wire::get(reader, error.detail);
     const std::uint64_t count = reader.count();
     for (std::uint64_t i = 0; i < count && reader.ok(); ++i) {
@@ -53,8 +57,10 @@ void put_answer(StringSink& sink, const RequestsAnswer& answer) {
     wire::put_varint(sink, answer.answers.size());
     for (const Result<RequestAnswer>& one : answer.answers) {
         wire::put(sink, one.has_value());
-        if (one) put_answer(sink, *one);
-        else put_error(sink, one.error());
+        if (one)
+            put_answer(sink, *one);
+        else
+            put_error(sink, one.error());
     }
 }
 
@@ -100,8 +106,14 @@ void put_answer(StringSink&, const Done&) {}
 void get_answer(Reader&, Done&) {}
 void put_answer(StringSink& sink, const ExplainAnswer& answer) { wire::put(sink, answer.state); }
 void get_answer(Reader& reader, ExplainAnswer& answer) { wire::get(reader, answer.state); }
-template <class T> void put_answer(StringSink& sink, const T& answer) { wire::put(sink, answer); }
-template <class T> void get_answer(Reader& reader, T& answer) { wire::get(reader, answer); }
+template <class T>
+void put_answer(StringSink& sink, const T& answer) {
+    wire::put(sink, answer);
+}
+template <class T>
+void get_answer(Reader& reader, T& answer) {
+    wire::get(reader, answer);
+}
 
 template <std::size_t I = 0>
 void get_reply(Reader& reader, std::size_t index, Answer& answer) {
@@ -142,7 +154,8 @@ std::string encode_entries(std::span<const Entry> entries) {
     sink.byte(codec_version);
     wire::put_varint(sink, entries.size());
     for (const Entry& entry : entries) {
-        ENSURE(entry.sequence == entries.front().sequence + static_cast<std::size_t>(&entry - entries.data()));
+        ENSURE(entry.sequence ==
+               entries.front().sequence + static_cast<std::size_t>(&entry - entries.data()));
         ENSURE(entry.at >= entries.front().at);
         wire::put(sink, entry.at - entries.front().at);
         wire::put(sink, entry.actor);
@@ -166,7 +179,8 @@ Result<std::vector<Entry>> decode_entries(std::string_view bytes, std::uint64_t 
         entry.sequence = first + i;
         Duration later;
         wire::get(reader, later);
-        if (later.us < 0 || at.us > INT64_MAX - later.us || (i == 0 && later.us != 0)) return bad_bytes();
+        if (later.us < 0 || at.us > INT64_MAX - later.us || (i == 0 && later.us != 0))
+            return bad_bytes();
         entry.at = at + later;
         wire::get(reader, entry.actor);
         wire::get(reader, entry.events);

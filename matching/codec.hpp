@@ -1,7 +1,7 @@
-// The binary form of events, answers and entities, derived from COCOON_FIELDS: varints (zigzag where
-// signed), length-prefixed strings and lists, variants by index. The Writer encodes answers, db/
-// encodes journal rows. Any thread. Decoders are strict: every byte used, every bound checked, one
-// format version; bad bytes are an Error, never a throw.
+// The binary form of events, answers and entities, derived from COCOON_FIELDS: varints (zigzag
+// where signed), length-prefixed strings and lists, variants by index. The Writer encodes answers,
+// db/ encodes journal rows. Any thread. Decoders are strict: every byte used, every bound checked,
+// one format version; bad bytes are an Error, never a throw.
 #pragma once
 
 #include <span>
@@ -18,9 +18,9 @@ namespace cocoon::matching {
 
 constexpr std::uint8_t codec_version = 1;
 
-// The body of a journal row: version byte, count, entries. The sequence and the instant of the first are the
-// row's; REQUIRES: sequences without a gap. What entries and their answers repeat is spelled alike, so
-// that the row compresses well.
+// The body of a journal row: version byte, count, entries. The sequence and the instant of the
+// first are the row's; REQUIRES: sequences without a gap. What entries and their answers repeat is
+// spelled alike, so that the row compresses well.
 std::string encode_entries(std::span<const Entry> entries);
 // `first` and `at`: of the first of them.
 Result<std::vector<Entry>> decode_entries(std::string_view bytes, std::uint64_t first, Instant at);

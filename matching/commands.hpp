@@ -16,15 +16,17 @@ namespace cocoon::matching {
 struct OpenAccount {
     AccountKind kind = AccountKind::developer;
     std::string name, profile, payout_address;
-    std::string deposit_memo;  // random, unique
-    ApiKey first_key;          // id, account and created_at are filled in
+    std::string deposit_memo;          // random, unique
+    ApiKey first_key;                  // id, account and created_at are filled in
     std::optional<ApiKey> second_key;  // likewise
 };
 struct AmendAccount {
     AccountId account;
     std::optional<std::string> name, profile, payout_address;
 };
-struct CreateKey { ApiKey key; };  // key.account set; id and created_at are filled in
+struct CreateKey {
+    ApiKey key;
+};  // key.account set; id and created_at are filled in
 struct AmendKey {
     AccountId account;
     KeyId key;
@@ -33,22 +35,43 @@ struct AmendKey {
     std::optional<Instant> expires_at;
 };
 // A second key with the same rights; the old one ends after `overlap`.
-struct RotateKey { AccountId account; KeyId key; Digest secret_hash{}; std::string shown; Duration overlap; };
-struct RevokeKey { AccountId account; KeyId key; };
-struct IssueEnrolment { AccountId provider; Digest token_hash{}; Duration lifetime; };
+struct RotateKey {
+    AccountId account;
+    KeyId key;
+    Digest secret_hash{};
+    std::string shown;
+    Duration overlap;
+};
+struct RevokeKey {
+    AccountId account;
+    KeyId key;
+};
+struct IssueEnrolment {
+    AccountId provider;
+    Digest token_hash{};
+    Duration lifetime;
+};
 struct EnrolNode {
     Digest token_hash{};
-    Node node;         // name, region, country, gpu_model, gpu_count, hardware
-    ApiKey credential; // scope_node; ids are filled in
+    Node node;          // name, region, country, gpu_model, gpu_count, hardware
+    ApiKey credential;  // scope_node; ids are filled in
 };
 struct SubmitVerdict {  // the API verified the evidence; a refuted verdict never gets here
     NodeId node;
     Tier tier = Tier::simulated;
-    std::string measurement, platform, keyset_digest, keyset_document, evidence_hash, evidence, verdict;
+    std::string measurement, platform, keyset_digest, keyset_document, evidence_hash, evidence,
+        verdict;
     Instant valid_until;
 };
-struct SetNodePresence { NodeId node; bool connected = false; };  // from the relay
-struct DrainNode { AccountId provider; NodeId node; bool draining = true; };
+struct SetNodePresence {
+    NodeId node;
+    bool connected = false;
+};  // from the relay
+struct DrainNode {
+    AccountId provider;
+    NodeId node;
+    bool draining = true;
+};
 
 // ---- Supply -----------------------------------------------------------------------------------
 
@@ -67,16 +90,24 @@ struct AmendOffer {
     std::optional<bool> paused;
     std::optional<Instant> expires_at;
 };
-struct CancelOffer { AccountId provider; OfferId offer; std::uint64_t version = 0; };
+struct CancelOffer {
+    AccountId provider;
+    OfferId offer;
+    std::uint64_t version = 0;
+};
 
 // ---- Demand -----------------------------------------------------------------------------------
 
-struct NamedAlternative { std::string market, build; };  // market must exist
+struct NamedAlternative {
+    std::string market, build;
+};  // market must exist
 struct PlaceRequest {
-    Request request;     // account, key, quantity, caps, constraints, slots, session, time in force
+    Request request;  // account, key, quantity, caps, constraints, slots, session, time in force
     std::vector<NamedAlternative> alternatives;
 };
-struct PlaceRequests { std::vector<PlaceRequest> requests; };  // 1..limits::request_batch_max, each on its own
+struct PlaceRequests {
+    std::vector<PlaceRequest> requests;
+};                     // 1..limits::request_batch_max, each on its own
 struct AmendRequest {  // resting only
     AccountId account;
     RequestId request;
@@ -86,11 +117,17 @@ struct AmendRequest {  // resting only
     std::optional<Instant> rest_until;
     std::optional<Constraints> constraints;
 };
-struct CancelRequest { AccountId account; RequestId request; };  // resting: ends; matched: its job too
+struct CancelRequest {
+    AccountId account;
+    RequestId request;
+};  // resting: ends; matched: its job too
 
 // ---- Jobs (from the relay; fencing tokens from the reservation) --------------------------------
 
-struct StartJob { JobId job; std::uint64_t fencing_token = 0; };
+struct StartJob {
+    JobId job;
+    std::uint64_t fencing_token = 0;
+};
 struct CompleteJob {  // a verified receipt; status partial pays what was delivered
     JobId job;
     std::uint64_t fencing_token = 0;
@@ -98,7 +135,7 @@ struct CompleteJob {  // a verified receipt; status partial pays what was delive
     std::uint64_t counter = 0;  // sessions: usage is cumulative
     std::string receipt_hash, receipt;
     bool partial = false;
-    std::string reason;         // for partial
+    std::string reason;  // for partial
     std::uint32_t first_output_ms = 0, output_ms = 0;
     bool node_at_fault = false;
 };
@@ -107,58 +144,127 @@ struct FailJob {  // no receipt: nothing is paid
     std::uint64_t fencing_token = 0;
     std::string reason;
     bool node_at_fault = false;
-    bool rematch = false;       // no output was delivered: match the request again
+    bool rematch = false;  // no output was delivered: match the request again
 };
 struct CaptureUsage {  // sessions: newest signed counter
     JobId job;
     std::uint64_t fencing_token = 0;
     std::uint64_t counter = 0;
-    QuantityVector usage;       // cumulative
+    QuantityVector usage;  // cumulative
     std::string receipt_hash, receipt;
 };
-struct RenewJob { AccountId account; JobId job; QuantityVector more; Duration longer; };
-struct CancelJob { AccountId account; JobId job; };
+struct RenewJob {
+    AccountId account;
+    JobId job;
+    QuantityVector more;
+    Duration longer;
+};
+struct CancelJob {
+    AccountId account;
+    JobId job;
+};
 // From the relay: the session's time is over and none of its exchanges is open, so no receipt can
 // follow; what is still held need not wait for the grace of one.
-struct CloseSession { JobId job; std::uint64_t fencing_token = 0; };
+struct CloseSession {
+    JobId job;
+    std::uint64_t fencing_token = 0;
+};
 
 // ---- Money ------------------------------------------------------------------------------------
 
-struct CreditDeposit { std::string memo; Nano amount; std::string reference; };  // from the chain adapter
-struct RequestPayout { AccountId account; Bucket source = Bucket::earned; Nano amount; };
-struct AdvancePayouts { std::vector<PayoutId> payouts; PayoutState state = PayoutState::sent; std::string reference; };
+struct CreditDeposit {
+    std::string memo;
+    Nano amount;
+    std::string reference;
+};  // from the chain adapter
+struct RequestPayout {
+    AccountId account;
+    Bucket source = Bucket::earned;
+    Nano amount;
+};
+struct AdvancePayouts {
+    std::vector<PayoutId> payouts;
+    PayoutState state = PayoutState::sent;
+    std::string reference;
+};
 
 // ---- Operation (audited) ----------------------------------------------------------------------
 
-struct FreezeAccount { AccountId account; bool frozen = true; std::string note; };
-struct SuspendNode { NodeId node; bool suspended = true; std::string reason; };
-struct PauseMarket { std::string market; bool paused = true; std::string note; };
-struct SetFee { int basis_points = 0; std::string note; };
+struct FreezeAccount {
+    AccountId account;
+    bool frozen = true;
+    std::string note;
+};
+struct SuspendNode {
+    NodeId node;
+    bool suspended = true;
+    std::string reason;
+};
+struct PauseMarket {
+    std::string market;
+    bool paused = true;
+    std::string note;
+};
+struct SetFee {
+    int basis_points = 0;
+    std::string note;
+};
 
-struct PutWebhook { Webhook webhook; };  // id 0: new
-struct RemoveWebhook { AccountId account; WebhookId webhook; };
+struct PutWebhook {
+    Webhook webhook;
+};  // id 0: new
+struct RemoveWebhook {
+    AccountId account;
+    WebhookId webhook;
+};
 
 // Expires whatever is due at the stamped instant. Sent by the lane, never by a peer.
 struct Tick {};
 
 // ---- Questions: no event, never journaled -----------------------------------------------------
 
-struct Explain { AccountId account; RequestId request; };
-struct WhatIf { PlaceRequest request; };
+struct Explain {
+    AccountId account;
+    RequestId request;
+};
+struct WhatIf {
+    PlaceRequest request;
+};
 
-using Command = std::variant<
-    OpenAccount, AmendAccount, CreateKey, AmendKey, RotateKey, RevokeKey, IssueEnrolment, EnrolNode,
-    SubmitVerdict, SetNodePresence, DrainNode, PlaceOffer, AmendOffer, CancelOffer, PlaceRequest,
-    PlaceRequests, AmendRequest, CancelRequest, StartJob, CompleteJob, FailJob, CaptureUsage, RenewJob,
-    CancelJob, CloseSession, CreditDeposit, RequestPayout, AdvancePayouts, FreezeAccount, SuspendNode, PauseMarket,
-    SetFee, PutWebhook, RemoveWebhook, Tick, Explain, WhatIf>;
+using Command =
+    std::variant<OpenAccount, AmendAccount, CreateKey, AmendKey, RotateKey, RevokeKey,
+                 IssueEnrolment, EnrolNode, SubmitVerdict, SetNodePresence, DrainNode, PlaceOffer,
+                 AmendOffer, CancelOffer, PlaceRequest, PlaceRequests, AmendRequest, CancelRequest,
+                 StartJob, CompleteJob, FailJob, CaptureUsage, RenewJob, CancelJob, CloseSession,
+                 CreditDeposit, RequestPayout, AdvancePayouts, FreezeAccount, SuspendNode,
+                 PauseMarket, SetFee, PutWebhook, RemoveWebhook, Tick, Explain, WhatIf>;
 
 // ---- Answers ----------------------------------------------------------------------------------
 
 enum class Constraint : std::uint8_t {
-    build, state, node_away, draining, suspended, evidence, tier, region, country, measurement, gpu,
-    data_policy, notice, reputation, context, output, schedule, provider_list, developer_list, lost_node,
-    slots, price_dimension, price_total
+    build,
+    state,
+    node_away,
+    draining,
+    suspended,
+    evidence,
+    tier,
+    region,
+    country,
+    measurement,
+    gpu,
+    data_policy,
+    notice,
+    reputation,
+    context,
+    output,
+    schedule,
+    provider_list,
+    developer_list,
+    lost_node,
+    slots,
+    price_dimension,
+    price_total
 };
 std::string_view name_of(Constraint);
 std::string_view name_of(TimeInForce);
@@ -166,7 +272,7 @@ std::string_view name_of(TimeInForce);
 // One way to make the request match: what to change, to what, and what it would then cost.
 struct Relaxation {
     Constraint constraint = Constraint::price_total;
-    std::string suggestion;  // the value that would do: a price in nanoTON, a region, a tier name
+    std::string suggestion;    // the value that would do: a price in nanoTON, a region, a tier name
     std::uint32_t offers = 0;  // how many offers would then be eligible
     Nano cost;                 // hold at the best of them
     COCOON_FIELDS(Relaxation, constraint, suggestion, offers, cost)
@@ -181,22 +287,33 @@ struct Candidate {  // an eligible offer as the ranking saw it
 struct Explanation {
     std::uint32_t offers_seen = 0;
     bool truncated = false;  // more offers than limits allow to look at
-    std::vector<std::pair<Constraint, std::uint32_t>> removed;  // by the first constraint that failed
-    std::vector<Relaxation> relaxations;                        // nearest first
-    std::vector<Candidate> best;                                // eligible, best first, at most 10
+    std::vector<std::pair<Constraint, std::uint32_t>>
+        removed;                          // by the first constraint that failed
+    std::vector<Relaxation> relaxations;  // nearest first
+    std::vector<Candidate> best;          // eligible, best first, at most 10
 };
 
-struct Done {};                       // nothing to tell
+struct Done {};  // nothing to tell
 struct AccountAnswer {
     AccountId account;
     KeyId key, second_key;
     COCOON_FIELDS(AccountAnswer, account, key, second_key)
 };
-struct KeyAnswer { KeyId key; COCOON_FIELDS(KeyAnswer, key) };
-struct NodeAnswer { NodeId node; KeyId key; COCOON_FIELDS(NodeAnswer, node, key) };
-struct OfferAnswer { Offer offer; COCOON_FIELDS(OfferAnswer, offer) };
-// A placed, resting, matched or unmatched request. The node's keyset travels with a match so that the
-// client can seal at once; it is shared with the state, never copied or stored with the answer.
+struct KeyAnswer {
+    KeyId key;
+    COCOON_FIELDS(KeyAnswer, key)
+};
+struct NodeAnswer {
+    NodeId node;
+    KeyId key;
+    COCOON_FIELDS(NodeAnswer, node, key)
+};
+struct OfferAnswer {
+    Offer offer;
+    COCOON_FIELDS(OfferAnswer, offer)
+};
+// A placed, resting, matched or unmatched request. The node's keyset travels with a match so that
+// the client can seal at once; it is shared with the state, never copied or stored with the answer.
 struct RequestAnswer {
     Request request;
     std::optional<Job> job;
@@ -204,12 +321,29 @@ struct RequestAnswer {
     std::shared_ptr<const std::string> keyset_document;
     Tier tier = Tier::simulated;
 };
-struct RequestsAnswer { std::vector<Result<RequestAnswer>> answers; };
-struct JobAnswer { Job job; std::optional<RequestAnswer> rematched; };
-struct DepositAnswer { Deposit deposit; bool already_credited = false; };
-struct PayoutAnswer { Payout payout; COCOON_FIELDS(PayoutAnswer, payout) };
-struct WebhookAnswer { WebhookId webhook; COCOON_FIELDS(WebhookAnswer, webhook) };
-struct ExplainAnswer { RequestState state = RequestState::resting; Explanation explanation; };
+struct RequestsAnswer {
+    std::vector<Result<RequestAnswer>> answers;
+};
+struct JobAnswer {
+    Job job;
+    std::optional<RequestAnswer> rematched;
+};
+struct DepositAnswer {
+    Deposit deposit;
+    bool already_credited = false;
+};
+struct PayoutAnswer {
+    Payout payout;
+    COCOON_FIELDS(PayoutAnswer, payout)
+};
+struct WebhookAnswer {
+    WebhookId webhook;
+    COCOON_FIELDS(WebhookAnswer, webhook)
+};
+struct ExplainAnswer {
+    RequestState state = RequestState::resting;
+    Explanation explanation;
+};
 
 using Answer = std::variant<Done, AccountAnswer, KeyAnswer, NodeAnswer, OfferAnswer, RequestAnswer,
                             RequestsAnswer, JobAnswer, DepositAnswer, PayoutAnswer, WebhookAnswer,

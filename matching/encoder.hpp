@@ -17,22 +17,40 @@
 
 namespace cocoon::matching::wire {
 
-template <class T> concept HasFields = requires(T& value) { value.fields(); };
-template <class T> struct is_id : std::false_type {};
-template <class Tag> struct is_id<Id<Tag>> : std::true_type {};
-template <class T> struct is_vector : std::false_type {};
-template <class T> struct is_vector<std::vector<T>> : std::true_type {};
-template <class T> struct is_list : std::false_type {};
-template <class T> struct is_list<List<T>> : std::true_type {};
-template <class T> struct is_optional : std::false_type {};
-template <class T> struct is_optional<std::optional<T>> : std::true_type {};
-template <class T> struct is_array : std::false_type {};
-template <class T, std::size_t N> struct is_array<std::array<T, N>> : std::true_type {};
-template <class T> struct is_variant : std::false_type {};
-template <class... T> struct is_variant<std::variant<T...>> : std::true_type {};
-template <class T> struct is_pair : std::false_type {};
-template <class A, class B> struct is_pair<std::pair<A, B>> : std::true_type {};
-template <class> inline constexpr bool unsupported = false;
+template <class T>
+concept HasFields = requires(T& value) {
+    value.fields();
+};
+template <class T>
+struct is_id : std::false_type {};
+template <class Tag>
+struct is_id<Id<Tag>> : std::true_type {};
+template <class T>
+struct is_vector : std::false_type {};
+template <class T>
+struct is_vector<std::vector<T>> : std::true_type {};
+template <class T>
+struct is_list : std::false_type {};
+template <class T>
+struct is_list<List<T>> : std::true_type {};
+template <class T>
+struct is_optional : std::false_type {};
+template <class T>
+struct is_optional<std::optional<T>> : std::true_type {};
+template <class T>
+struct is_array : std::false_type {};
+template <class T, std::size_t N>
+struct is_array<std::array<T, N>> : std::true_type {};
+template <class T>
+struct is_variant : std::false_type {};
+template <class... T>
+struct is_variant<std::variant<T...>> : std::true_type {};
+template <class T>
+struct is_pair : std::false_type {};
+template <class A, class B>
+struct is_pair<std::pair<A, B>> : std::true_type {};
+template <class>
+inline constexpr bool unsupported = false;
 
 // One past the last enumerator: a byte beyond it is refused.
 constexpr std::uint8_t count_of(Bucket) { return bucket_count; }
@@ -59,19 +77,28 @@ void put_varint(Sink& sink, std::uint64_t value) {
 
 template <class Sink>
 void put_signed(Sink& sink, std::int64_t value) {
-    put_varint(sink, (static_cast<std::uint64_t>(value) << 1) ^ static_cast<std::uint64_t>(value >> 63));
+    put_varint(sink,
+               (static_cast<std::uint64_t>(value) << 1) ^ static_cast<std::uint64_t>(value >> 63));
 }
 
 template <class Sink, class T>
 void put(Sink& sink, const T& value) {
-    if constexpr (std::is_same_v<T, bool>) sink.byte(value ? 1 : 0);
-    else if constexpr (std::is_enum_v<T>) sink.byte(static_cast<std::uint8_t>(value));
-    else if constexpr (std::is_integral_v<T> && std::is_signed_v<T>) put_signed(sink, value);
-    else if constexpr (std::is_integral_v<T>) put_varint(sink, value);
-    else if constexpr (is_id<T>::value) put_varint(sink, value.value);
-    else if constexpr (std::is_same_v<T, Nano>) put_signed(sink, value.value);
-    else if constexpr (std::is_same_v<T, Instant> || std::is_same_v<T, Duration>) put_signed(sink, value.us);
-    else if constexpr (std::is_same_v<T, Digest>) sink.bytes(value.data(), value.size());
+    if constexpr (std::is_same_v<T, bool>)
+        sink.byte(value ? 1 : 0);
+    else if constexpr (std::is_enum_v<T>)
+        sink.byte(static_cast<std::uint8_t>(value));
+    else if constexpr (std::is_integral_v<T> && std::is_signed_v<T>)
+        put_signed(sink, value);
+    else if constexpr (std::is_integral_v<T>)
+        put_varint(sink, value);
+    else if constexpr (is_id<T>::value)
+        put_varint(sink, value.value);
+    else if constexpr (std::is_same_v<T, Nano>)
+        put_signed(sink, value.value);
+    else if constexpr (std::is_same_v<T, Instant> || std::is_same_v<T, Duration>)
+        put_signed(sink, value.us);
+    else if constexpr (std::is_same_v<T, Digest>)
+        sink.bytes(value.data(), value.size());
     else if constexpr (std::is_same_v<T, std::string>) {
         put_varint(sink, value.size());
         sink.bytes(value.data(), value.size());
@@ -99,7 +126,9 @@ void put(Sink& sink, const T& value) {
 struct StringSink {
     std::string& out;
     void byte(std::uint8_t value) { out.push_back(static_cast<char>(value)); }
-    void bytes(const void* data, std::size_t size) { out.append(static_cast<const char*>(data), size); }
+    void bytes(const void* data, std::size_t size) {
+        out.append(static_cast<const char*>(data), size);
+    }
 };
 
 // Reads front to back; once something is wrong it stays failed and yields zeros.
@@ -109,7 +138,10 @@ public:
 
     bool ok() const { return ok_; }
     bool finished() const { return ok_ && rest_.empty(); }
-    void fail() { ok_ = false; rest_ = {}; }
+    void fail() {
+        ok_ = false;
+        rest_ = {};
+    }
 
     std::uint8_t byte() {
         if (rest_.empty()) return fail(), 0;
@@ -206,8 +238,10 @@ void get(Reader& reader, T& value) {
     } else if constexpr (is_optional<T>::value) {
         bool present = false;
         get(reader, present);
-        if (present) get(reader, value.emplace());
-        else value.reset();
+        if (present)
+            get(reader, value.emplace());
+        else
+            value.reset();
     } else if constexpr (is_pair<T>::value) {
         get(reader, value.first);
         get(reader, value.second);

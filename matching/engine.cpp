@@ -27,10 +27,10 @@ void Engine::Task::emit_draft() {
     }
 }
 
-void Engine::Task::audit(std::string action, std::string target, std::string before, std::string after,
-                         std::string note) {
-    emit(Audited{actor_.account, std::move(action), std::move(target), std::move(before), std::move(after),
-                 std::move(note)});
+void Engine::Task::audit(std::string action, std::string target, std::string before,
+                         std::string after, std::string note) {
+    emit(Audited{actor_.account, std::move(action), std::move(target), std::move(before),
+                 std::move(after), std::move(note)});
 }
 
 void Engine::Task::offers_of(NodeRecord& node) {

@@ -1,6 +1,6 @@
-// Decides: takes a command, an actor and an instant, refuses or answers, and records what happened as
-// events that it applies to the state at once. Deterministic; no clock, chance or storage. Called by
-// the Writer on the lane's thread, and by tests.
+// Decides: takes a command, an actor and an instant, refuses or answers, and records what happened
+// as events that it applies to the state at once. Deterministic; no clock, chance or storage.
+// Called by the Writer on the lane's thread, and by tests.
 #pragma once
 
 #include "matching/commands.hpp"
@@ -9,7 +9,7 @@
 namespace cocoon::matching {
 
 struct Actor {
-    AccountId account;    // 0: the market itself, which may do everything
+    AccountId account;  // 0: the market itself, which may do everything
     KeyId key;
     ScopeSet scopes = 0;  // of the key
 };
@@ -18,7 +18,10 @@ struct Actor {
 struct Happened {
     std::vector<Event> events;
     std::vector<Posting> postings;
-    void clear() { events.clear(); postings.clear(); }
+    void clear() {
+        events.clear();
+        postings.clear();
+    }
 };
 
 class Engine {
@@ -31,11 +34,12 @@ public:
     // When the next Tick has something to do; nothing if never.
     std::optional<Instant> next_due() const { return state_.timers.next(); }
 
-    // Finds resting requests that only lack money and takes them out of the book. Once after a load.
+    // Finds resting requests that only lack money and takes them out of the book. Once after a
+    // load.
     void find_starved(Instant at);
 
 private:
-    class Task;  // one command at work (engine_task.hpp)
+    class Task;     // one command at work (engine_task.hpp)
     struct Freed {  // what resting requests may take now; empty between commands
         std::vector<OfferId> offers;
         std::vector<AccountId> funded;  // may pay for starved requests now

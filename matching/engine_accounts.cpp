@@ -19,9 +19,12 @@ std::optional<Error> refused(const State& state, const ApiKey& key, AccountKind 
     if (key.scopes == 0 || (key.scopes & ~allowed_scopes(kind)) != 0)
         return invalid("/scopes", "These scopes are not for this kind of account.");
     if ((key.scopes & scope_manage) != 0 && (key.scopes & scope_work) != 0)
-        return invalid("/scopes", "A key that manages the account cannot place work; make two keys.");
-    if (key.cap_total.value < 0 || key.cap_day.value < 0) return invalid("/caps", "A cap is not negative.");
-    if (key.expires_at.us != 0 && key.expires_at <= at) return invalid("/expires_at", "Lies in the past.");
+        return invalid("/scopes",
+                       "A key that manages the account cannot place work; make two keys.");
+    if (key.cap_total.value < 0 || key.cap_day.value < 0)
+        return invalid("/caps", "A cap is not negative.");
+    if (key.expires_at.us != 0 && key.expires_at <= at)
+        return invalid("/expires_at", "Lies in the past.");
     if (state.key_by_secret(key.secret_hash) != nullptr)
         return refuse(ErrorCode::already_exists, "This secret is in use.");
     return std::nullopt;
@@ -44,12 +47,14 @@ KeyAmended amendment_of(const ApiKey& key) {
 }  // namespace
 
 Reply Engine::Task::operator()(const OpenAccount& command) {
-    const bool public_kind = command.kind == AccountKind::developer || command.kind == AccountKind::provider;
+    const bool public_kind =
+        command.kind == AccountKind::developer || command.kind == AccountKind::provider;
     if (command.kind == AccountKind::house || (!public_kind && !is_operator()))
         return refuse(ErrorCode::forbidden, "Accounts of this kind are opened by the operator.");
     if (command.name.empty() || command.name.size() > limits::name_bytes_max)
         return invalid("/name", "Between 1 and 128 bytes.");
-    if (command.profile.size() > limits::profile_bytes_max) return invalid("/profile", "Too large.");
+    if (command.profile.size() > limits::profile_bytes_max)
+        return invalid("/profile", "Too large.");
     if (command.deposit_memo.empty() || state_.account_by_memo(command.deposit_memo) != nullptr)
         return refuse(ErrorCode::already_exists, "The deposit memo is in use.");
     if (auto error = refused(state_, command.first_key, command.kind, at_)) return *error;
@@ -87,7 +92,8 @@ Reply Engine::Task::operator()(const AmendAccount& command) {
     if (command.profile && command.profile->size() > limits::profile_bytes_max)
         return invalid("/profile", "Too large.");
     const Account& account = record->account;
-    emit(AccountAmended{account.id, command.name.value_or(account.name), command.profile.value_or(account.profile),
+    emit(AccountAmended{account.id, command.name.value_or(account.name),
+                        command.profile.value_or(account.profile),
                         command.payout_address.value_or(account.payout_address), account.frozen});
     return Answer{Done{}};
 }
@@ -107,14 +113,16 @@ Reply Engine::Task::operator()(const CreateKey& command) {
 
 Reply Engine::Task::operator()(const AmendKey& command) {
     const KeyRecord* record = state_.keys.find(command.key);
-    if (record == nullptr || record->key.account != command.account) return refuse(ErrorCode::not_found);
+    if (record == nullptr || record->key.account != command.account)
+        return refuse(ErrorCode::not_found);
     if (record->key.revoked) return refuse(ErrorCode::wrong_state, "The key is revoked.");
     KeyAmended amended = amendment_of(record->key);
     if (command.name) amended.name = *command.name;
     if (command.cap_total) amended.cap_total = *command.cap_total;
     if (command.cap_day) amended.cap_day = *command.cap_day;
     if (command.expires_at) amended.expires_at = *command.expires_at;
-    if (amended.cap_total.value < 0 || amended.cap_day.value < 0) return invalid("/caps", "A cap is not negative.");
+    if (amended.cap_total.value < 0 || amended.cap_day.value < 0)
+        return invalid("/caps", "A cap is not negative.");
     if (amended.name.size() > limits::name_bytes_max) return invalid("/name", "At most 128 bytes.");
     emit(std::move(amended));
     freed_.funded.push_back(command.account);
@@ -123,11 +131,13 @@ Reply Engine::Task::operator()(const AmendKey& command) {
 
 Reply Engine::Task::operator()(const RotateKey& command) {
     const KeyRecord* record = state_.keys.find(command.key);
-    if (record == nullptr || record->key.account != command.account) return refuse(ErrorCode::not_found);
+    if (record == nullptr || record->key.account != command.account)
+        return refuse(ErrorCode::not_found);
     const ApiKey& old = record->key;
     if (old.revoked || (old.expires_at.us != 0 && old.expires_at <= at_))
         return refuse(ErrorCode::wrong_state, "The key is no longer valid.");
-    if (command.overlap.us < 0 || command.overlap > days(30)) return invalid("/overlap_seconds", "At most 30 days.");
+    if (command.overlap.us < 0 || command.overlap > days(30))
+        return invalid("/overlap_seconds", "At most 30 days.");
     if (state_.key_by_secret(command.secret_hash) != nullptr)
         return refuse(ErrorCode::already_exists, "This secret is in use.");
     if (state_.accounts.find(command.account)->live_keys >= limits::keys_per_account_max)
@@ -149,7 +159,8 @@ Reply Engine::Task::operator()(const RotateKey& command) {
 
 Reply Engine::Task::operator()(const RevokeKey& command) {
     const KeyRecord* record = state_.keys.find(command.key);
-    if (record == nullptr || record->key.account != command.account) return refuse(ErrorCode::not_found);
+    if (record == nullptr || record->key.account != command.account)
+        return refuse(ErrorCode::not_found);
     if (record->key.revoked) return Answer{Done{}};
     KeyAmended amended = amendment_of(record->key);
     amended.revoked = true;
@@ -167,7 +178,8 @@ Reply Engine::Task::operator()(const PutWebhook& command) {
             return refuse(ErrorCode::not_found);
     } else {
         if (record->webhooks >= limits::webhooks_per_account_max)
-            return refuse(ErrorCode::limit_reached, "The account has as many webhooks as it may have.");
+            return refuse(ErrorCode::limit_reached,
+                          "The account has as many webhooks as it may have.");
         webhook.id = WebhookId{state_.counters.webhook};
     }
     const WebhookAnswer answer{webhook.id};

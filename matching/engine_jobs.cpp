@@ -5,16 +5,19 @@ namespace cocoon::matching {
 namespace {
 
 bool grew(const QuantityVector& before, const QuantityVector& after) {
-    return after.prompt >= before.prompt && after.cached >= before.cached && after.completion >= before.completion &&
-           after.reasoning >= before.reasoning && after.requests >= before.requests &&
-           after.gpu_seconds >= before.gpu_seconds;
+    return after.prompt >= before.prompt && after.cached >= before.cached &&
+           after.completion >= before.completion && after.reasoning >= before.reasoning &&
+           after.requests >= before.requests && after.gpu_seconds >= before.gpu_seconds;
 }
 
 bool in_range(const QuantityVector& usage) {
-    const auto good = [](std::int64_t count, std::int64_t most) { return count >= 0 && count <= most; };
+    const auto good = [](std::int64_t count, std::int64_t most) {
+        return count >= 0 && count <= most;
+    };
     return good(usage.prompt, limits::tokens_max) && good(usage.cached, limits::tokens_max) &&
-           good(usage.completion, limits::tokens_max) && good(usage.reasoning, limits::tokens_max) &&
-           good(usage.requests, limits::tokens_max) && good(usage.gpu_seconds, limits::gpu_seconds_max);
+           good(usage.completion, limits::tokens_max) &&
+           good(usage.reasoning, limits::tokens_max) && good(usage.requests, limits::tokens_max) &&
+           good(usage.gpu_seconds, limits::gpu_seconds_max);
 }
 
 // What is newly owed for cumulative `usage`: never more than is held.
@@ -51,8 +54,8 @@ RequestState request_state(JobState state) {
 
 }  // namespace
 
-// The open job under this token. An ended one is refused by what became of it; a repeated receipt is
-// recognised by the caller through `receipt_hash`.
+// The open job under this token. An ended one is refused by what became of it; a repeated receipt
+// is recognised by the caller through `receipt_hash`.
 Result<JobRecord*> Engine::Task::open_job(JobId id, std::uint64_t fencing_token,
                                           const std::string& receipt_hash) const {
     JobRecord* record = state_.jobs.find(id);
@@ -62,7 +65,8 @@ Result<JobRecord*> Engine::Task::open_job(JobId id, std::uint64_t fencing_token,
     if (open(job.state)) return record;
     if (!receipt_hash.empty() && job.receipt_hash == receipt_hash) return record;
     if (job.state == JobState::expired || job.state == JobState::failed)
-        return refuse(ErrorCode::reservation_expired, "The job ended without this receipt: " + job.reason);
+        return refuse(ErrorCode::reservation_expired,
+                      "The job ended without this receipt: " + job.reason);
     return refuse(ErrorCode::wrong_state, "The job has ended.");
 }
 
@@ -73,8 +77,10 @@ void Engine::Task::end_job(JobRecord& record, JobEnded ended) {
     NodeRecord& node = *record.node;
     const std::uint32_t reliability = node.node.reliability_permille;
     emit(std::move(ended));
-    if (node.node.reliability_permille > reliability) offers_of(node);  // may now satisfy a wanted reputation
-    else freed_.offers.push_back(offer);
+    if (node.node.reliability_permille > reliability)
+        offers_of(node);  // may now satisfy a wanted reputation
+    else
+        freed_.offers.push_back(offer);
 }
 
 Reply Engine::Task::operator()(const StartJob& command) {
@@ -84,7 +90,8 @@ Reply Engine::Task::operator()(const StartJob& command) {
     if (record.job.expires_at <= at_) return refuse(ErrorCode::reservation_expired);
     if (!record.node->node.connected) return refuse(ErrorCode::node_unavailable);
     if (record.job.state == JobState::running) {
-        if (!record.job.session) return refuse(ErrorCode::wrong_state, "The job's one exchange has begun.");
+        if (!record.job.session)
+            return refuse(ErrorCode::wrong_state, "The job's one exchange has begun.");
         return Answer{JobAnswer{record.job, std::nullopt}};
     }
     emit(JobStarted{command.job});
@@ -97,20 +104,23 @@ Reply Engine::Task::operator()(const CompleteJob& command) {
     JobRecord& record = **found;
     const Job& job = record.job;
     if (!open(job.state)) return Answer{JobAnswer{job, std::nullopt}};  // the same receipt again
-    if (job.state == JobState::reserved) return refuse(ErrorCode::wrong_state, "The job has not started.");
+    if (job.state == JobState::reserved)
+        return refuse(ErrorCode::wrong_state, "The job has not started.");
     if (!in_range(command.usage)) return refuse(ErrorCode::receipt_invalid, "Usage out of range.");
     if (job.session && (!grew(job.usage, command.usage) || command.counter < job.counter))
         return refuse(ErrorCode::receipt_invalid, "A session's usage only grows.");
     const JobState state = command.partial ? JobState::failed : JobState::completed;
     JobEnded ended = ending(job, state, command.reason);
-    if (!within(command.usage, job.quantity) && ended.reason.empty()) ended.reason = "usage_over_bound";
+    if (!within(command.usage, job.quantity) && ended.reason.empty())
+        ended.reason = "usage_over_bound";
     ended.usage = command.usage;
     ended.counter = command.counter;
     ended.receipt_hash = command.receipt_hash;
     ended.first_output_ms = command.first_output_ms;
     ended.output_ms = command.output_ms;
     // A broken-off job without output is free, whatever was read.
-    const bool empty = command.usage.completion + command.usage.reasoning == 0 && command.usage.gpu_seconds == 0;
+    const bool empty =
+        command.usage.completion + command.usage.reasoning == 0 && command.usage.gpu_seconds == 0;
     ended.amount = command.partial && empty && !job.session ? Nano{} : owed(job, command.usage);
     ended.node_outcome = command.node_at_fault ? NodeOutcome::failed
                          : command.partial     ? NodeOutcome::none
@@ -152,7 +162,8 @@ void Engine::Task::rest_again(RequestId id, NodeId lost, std::string reason) {
     if (record.request.attempts >= record.request.attempts_max)
         return end_request(id, RequestState::failed, "attempts_exhausted");
     const bool rests = record.request.time_in_force == TimeInForce::rest;
-    if (rests && record.request.rest_until <= at_) return end_request(id, RequestState::expired, "rest_until");
+    if (rests && record.request.rest_until <= at_)
+        return end_request(id, RequestState::expired, "rest_until");
     emit(RequestRested{id, lost});
     if (!try_match(record) && !rests) end_request(id, RequestState::failed, std::move(reason));
 }
@@ -163,29 +174,36 @@ Reply Engine::Task::operator()(const CaptureUsage& command) {
     JobRecord& record = **found;
     const Job& job = record.job;
     if (!open(job.state)) return Answer{JobAnswer{job, std::nullopt}};
-    if (!job.session) return refuse(ErrorCode::wrong_state, "Only a session captures usage on the way.");
-    if (job.state == JobState::reserved) return refuse(ErrorCode::wrong_state, "The job has not started.");
+    if (!job.session)
+        return refuse(ErrorCode::wrong_state, "Only a session captures usage on the way.");
+    if (job.state == JobState::reserved)
+        return refuse(ErrorCode::wrong_state, "The job has not started.");
     if (command.counter == job.counter) return Answer{JobAnswer{job, std::nullopt}};
-    if (command.counter < job.counter) return refuse(ErrorCode::receipt_invalid, "A newer counter is captured.");
+    if (command.counter < job.counter)
+        return refuse(ErrorCode::receipt_invalid, "A newer counter is captured.");
     if (!in_range(command.usage) || !grew(job.usage, command.usage))
         return refuse(ErrorCode::receipt_invalid, "A session's usage only grows.");
     const Nano amount = owed(job, command.usage);
     const Nano fee = fee_on(job, amount);
     if (!command.receipt.empty())
         emit(ReceiptStored{command.job, command.counter, command.receipt_hash, command.receipt});
-    emit(UsageCaptured{command.job, command.counter, command.usage, amount, fee, command.receipt_hash});
+    emit(UsageCaptured{command.job, command.counter, command.usage, amount, fee,
+                       command.receipt_hash});
     return Answer{JobAnswer{record.job, std::nullopt}};
 }
 
 Reply Engine::Task::operator()(const RenewJob& command) {
     const JobRecord* record = state_.jobs.find(command.job);
-    if (record == nullptr || record->job.account != command.account) return refuse(ErrorCode::not_found);
+    if (record == nullptr || record->job.account != command.account)
+        return refuse(ErrorCode::not_found);
     const Job& job = record->job;
     if (!open(job.state) || job.expires_at <= at_) return refuse(ErrorCode::reservation_expired);
     if (!job.session) return refuse(ErrorCode::wrong_state, "Only a session is renewed.");
-    if (!in_range(command.more) || command.longer.us < 0) return invalid("/quantity", "Out of range.");
+    if (!in_range(command.more) || command.longer.us < 0)
+        return invalid("/quantity", "Out of range.");
     const Node& node = record->node->node;
-    if (node.draining || node.suspended) return refuse(ErrorCode::wrong_state, "The node takes no more work.");
+    if (node.draining || node.suspended)
+        return refuse(ErrorCode::wrong_state, "The node takes no more work.");
     QuantityVector quantity = job.quantity;
     quantity.prompt += command.more.prompt;
     quantity.cached += command.more.cached;
@@ -207,7 +225,8 @@ Reply Engine::Task::operator()(const RenewJob& command) {
     const Account& account = state_.accounts.find(job.account)->account;
     if (account.frozen) return refuse(ErrorCode::account_frozen);
     if (added > account.balances[static_cast<std::size_t>(Bucket::available)])
-        return refuse(ErrorCode::insufficient_funds, "The renewal needs " + added.text() + " nano more.");
+        return refuse(ErrorCode::insufficient_funds,
+                      "The renewal needs " + added.text() + " nano more.");
     if (added > budget_of(account, state_.keys.find(job.key)->key, at_))
         return refuse(ErrorCode::spend_cap_reached);
     emit(JobRenewed{command.job, added, quantity, expires_at});
@@ -216,14 +235,15 @@ Reply Engine::Task::operator()(const RenewJob& command) {
 
 Reply Engine::Task::operator()(const CancelJob& command) {
     JobRecord* record = state_.jobs.find(command.job);
-    if (record == nullptr || record->job.account != command.account) return refuse(ErrorCode::not_found);
+    if (record == nullptr || record->job.account != command.account)
+        return refuse(ErrorCode::not_found);
     if (!open(record->job.state)) return refuse(ErrorCode::wrong_state, "The job has ended.");
     cancel_job(*record);
     return Answer{JobAnswer{record->job, std::nullopt}};
 }
 
-// One that has not started ends at once. A running one may already have delivered: it expires now, and
-// its node has the usual grace to hand in the receipt of what it did.
+// One that has not started ends at once. A running one may already have delivered: it expires now,
+// and its node has the usual grace to hand in the receipt of what it did.
 void Engine::Task::cancel_job(JobRecord& record) {
     const Job& job = record.job;
     if (job.state == JobState::running) {
@@ -243,7 +263,8 @@ Reply Engine::Task::operator()(const CloseSession& command) {
     if (!job.session || job.state != JobState::running || job.expires_at > at_)
         return refuse(ErrorCode::wrong_state, "Only a session whose time is over is closed.");
     const bool served = job.counter > 0;
-    JobEnded ended = ending(job, served ? JobState::completed : JobState::cancelled, "session_over");
+    JobEnded ended =
+        ending(job, served ? JobState::completed : JobState::cancelled, "session_over");
     if (served) ended.node_outcome = NodeOutcome::completed;
     const RequestId request = job.request;
     const RequestState state = request_state(ended.state);
@@ -260,12 +281,15 @@ void Engine::Task::due_job(const Timer& timer) {
     const Job& job = record->job;
     if (job.expires_at > at_) return;  // renewed: it has a later timer
     const bool running = job.state == JobState::running;
-    const Instant end = running ? job.expires_at + seconds(limits::receipt_grace_seconds) : job.expires_at;
+    const Instant end =
+        running ? job.expires_at + seconds(limits::receipt_grace_seconds) : job.expires_at;
     if (end > at_) return state_.timers.add(end, TimerKind::job, timer.id);
     const RequestId request = job.request;
     // Cut short by its developer, or a session that is merely over: not the node's fault.
-    const bool cut = job.expires_at < job.reserved_at + state_.requests.find(request)->request.job_duration;
-    JobEnded ended = ending(job, cut ? JobState::cancelled : JobState::expired, running ? "no_receipt" : "not_started");
+    const bool cut =
+        job.expires_at < job.reserved_at + state_.requests.find(request)->request.job_duration;
+    JobEnded ended = ending(job, cut ? JobState::cancelled : JobState::expired,
+                            running ? "no_receipt" : "not_started");
     const JobState state = ended.state;
     if (running && !cut && !job.session) ended.node_outcome = NodeOutcome::failed;
     end_job(*record, std::move(ended));
@@ -285,8 +309,10 @@ void Engine::Task::due_node(const Timer& timer) {
         JobEnded ended = ending(record.job, JobState::failed, "node_lost");
         ended.node_outcome = NodeOutcome::failed;
         end_job(record, std::move(ended));
-        if (started) end_request(request, RequestState::failed, "node_lost");
-        else rest_again(request, NodeId{timer.id}, "node_lost");
+        if (started)
+            end_request(request, RequestState::failed, "node_lost");
+        else
+            rest_again(request, NodeId{timer.id}, "node_lost");
     }
 }
 
@@ -305,7 +331,8 @@ void Engine::Task::due(const Timer& timer) {
         case TimerKind::enrolments: return due_enrolments();
         case TimerKind::request: {
             const RequestRecord* record = state_.requests.find({timer.id});
-            if (record && record->request.state == RequestState::resting && record->request.rest_until <= at_)
+            if (record && record->request.state == RequestState::resting &&
+                record->request.rest_until <= at_)
                 end_request({timer.id}, RequestState::expired, "rest_until");
             return;
         }
@@ -318,13 +345,16 @@ void Engine::Task::due(const Timer& timer) {
         }
         case TimerKind::window: {
             OfferRecord* record = state_.offers.find({timer.id});
-            if (record == nullptr || !listed(record->offer.state) || record->window_edge != timer.at) return;
+            if (record == nullptr || !listed(record->offer.state) ||
+                record->window_edge != timer.at)
+                return;
             state_.schedule_window(*record, at_);
             freed_.offers.push_back({timer.id});
             return;
         }
         case TimerKind::midnight:
-            freed_.funded.insert(freed_.funded.end(), state_.starving.begin(), state_.starving.end());
+            freed_.funded.insert(freed_.funded.end(), state_.starving.begin(),
+                                 state_.starving.end());
             return;
     }
 }

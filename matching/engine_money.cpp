@@ -9,12 +9,16 @@ Reply Engine::Task::operator()(const CreditDeposit& command) {
     const AccountRecord* record = state_.account_by_memo(command.memo);
     if (record == nullptr) return refuse(ErrorCode::not_found, "No account has this deposit memo.");
     if (const auto known = state_.deposits.find(command.reference); known != state_.deposits.end())
-        return Answer{DepositAnswer{{known->second, record->account.id, command.amount, command.reference, at_}, true}};
-    // Everything in the books together never exceeds the coin's supply, so that no sum inside overflows.
-    const Nano owed = -state_.accounts.find(house)->account.balances[static_cast<std::size_t>(Bucket::chain)];
+        return Answer{DepositAnswer{
+            {known->second, record->account.id, command.amount, command.reference, at_}, true}};
+    // Everything in the books together never exceeds the coin's supply, so that no sum inside
+    // overflows.
+    const Nano owed =
+        -state_.accounts.find(house)->account.balances[static_cast<std::size_t>(Bucket::chain)];
     if (command.amount.value > limits::amount_nano_max - owed.value)
         return refuse(ErrorCode::arithmetic_overflow, "The deposit exceeds the coin's supply.");
-    Deposit deposit{DepositId{state_.counters.deposit}, record->account.id, command.amount, command.reference, at_};
+    Deposit deposit{DepositId{state_.counters.deposit}, record->account.id, command.amount,
+                    command.reference, at_};
     DepositAnswer answer{deposit, false};
     emit(DepositCredited{std::move(deposit)});
     return Answer{std::move(answer)};
@@ -29,7 +33,8 @@ Reply Engine::Task::operator()(const RequestPayout& command) {
     if (command.source != Bucket::earned && command.source != Bucket::available && !from_fees)
         return invalid("/source", "\"earned\" or \"available\".");
     if (command.amount.value <= 0) return invalid("/amount_nano", "More than nothing.");
-    if (account.payout_address.empty()) return refuse(ErrorCode::wrong_state, "The account has no payout address.");
+    if (account.payout_address.empty())
+        return refuse(ErrorCode::wrong_state, "The account has no payout address.");
     if (command.amount > account.balances[static_cast<std::size_t>(command.source)])
         return refuse(ErrorCode::insufficient_funds);
     Payout payout;
@@ -52,7 +57,8 @@ Reply Engine::Task::operator()(const AdvancePayouts& command) {
         const auto found = state_.payouts.find(id);
         if (found == state_.payouts.end()) return refuse(ErrorCode::not_found, id.text());
         const PayoutState from = found->second.state;
-        if (from == command.state || std::find(moving.begin(), moving.end(), id) != moving.end()) continue;
+        if (from == command.state || std::find(moving.begin(), moving.end(), id) != moving.end())
+            continue;
         const bool allowed = (from == queued && command.state != queued) ||
                              (from == sent && (command.state == paid || command.state == returned));
         if (!allowed) return refuse(ErrorCode::wrong_state, id.text());
@@ -68,7 +74,8 @@ Reply Engine::Task::operator()(const FreezeAccount& command) {
     if (record == nullptr || command.account == house) return refuse(ErrorCode::not_found);
     const Account& account = record->account;
     if (account.frozen == command.frozen) return Answer{Done{}};
-    emit(AccountAmended{account.id, account.name, account.profile, account.payout_address, command.frozen});
+    emit(AccountAmended{account.id, account.name, account.profile, account.payout_address,
+                        command.frozen});
     audit(command.frozen ? "freeze_account" : "unfreeze_account", command.account.text(),
           command.frozen ? "active" : "frozen", command.frozen ? "frozen" : "active", command.note);
     freed_.funded.push_back(command.account);
@@ -83,7 +90,8 @@ Reply Engine::Task::operator()(const SetFee& command) {
     const int before = state_.fee_basis_points;
     if (before == command.basis_points) return Answer{Done{}};
     emit(FeeChanged{command.basis_points});
-    audit("set_fee", "market", std::to_string(before), std::to_string(command.basis_points), command.note);
+    audit("set_fee", "market", std::to_string(before), std::to_string(command.basis_points),
+          command.note);
     return Answer{Done{}};
 }
 

@@ -7,12 +7,15 @@ Reply Engine::Task::operator()(const IssueEnrolment& command) {
     const AccountRecord* record = state_.accounts.find(command.provider);
     if (record == nullptr) return refuse(ErrorCode::not_found);
     const Account& account = record->account;
-    if (account.kind != AccountKind::provider) return refuse(ErrorCode::forbidden, "Only providers enrol nodes.");
+    if (account.kind != AccountKind::provider)
+        return refuse(ErrorCode::forbidden, "Only providers enrol nodes.");
     if (account.frozen) return refuse(ErrorCode::account_frozen);
-    if (command.lifetime.us <= 0 || command.lifetime > days(30)) return invalid("/lifetime", "At most 30 days.");
+    if (command.lifetime.us <= 0 || command.lifetime > days(30))
+        return invalid("/lifetime", "At most 30 days.");
     if (state_.enrolments.contains(command.token_hash)) return refuse(ErrorCode::already_exists);
     if (record->enrolments + record->nodes.size() >= limits::nodes_per_provider_max)
-        return refuse(ErrorCode::limit_reached, "The account has as many nodes and open tokens as it may have.");
+        return refuse(ErrorCode::limit_reached,
+                      "The account has as many nodes and open tokens as it may have.");
     emit(EnrolmentIssued{{command.token_hash, command.provider, at_ + command.lifetime}});
     return Answer{Done{}};
 }
@@ -55,10 +58,11 @@ Reply Engine::Task::operator()(const EnrolNode& command) {
 Reply Engine::Task::operator()(const SubmitVerdict& command) {
     NodeRecord* record = state_.nodes.find(command.node);
     if (record == nullptr) return refuse(ErrorCode::not_found);
-    if (command.valid_until <= at_) return refuse(ErrorCode::verdict_refused, "The evidence has already ended.");
-    emit(NodeAttested{command.node, command.tier, command.measurement, command.platform, command.keyset_digest,
-                      command.keyset_document, command.evidence_hash, command.evidence, command.verdict,
-                      command.valid_until});
+    if (command.valid_until <= at_)
+        return refuse(ErrorCode::verdict_refused, "The evidence has already ended.");
+    emit(NodeAttested{command.node, command.tier, command.measurement, command.platform,
+                      command.keyset_digest, command.keyset_document, command.evidence_hash,
+                      command.evidence, command.verdict, command.valid_until});
     offers_of(*record);
     return Answer{Done{}};
 }
@@ -74,7 +78,8 @@ Reply Engine::Task::operator()(const SetNodePresence& command) {
 
 Reply Engine::Task::operator()(const DrainNode& command) {
     NodeRecord* record = state_.nodes.find(command.node);
-    if (record == nullptr || record->node.provider != command.provider) return refuse(ErrorCode::not_found);
+    if (record == nullptr || record->node.provider != command.provider)
+        return refuse(ErrorCode::not_found);
     if (record->node.draining == command.draining) return Answer{Done{}};
     emit(NodeDrained{command.node, command.draining});
     offers_of(*record);
@@ -89,7 +94,8 @@ Reply Engine::Task::operator()(const SuspendNode& command) {
     const std::string reason = command.suspended ? command.reason : std::string{};
     emit(NodeSuspended{command.node, command.suspended, reason});
     audit(command.suspended ? "suspend_node" : "restore_node", command.node.text(),
-          command.suspended ? "active" : "suspended", command.suspended ? "suspended" : "active", command.reason);
+          command.suspended ? "active" : "suspended", command.suspended ? "suspended" : "active",
+          command.reason);
     offers_of(*record);
     return Answer{Done{}};
 }

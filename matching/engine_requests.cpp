@@ -5,7 +5,8 @@ namespace cocoon::matching {
 namespace {
 
 std::optional<Error> bad_quantity(const QuantityVector& quantity) {
-    const auto tokens = {quantity.prompt, quantity.cached, quantity.completion, quantity.reasoning, quantity.requests};
+    const auto tokens = {quantity.prompt, quantity.cached, quantity.completion, quantity.reasoning,
+                         quantity.requests};
     bool any = quantity.gpu_seconds > 0;
     for (const std::int64_t count : tokens) {
         if (count < 0 || count > limits::tokens_max)
@@ -20,9 +21,9 @@ std::optional<Error> bad_quantity(const QuantityVector& quantity) {
 
 bool too_long(const Constraints& wants) {
     constexpr std::size_t most = limits::list_items_max;
-    return wants.regions.size() > most || wants.countries.size() > most || wants.measurements.size() > most ||
-           wants.gpu_models.size() > most || wants.providers_allow.size() > most ||
-           wants.providers_deny.size() > most;
+    return wants.regions.size() > most || wants.countries.size() > most ||
+           wants.measurements.size() > most || wants.gpu_models.size() > most ||
+           wants.providers_allow.size() > most || wants.providers_deny.size() > most;
 }
 
 std::optional<Error> bad_terms(const Request& request, Instant at) {
@@ -30,22 +31,26 @@ std::optional<Error> bad_terms(const Request& request, Instant at) {
     if (request.slots < 1 || request.slots > limits::slots_per_offer_max)
         return invalid("/slots", "Between 1 and 4096.");
     if (request.cap_total.value < 0) return invalid("/cap_total_nano", "Not negative.");
-    if (request.job_duration.us <= 0 || request.job_duration > seconds(limits::reservation_seconds_max))
+    if (request.job_duration.us <= 0 ||
+        request.job_duration > seconds(limits::reservation_seconds_max))
         return invalid("/job_seconds", "Between 1 second and 31 days.");
-    if (request.attempts_max < 1 || request.attempts_max > 16) return invalid("/attempts_max", "Between 1 and 16.");
-    if (too_long(request.constraints)) return invalid("/constraints", "At most 64 items in a list.");
+    if (request.attempts_max < 1 || request.attempts_max > 16)
+        return invalid("/attempts_max", "Between 1 and 16.");
+    if (too_long(request.constraints))
+        return invalid("/constraints", "At most 64 items in a list.");
     if (request.time_in_force == TimeInForce::rest &&
         (request.rest_until <= at || request.rest_until > at + seconds(limits::rest_seconds_max)))
         return invalid("/rest_until", "In the future, at most 7 days ahead.");
     return std::nullopt;
 }
 
-// The refusal that an explanation amounts to. Price is the last constraint to be looked at, so an offer that
-// fell to it had satisfied all others. The request keeps it as its reason: explanations are not stored, and who
-// asks again with the same Idempotency-Key must hear the same refusal.
+// The refusal that an explanation amounts to. Price is the last constraint to be looked at, so an
+// offer that fell to it had satisfied all others. The request keeps it as its reason: explanations
+// are not stored, and who asks again with the same Idempotency-Key must hear the same refusal.
 ErrorCode refusal_in(const Explanation& why) {
     for (const auto& [constraint, offers] : why.removed)
-        if (offers > 0 && (constraint == Constraint::price_dimension || constraint == Constraint::price_total))
+        if (offers > 0 &&
+            (constraint == Constraint::price_dimension || constraint == Constraint::price_total))
             return ErrorCode::price_cap_too_low;
     return ErrorCode::no_eligible_offer;
 }
@@ -57,9 +62,11 @@ ErrorCode refusal_in(const Explanation& why) {
 // `request`: as new. Filled even when it is refused.
 std::optional<Error> Engine::Task::prepare(const PlaceRequest& command, Request& request) const {
     const std::vector<NamedAlternative>& named = command.alternatives;
-    if (named.empty() || named.size() > limits::alternatives_max) return invalid("/any_of", "Between 1 and 4 markets.");
+    if (named.empty() || named.size() > limits::alternatives_max)
+        return invalid("/any_of", "Between 1 and 4 markets.");
     request = command.request;
-    if (request.job_duration.us == 0) request.job_duration = seconds(limits::reservation_seconds_default);
+    if (request.job_duration.us == 0)
+        request.job_duration = seconds(limits::reservation_seconds_default);
     if (auto error = bad_terms(request, at_)) return error;
     std::vector<Alternative> alternatives;
     for (const NamedAlternative& alternative : named) {
@@ -87,16 +94,20 @@ std::optional<Error> Engine::Task::place(const PlaceRequest& command, RequestAns
     if (account == nullptr || key == nullptr || key->key.account != command.request.account)
         return refuse(ErrorCode::not_found);
     if (key->key.revoked) return refuse(ErrorCode::key_revoked);
-    if (key->key.expires_at.us != 0 && key->key.expires_at <= at_) return refuse(ErrorCode::key_expired);
-    if ((key->key.scopes & scope_work) == 0) return refuse(ErrorCode::forbidden, "This key cannot place work.");
+    if (key->key.expires_at.us != 0 && key->key.expires_at <= at_)
+        return refuse(ErrorCode::key_expired);
+    if ((key->key.scopes & scope_work) == 0)
+        return refuse(ErrorCode::forbidden, "This key cannot place work.");
     if (account->account.frozen) return refuse(ErrorCode::account_frozen);
     if (account->account.open_requests >= limits::open_requests_per_account_max)
-        return refuse(ErrorCode::limit_reached, "The account has as many open requests as it may have.");
+        return refuse(ErrorCode::limit_reached,
+                      "The account has as many open requests as it may have.");
     Request& request = draft<RequestPlaced>().request;
     if (auto error = prepare(command, request)) return drop(), error;
     const Nano budget = budget_of(account->account, key->key, at_);
     const Choice choice = choose(state_, request, at_, budget);
-    if (choice.offer == nullptr && choice.beyond_budget && choose(state_, request, at_).offer != nullptr) {
+    if (choice.offer == nullptr && choice.beyond_budget &&
+        choose(state_, request, at_).offer != nullptr) {
         Error error = unaffordable(request);
         return drop(), error;
     }
@@ -107,10 +118,12 @@ std::optional<Error> Engine::Task::place(const PlaceRequest& command, RequestAns
     const bool rests = request.time_in_force == TimeInForce::rest;
     emit_draft();
     RequestRecord& record = *state_.requests.find(id);
-    if (choice.offer != nullptr) reserve(record.request, choice);
+    if (choice.offer != nullptr)
+        reserve(record.request, choice);
     else if (!rests) {
         answer.why = explain(state_, record.request, at_);
-        end_request(id, RequestState::unmatched, std::string{describe(refusal_in(*answer.why)).name});
+        end_request(id, RequestState::unmatched,
+                    std::string{describe(refusal_in(*answer.why)).name});
     }
     fill(answer, record);
     return std::nullopt;
@@ -124,7 +137,8 @@ Error Engine::Task::unaffordable(const Request& request) const {
     const Nano available = account.balances[static_cast<std::size_t>(Bucket::available)];
     const std::string detail = "The best offer needs a hold of " + hold.text() + " nano";
     if (available < hold)
-        return refuse(ErrorCode::insufficient_funds, detail + "; available are " + available.text() + ".");
+        return refuse(ErrorCode::insufficient_funds,
+                      detail + "; available are " + available.text() + ".");
     return refuse(ErrorCode::spend_cap_reached, detail + ", more than the key's cap leaves.");
 }
 
@@ -178,7 +192,8 @@ Reply Engine::Task::reply_with(const RequestRecord& record) const {
 
 Reply Engine::Task::operator()(const PlaceRequest& command) {
     Reply reply{Answer{}};
-    if (auto error = place(command, reply->emplace<RequestAnswer>())) reply = Reply{std::move(*error)};
+    if (auto error = place(command, reply->emplace<RequestAnswer>()))
+        reply = Reply{std::move(*error)};
     return reply;
 }
 
@@ -196,7 +211,8 @@ Reply Engine::Task::operator()(const PlaceRequests& command) {
 
 Reply Engine::Task::operator()(const AmendRequest& command) {
     RequestRecord* record = state_.requests.find(command.request);
-    if (record == nullptr || record->request.account != command.account) return refuse(ErrorCode::not_found);
+    if (record == nullptr || record->request.account != command.account)
+        return refuse(ErrorCode::not_found);
     if (record->request.state != RequestState::resting)
         return refuse(ErrorCode::wrong_state, "Only a resting request can be changed.");
     if (command.version != 0 && command.version != record->request.version)
@@ -208,7 +224,8 @@ Reply Engine::Task::operator()(const AmendRequest& command) {
     if (command.rest_until) request.rest_until = *command.rest_until;
     if (auto error = bad_terms(request, at_)) return *error;
     // New terms queue anew; a longer or shorter stay does not.
-    if (command.cap_total || command.cap_price || command.constraints) request.priority = state_.counters.priority;
+    if (command.cap_total || command.cap_price || command.constraints)
+        request.priority = state_.counters.priority;
     ++request.version;
     emit(RequestAmended{std::move(request)});
     try_match(*record);
@@ -218,8 +235,10 @@ Reply Engine::Task::operator()(const AmendRequest& command) {
 Reply Engine::Task::operator()(const CancelRequest& command) {
     state_.requests.expect(command.request);
     RequestRecord* record = state_.requests.find(command.request);
-    if (record == nullptr || record->request.account != command.account) return refuse(ErrorCode::not_found);
-    if (!open(record->request.state)) return refuse(ErrorCode::wrong_state, "The request has ended.");
+    if (record == nullptr || record->request.account != command.account)
+        return refuse(ErrorCode::not_found);
+    if (!open(record->request.state))
+        return refuse(ErrorCode::wrong_state, "The request has ended.");
     if (record->request.state == RequestState::resting)
         end_request(command.request, RequestState::cancelled, "cancelled");
     else
@@ -229,7 +248,8 @@ Reply Engine::Task::operator()(const CancelRequest& command) {
 
 Reply Engine::Task::operator()(const Explain& command) {
     const RequestRecord* record = state_.requests.find(command.request);
-    if (record == nullptr || record->request.account != command.account) return refuse(ErrorCode::not_found);
+    if (record == nullptr || record->request.account != command.account)
+        return refuse(ErrorCode::not_found);
     return Answer{ExplainAnswer{record->request.state, explain(state_, record->request, at_)}};
 }
 
@@ -265,7 +285,8 @@ bool Engine::Task::try_match(RequestRecord& record) {
 bool Engine::Task::consider(RequestRecord& record, const BidLink& bid, const OfferRecord& offer) {
     const Request& request = record.request;
     const Alternative& alternative = request.alternatives[bid.alternative];
-    if (first_failed({offer.offer, offer.node->node, request, alternative.build, true, at_})) return false;
+    if (first_failed({offer.offer, offer.node->node, request, alternative.build, true, at_}))
+        return false;
     if (price_failed(offer.offer.price, request)) return false;
     const Nano hold = *cost_max(offer.offer.price, request.quantity);
     const Nano budget = budget_of(state_.accounts.find(request.account)->account,
@@ -278,8 +299,8 @@ bool Engine::Task::consider(RequestRecord& record, const BidLink& bid, const Off
     return true;
 }
 
-// The dearest bids first, then the longest waiting; each gets its own best offer, so that nobody fills
-// worse than an eligible better offer, whichever offer woke it.
+// The dearest bids first, then the longest waiting; each gets its own best offer, so that nobody
+// fills worse than an eligible better offer, whichever offer woke it.
 void Engine::Task::serve_resting(OfferRecord& offer) {
     Book& book = offer.market->book;
     const std::int64_t blended_price = blended(book.kind, offer.offer.price);
@@ -290,7 +311,8 @@ void Engine::Task::serve_resting(OfferRecord& offer) {
         while (bid != nullptr && offer.link.indexed) {
             RequestRecord& record = *bid->request;
             BidLink* next = bid->next;
-            while (next != nullptr && next->request == &record) next = next->next;  // its other alternatives
+            while (next != nullptr && next->request == &record)
+                next = next->next;  // its other alternatives
             for (const BidLink* own = bid; own != next; own = own->next)
                 if (consider(record, *own, offer)) break;
             bid = next;
@@ -308,8 +330,10 @@ void Engine::Task::retry_starved(AccountRecord& account) {
         if (record == nullptr || !record->starved) continue;
         const Nano least = record->starved_hold;
         record->starved = false;
-        if (least > available) state_.starve(*record, least, at_);
-        else try_match(*record);
+        if (least > available)
+            state_.starve(*record, least, at_);
+        else
+            try_match(*record);
     }
 }
 
@@ -330,7 +354,8 @@ void Engine::Task::match_resting() {
 // After a load the marks are gone: whatever rests beside an offer that fits can only lack money.
 void Engine::Task::find_starved() {
     state_.requests.for_each([&](RequestRecord& record) {
-        if (record.bid.book != nullptr && !record.starved && choose(state_, record.request, at_).offer != nullptr)
+        if (record.bid.book != nullptr && !record.starved &&
+            choose(state_, record.request, at_).offer != nullptr)
             state_.starve(record, Nano{}, at_);
     });
 }

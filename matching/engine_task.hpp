@@ -64,18 +64,22 @@ public:
 
 private:
     // ---- recording
-    // Events are large: they are built where they stay, in `happened_`. The draft of a command that is then
-    // refused is taken back by drop(); only the newest may be a draft.
+    // Events are large: they are built where they stay, in `happened_`. The draft of a command that
+    // is then refused is taken back by drop(); only the newest may be a draft.
     template <class T>
-    T& draft() { return std::get<T>(happened_.events.emplace_back(std::in_place_type<T>)); }
+    T& draft() {
+        return std::get<T>(happened_.events.emplace_back(std::in_place_type<T>));
+    }
     void drop() { happened_.events.pop_back(); }
     void emit_draft();
     template <class T>
     void emit(T&& event) {
-        happened_.events.emplace_back(std::in_place_type<std::remove_cvref_t<T>>, std::forward<T>(event));
+        happened_.events.emplace_back(std::in_place_type<std::remove_cvref_t<T>>,
+                                      std::forward<T>(event));
         emit_draft();
     }
-    void audit(std::string action, std::string target, std::string before, std::string after, std::string note);
+    void audit(std::string action, std::string target, std::string before, std::string after,
+               std::string note);
 
     // ---- matching (engine_requests.cpp)
     std::optional<Error> place(const PlaceRequest& command, RequestAnswer& answer);
@@ -91,10 +95,12 @@ private:
     Reply reply_with(const RequestRecord& record) const;
 
     // ---- jobs (engine_jobs.cpp)
-    Result<JobRecord*> open_job(JobId id, std::uint64_t fencing_token, const std::string& receipt_hash = {}) const;
+    Result<JobRecord*> open_job(JobId id, std::uint64_t fencing_token,
+                                const std::string& receipt_hash = {}) const;
     void end_job(JobRecord& record, JobEnded ended);
     void end_request(RequestId id, RequestState state, std::string reason);
-    // After a job is lost: the request waits again without that node, is matched at once if possible, or ends.
+    // After a job is lost: the request waits again without that node, is matched at once if
+    // possible, or ends.
     void rest_again(RequestId id, NodeId lost, std::string reason);
     void cancel_job(JobRecord& record);
 
@@ -114,9 +120,15 @@ private:
     Freed& freed_;
 };
 
-inline bool open(JobState state) { return state == JobState::reserved || state == JobState::running; }
-inline bool listed(OfferState state) { return state == OfferState::active || state == OfferState::paused; }
-inline bool open(RequestState state) { return state == RequestState::resting || state == RequestState::matched; }
+inline bool open(JobState state) {
+    return state == JobState::reserved || state == JobState::running;
+}
+inline bool listed(OfferState state) {
+    return state == OfferState::active || state == OfferState::paused;
+}
+inline bool open(RequestState state) {
+    return state == RequestState::resting || state == RequestState::matched;
+}
 
 inline Error invalid(std::string path, std::string message) {
     Error error = refuse(ErrorCode::invalid_body);

@@ -1,6 +1,6 @@
-// All that can have happened. The journal stores events, never commands: replaying them rebuilds the
-// state whatever the matching rule has become since. `State::apply` is the only code that changes
-// state, and money moves only through `postings_of(event)`.
+// All that can have happened. The journal stores events, never commands: replaying them rebuilds
+// the state whatever the matching rule has become since. `State::apply` is the only code that
+// changes state, and money moves only through `postings_of(event)`.
 #pragma once
 
 #include <variant>
@@ -9,14 +9,20 @@
 
 namespace cocoon::matching {
 
-struct AccountOpened { Account account; COCOON_FIELDS(AccountOpened, account) };
+struct AccountOpened {
+    Account account;
+    COCOON_FIELDS(AccountOpened, account)
+};
 struct AccountAmended {
     AccountId account;
     std::string name, profile, payout_address;
     bool frozen = false;
     COCOON_FIELDS(AccountAmended, account, name, profile, payout_address, frozen)
 };
-struct KeyCreated { ApiKey key; COCOON_FIELDS(KeyCreated, key) };
+struct KeyCreated {
+    ApiKey key;
+    COCOON_FIELDS(KeyCreated, key)
+};
 struct KeyAmended {  // caps, name, expiry; revocation is `revoked`
     KeyId key;
     std::string name;
@@ -25,9 +31,19 @@ struct KeyAmended {  // caps, name, expiry; revocation is `revoked`
     bool revoked = false;
     COCOON_FIELDS(KeyAmended, key, name, cap_total, cap_day, expires_at, revoked)
 };
-struct EnrolmentIssued { Enrolment enrolment; COCOON_FIELDS(EnrolmentIssued, enrolment) };
-struct EnrolmentEnded { Digest token_hash{}; COCOON_FIELDS(EnrolmentEnded, token_hash) };  // used or expired
-struct NodeEnrolled { Node node; Digest token_hash{}; COCOON_FIELDS(NodeEnrolled, node, token_hash) };
+struct EnrolmentIssued {
+    Enrolment enrolment;
+    COCOON_FIELDS(EnrolmentIssued, enrolment)
+};
+struct EnrolmentEnded {
+    Digest token_hash{};
+    COCOON_FIELDS(EnrolmentEnded, token_hash)
+};  // used or expired
+struct NodeEnrolled {
+    Node node;
+    Digest token_hash{};
+    COCOON_FIELDS(NodeEnrolled, node, token_hash)
+};
 struct NodeAttested {
     NodeId node;
     Tier tier = Tier::simulated;
@@ -38,24 +54,55 @@ struct NodeAttested {
     COCOON_FIELDS(NodeAttested, node, tier, measurement, platform, keyset_digest, keyset_document,
                   evidence_hash, evidence, verdict, valid_until)
 };
-struct NodePresence { NodeId node; bool connected = false; COCOON_FIELDS(NodePresence, node, connected) };
-struct NodeDrained { NodeId node; bool draining = false; COCOON_FIELDS(NodeDrained, node, draining) };
+struct NodePresence {
+    NodeId node;
+    bool connected = false;
+    COCOON_FIELDS(NodePresence, node, connected)
+};
+struct NodeDrained {
+    NodeId node;
+    bool draining = false;
+    COCOON_FIELDS(NodeDrained, node, draining)
+};
 struct NodeSuspended {
     NodeId node;
     bool suspended = false;
     std::string reason;
     COCOON_FIELDS(NodeSuspended, node, suspended, reason)
 };
-struct MarketOpened { Market market; COCOON_FIELDS(MarketOpened, market) };
-struct MarketPaused { MarketId market; bool paused = false; COCOON_FIELDS(MarketPaused, market, paused) };
-struct OfferPlaced { Offer offer; COCOON_FIELDS(OfferPlaced, offer) };
-struct OfferAmended { Offer offer; COCOON_FIELDS(OfferAmended, offer) };  // the new whole; slots_used untouched
-struct OfferEnded { OfferId offer; OfferState state = OfferState::cancelled; COCOON_FIELDS(OfferEnded, offer, state) };
-struct RequestPlaced { Request request; COCOON_FIELDS(RequestPlaced, request) };
-struct RequestAmended { Request request; COCOON_FIELDS(RequestAmended, request) };
+struct MarketOpened {
+    Market market;
+    COCOON_FIELDS(MarketOpened, market)
+};
+struct MarketPaused {
+    MarketId market;
+    bool paused = false;
+    COCOON_FIELDS(MarketPaused, market, paused)
+};
+struct OfferPlaced {
+    Offer offer;
+    COCOON_FIELDS(OfferPlaced, offer)
+};
+struct OfferAmended {
+    Offer offer;
+    COCOON_FIELDS(OfferAmended, offer)
+};  // the new whole; slots_used untouched
+struct OfferEnded {
+    OfferId offer;
+    OfferState state = OfferState::cancelled;
+    COCOON_FIELDS(OfferEnded, offer, state)
+};
+struct RequestPlaced {
+    Request request;
+    COCOON_FIELDS(RequestPlaced, request)
+};
+struct RequestAmended {
+    Request request;
+    COCOON_FIELDS(RequestAmended, request)
+};
 struct RequestRested {  // a lost node's request waits again
     RequestId request;
-    NodeId node_lost;   // none if it was not a node's fault
+    NodeId node_lost;  // none if it was not a node's fault
     COCOON_FIELDS(RequestRested, request, node_lost)
 };
 struct RequestEnded {
@@ -64,10 +111,17 @@ struct RequestEnded {
     std::string reason;
     COCOON_FIELDS(RequestEnded, request, state, reason)
 };
-// Takes the slots, moves `job.hold` from available to held, makes the request `matched`, and sends the
-// offer to the back of its price (round robin) with `offer_priority`.
-struct JobReserved { Job job; std::uint64_t offer_priority = 0; COCOON_FIELDS(JobReserved, job, offer_priority) };
-struct JobStarted { JobId job; COCOON_FIELDS(JobStarted, job) };
+// Takes the slots, moves `job.hold` from available to held, makes the request `matched`, and sends
+// the offer to the back of its price (round robin) with `offer_priority`.
+struct JobReserved {
+    Job job;
+    std::uint64_t offer_priority = 0;
+    COCOON_FIELDS(JobReserved, job, offer_priority)
+};
+struct JobStarted {
+    JobId job;
+    COCOON_FIELDS(JobStarted, job)
+};
 struct JobRenewed {  // sessions: more hold, more quantity, longer life
     JobId job;
     Nano hold_added;
@@ -83,8 +137,8 @@ struct UsageCaptured {  // sessions: cumulative usage up to `counter`; `amount` 
     std::string receipt_hash;
     COCOON_FIELDS(UsageCaptured, job, counter, usage, amount, fee, receipt_hash)
 };
-// The last word on a job: `amount` more is captured (0 for none), everything still held is released,
-// slots return. `node_outcome` feeds the node's measured reliability.
+// The last word on a job: `amount` more is captured (0 for none), everything still held is
+// released, slots return. `node_outcome` feeds the node's measured reliability.
 enum class NodeOutcome : std::uint8_t { none, completed, failed };
 struct JobEnded {
     JobId job;
@@ -106,17 +160,32 @@ struct ReceiptStored {
     std::string receipt_hash, document;
     COCOON_FIELDS(ReceiptStored, job, counter, receipt_hash, document)
 };
-struct DepositCredited { Deposit deposit; COCOON_FIELDS(DepositCredited, deposit) };
-struct PayoutRequested { Payout payout; COCOON_FIELDS(PayoutRequested, payout) };
+struct DepositCredited {
+    Deposit deposit;
+    COCOON_FIELDS(DepositCredited, deposit)
+};
+struct PayoutRequested {
+    Payout payout;
+    COCOON_FIELDS(PayoutRequested, payout)
+};
 struct PayoutAdvanced {  // sent, paid, or returned (money back to its source)
     PayoutId payout;
     PayoutState state = PayoutState::sent;
     std::string reference;
     COCOON_FIELDS(PayoutAdvanced, payout, state, reference)
 };
-struct FeeChanged { int basis_points = 0; COCOON_FIELDS(FeeChanged, basis_points) };
-struct WebhookPut { Webhook webhook; COCOON_FIELDS(WebhookPut, webhook) };
-struct WebhookRemoved { WebhookId webhook; COCOON_FIELDS(WebhookRemoved, webhook) };
+struct FeeChanged {
+    int basis_points = 0;
+    COCOON_FIELDS(FeeChanged, basis_points)
+};
+struct WebhookPut {
+    Webhook webhook;
+    COCOON_FIELDS(WebhookPut, webhook)
+};
+struct WebhookRemoved {
+    WebhookId webhook;
+    COCOON_FIELDS(WebhookRemoved, webhook)
+};
 struct Audited {  // what an admin did; kept by the projection only
     AccountId actor;
     std::string action, target, before, after, note;
@@ -124,11 +193,12 @@ struct Audited {  // what an admin did; kept by the projection only
 };
 
 // The order is the journal's wire form: append only.
-using Event = std::variant<
-    AccountOpened, AccountAmended, KeyCreated, KeyAmended, EnrolmentIssued, EnrolmentEnded, NodeEnrolled,
-    NodeAttested, NodePresence, NodeDrained, NodeSuspended, MarketOpened, MarketPaused, OfferPlaced,
-    OfferAmended, OfferEnded, RequestPlaced, RequestAmended, RequestRested, RequestEnded, JobReserved,
-    JobStarted, JobRenewed, UsageCaptured, JobEnded, ReceiptStored, DepositCredited, PayoutRequested,
-    PayoutAdvanced, FeeChanged, WebhookPut, WebhookRemoved, Audited>;
+using Event =
+    std::variant<AccountOpened, AccountAmended, KeyCreated, KeyAmended, EnrolmentIssued,
+                 EnrolmentEnded, NodeEnrolled, NodeAttested, NodePresence, NodeDrained,
+                 NodeSuspended, MarketOpened, MarketPaused, OfferPlaced, OfferAmended, OfferEnded,
+                 RequestPlaced, RequestAmended, RequestRested, RequestEnded, JobReserved,
+                 JobStarted, JobRenewed, UsageCaptured, JobEnded, ReceiptStored, DepositCredited,
+                 PayoutRequested, PayoutAdvanced, FeeChanged, WebhookPut, WebhookRemoved, Audited>;
 
 }  // namespace cocoon::matching

@@ -10,7 +10,9 @@ namespace cocoon::matching {
 namespace {
 
 bool open(JobState state) { return state == JobState::reserved || state == JobState::running; }
-bool open(RequestState state) { return state == RequestState::resting || state == RequestState::matched; }
+bool open(RequestState state) {
+    return state == RequestState::resting || state == RequestState::matched;
+}
 
 struct Checker {
     const State& state;
@@ -32,9 +34,11 @@ struct Checker {
                 const Nano balance = record.account.balances[i];
                 total += balance.value;
                 const bool chain = static_cast<Bucket>(i) == Bucket::chain;
-                expect(balance.value >= 0 || chain, record.account.id.text(), " has a negative balance: ",
-                       name_of(static_cast<Bucket>(i)), " ", balance.text());
-                expect(!chain || record.account.id == house || balance.value == 0, "chain balance outside the house");
+                expect(balance.value >= 0 || chain, record.account.id.text(),
+                       " has a negative balance: ", name_of(static_cast<Bucket>(i)), " ",
+                       balance.text());
+                expect(!chain || record.account.id == house || balance.value == 0,
+                       "chain balance outside the house");
             }
         });
         expect(total == 0, "balances do not sum to zero");
@@ -48,12 +52,14 @@ struct Checker {
             const Job& job = record.job;
             expect(open(job.state) || job.hold.value == 0, job.id.text(), " ended with money held");
             expect(job.hold.value >= 0, job.id.text(), " holds less than nothing");
-            expect(job.fee == basis_points_of(job.captured, job.fee_basis_points), job.id.text(), " has a wrong fee");
+            expect(job.fee == basis_points_of(job.captured, job.fee_basis_points), job.id.text(),
+                   " has a wrong fee");
             if (!open(job.state)) return;
             by_account[job.account] += job.hold.value;
             by_key[job.key] += job.hold.value;
             const Result<Nano> most = cost_max(job.price, job.quantity);
-            expect(most && job.hold + job.captured == *most, job.id.text(), ": hold and captured are not the maximum");
+            expect(most && job.hold + job.captured == *most, job.id.text(),
+                   ": hold and captured are not the maximum");
         });
         for (const auto& [id, payout] : state.payouts)
             if (payout.state == PayoutState::queued || payout.state == PayoutState::sent)
@@ -71,7 +77,8 @@ struct Checker {
         state.keys.for_each([&](const KeyRecord& record) {
             expect(record.key.held.value == by_key[record.key.id], record.key.id.text(),
                    ": held is not the sum of its holds");
-            expect(record.key.cap_total.value == 0 || record.key.spent_total.value >= 0, "spent below zero");
+            expect(record.key.cap_total.value == 0 || record.key.spent_total.value >= 0,
+                   "spent below zero");
         });
     }
 
@@ -83,10 +90,12 @@ struct Checker {
         state.offers.for_each([&](const OfferRecord& record) {
             const Offer& offer = record.offer;
             expect(offer.slots_used <= offer.slots, offer.id.text(), " is oversold");
-            expect(offer.slots_used == used[offer.id], offer.id.text(), ": used slots are not those of its jobs");
+            expect(offer.slots_used == used[offer.id], offer.id.text(),
+                   ": used slots are not those of its jobs");
             used.erase(offer.id);
         });
-        for (const auto& [id, count] : used) expect(count == 0, id.text(), " is gone but has open jobs");
+        for (const auto& [id, count] : used)
+            expect(count == 0, id.text(), " is gone but has open jobs");
     }
 
     void requests() {
@@ -96,7 +105,8 @@ struct Checker {
             if (!open(request.state)) return;
             ++open_requests[request.account];
             if (request.state != RequestState::matched) {
-                expect(request.time_in_force == TimeInForce::rest, request.id.text(), " rests but is immediate");
+                expect(request.time_in_force == TimeInForce::rest, request.id.text(),
+                       " rests but is immediate");
                 return;
             }
             const JobRecord* job = state.jobs.find(request.job);
@@ -104,8 +114,8 @@ struct Checker {
                    " is matched without an open job");
         });
         state.accounts.for_each([&](const AccountRecord& record) {
-            expect(record.account.open_requests == open_requests[record.account.id], record.account.id.text(),
-                   ": open requests are miscounted");
+            expect(record.account.open_requests == open_requests[record.account.id],
+                   record.account.id.text(), ": open requests are miscounted");
         });
     }
 
@@ -113,37 +123,46 @@ struct Checker {
         std::map<MarketId, std::size_t> offers, bids;
         state.offers.for_each([&](const OfferRecord& record) {
             const bool belongs = state.matchable(record);
-            expect(record.link.indexed == belongs, record.offer.id.text(), belongs ? " is missing in" : " lingers in",
-                   " the book");
+            expect(record.link.indexed == belongs, record.offer.id.text(),
+                   belongs ? " is missing in" : " lingers in", " the book");
             if (!record.link.indexed) return;
             ++offers[record.offer.market];
             const LevelKey& key = record.link.level->first;
-            expect(key.price == record.offer.price, record.offer.id.text(), " stands at another price");
-            expect(key.penalty_permille == node_penalty_permille(record.node->node), record.offer.id.text(),
-                   " stands at another penalty");
-            expect(record.link.next == nullptr || record.offer.priority < record.link.next->offer.priority,
+            expect(key.price == record.offer.price, record.offer.id.text(),
+                   " stands at another price");
+            expect(key.penalty_permille == node_penalty_permille(record.node->node),
+                   record.offer.id.text(), " stands at another penalty");
+            expect(record.link.next == nullptr ||
+                       record.offer.priority < record.link.next->offer.priority,
                    record.offer.id.text(), " stands out of order");
         });
         state.requests.for_each([&](const RequestRecord& record) {
             const bool rests = record.request.state == RequestState::resting;
-            expect((record.bid.book != nullptr) == rests, record.request.id.text(), " and the book disagree");
+            expect((record.bid.book != nullptr) == rests, record.request.id.text(),
+                   " and the book disagree");
             if (record.bid.book == nullptr) return;
-            for (const Alternative& alternative : record.request.alternatives) ++bids[alternative.market];
+            for (const Alternative& alternative : record.request.alternatives)
+                ++bids[alternative.market];
         });
         state.markets.for_each([&](const MarketRecord& record) {
-            expect(record.book.offers == offers[record.market.id], record.market.name, ": offers are miscounted");
-            expect(record.book.requests == bids[record.market.id], record.market.name, ": requests are miscounted");
+            expect(record.book.offers == offers[record.market.id], record.market.name,
+                   ": offers are miscounted");
+            expect(record.book.requests == bids[record.market.id], record.market.name,
+                   ": requests are miscounted");
             std::size_t walked = 0;
             for (const auto& [key, level] : record.book.levels) {
                 expect(level.head != nullptr, record.market.name, " has an empty level");
                 expect(level.tail && level.newest == level.tail->offer.priority, record.market.name,
                        " has a level that mistakes its newest");
-                for (const OfferRecord* offer = level.head; offer != nullptr; offer = offer->link.next) ++walked;
+                for (const OfferRecord* offer = level.head; offer != nullptr;
+                     offer = offer->link.next)
+                    ++walked;
             }
             for (const auto& [bound, level] : record.book.bids)
-                expect(level.tail && level.newest == level.tail->request->request.priority, record.market.name,
-                       " has a level of requests that mistakes its newest");
-            expect(walked == record.book.offers, record.market.name, ": levels hold another number of offers");
+                expect(level.tail && level.newest == level.tail->request->request.priority,
+                       record.market.name, " has a level of requests that mistakes its newest");
+            expect(walked == record.book.offers, record.market.name,
+                   ": levels hold another number of offers");
         });
     }
 
@@ -156,7 +175,8 @@ struct Checker {
             const Nano budget = budget_of(account->account, key->key, at);
             const Choice choice = choose_naive(state, request, at, budget);
             expect(choice.offer == nullptr, request.id.text(), " rests beside ",
-                   choice.offer ? choice.offer->offer.id.text() : std::string{}, " which fits and is affordable");
+                   choice.offer ? choice.offer->offer.id.text() : std::string{},
+                   " which fits and is affordable");
         });
     }
 };

@@ -10,7 +10,8 @@
 namespace cocoon::matching {
 
 struct CheckOptions {
-    bool unmatched = true;  // also that no affordable resting request is left beside an offer that fits
+    bool unmatched =
+        true;  // also that no affordable resting request is left beside an offer that fits
 };
 
 // Each violation as one line; empty: all holds. `at`: the instant of the newest command.

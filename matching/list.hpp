@@ -1,6 +1,7 @@
-// A short list whose copies share its items: one pointer, null when empty. So an order can stand in the
-// book, in an event and in an answer at the same time without a list of it being copied. What a list holds
-// never changes; to change a list is to give it other items. Copies may end on other threads.
+// A short list whose copies share its items: one pointer, null when empty. So an order can stand in
+// the book, in an event and in an answer at the same time without a list of it being copied. What a
+// list holds never changes; to change a list is to give it other items. Copies may end on other
+// threads.
 #pragma once
 
 #include <algorithm>

@@ -12,7 +12,9 @@ bool contains(const List<T>& list, const T& item) {
 
 // An empty list allows everything.
 template <class T>
-bool allows(const List<T>& list, const T& item) { return list.empty() || contains(list, item); }
+bool allows(const List<T>& list, const T& item) {
+    return list.empty() || contains(list, item);
+}
 
 constexpr std::int64_t week_minutes = 7 * 24 * 60;
 
@@ -31,7 +33,8 @@ bool exceeds(const PriceVector& price, const PriceVector& cap) {
 
 std::uint32_t moved(std::uint32_t average, std::uint32_t sample) {
     if (average == 0) return sample;
-    const std::int64_t step = (static_cast<std::int64_t>(sample) - average) / static_cast<std::int64_t>(speed_divisor);
+    const std::int64_t step =
+        (static_cast<std::int64_t>(sample) - average) / static_cast<std::int64_t>(speed_divisor);
     return static_cast<std::uint32_t>(average + step);
 }
 
@@ -64,14 +67,20 @@ void judge(const Look& look, Failed&& failed) {
     COCOON_REQUIRE((offer.data_policy & wants.data_policy) == wants.data_policy, data_policy);
     COCOON_REQUIRE(offer.notice_seconds >= wants.notice_seconds_min, notice);
     COCOON_REQUIRE(node.reliability_permille >= wants.reputation_permille_min, reputation);
-    COCOON_REQUIRE(request.session || offer.context_tokens_max == 0 || in + out <= offer.context_tokens_max, context);
-    COCOON_REQUIRE(request.session || offer.output_tokens_max == 0 || out <= offer.output_tokens_max, output);
+    COCOON_REQUIRE(
+        request.session || offer.context_tokens_max == 0 || in + out <= offer.context_tokens_max,
+        context);
+    COCOON_REQUIRE(
+        request.session || offer.output_tokens_max == 0 || out <= offer.output_tokens_max, output);
     COCOON_REQUIRE(offer.windows.empty() || window_open(offer.windows, look.at), schedule);
-    COCOON_REQUIRE(allows(offer.allow, request.account) && !contains(offer.deny, request.account), provider_list);
-    COCOON_REQUIRE(allows(wants.providers_allow, offer.provider) && !contains(wants.providers_deny, offer.provider),
+    COCOON_REQUIRE(allows(offer.allow, request.account) && !contains(offer.deny, request.account),
+                   provider_list);
+    COCOON_REQUIRE(allows(wants.providers_allow, offer.provider) &&
+                       !contains(wants.providers_deny, offer.provider),
                    developer_list);
     COCOON_REQUIRE(!contains(request.nodes_lost, offer.node), lost_node);
-    COCOON_REQUIRE(offer.slots >= offer.slots_used && offer.slots - offer.slots_used >= request.slots, slots);
+    COCOON_REQUIRE(
+        offer.slots >= offer.slots_used && offer.slots - offer.slots_used >= request.slots, slots);
 #undef COCOON_REQUIRE
 }
 
@@ -79,7 +88,8 @@ void judge(const Look& look, Failed&& failed) {
 
 std::uint32_t node_penalty_permille(const Node& node) {
     const std::uint32_t step = weights.reliability_step_permille;
-    const std::uint32_t reliability = std::min(1000u, (node.reliability_permille + step - 1) / step * step);
+    const std::uint32_t reliability =
+        std::min(1000u, (node.reliability_permille + step - 1) / step * step);
     return 1000 + weights.reliability_permille * (1000 - reliability) / 1000;
 }
 
@@ -98,7 +108,8 @@ void measure(Node& node, bool completed, std::uint32_t first_output_ms, std::uin
              std::int64_t output_tokens) {
     std::uint32_t& reliability = node.reliability_permille;
     if (!completed) {
-        reliability -= std::min(reliability, (reliability + reliability_down_divisor - 1) / reliability_down_divisor);
+        reliability -= std::min(
+            reliability, (reliability + reliability_down_divisor - 1) / reliability_down_divisor);
         ++node.jobs_failed;
         return;
     }
@@ -108,23 +119,26 @@ void measure(Node& node, bool completed, std::uint32_t first_output_ms, std::uin
     if (first_output_ms > 0) node.first_output_ms = moved(node.first_output_ms, first_output_ms);
     if (output_ms > 0 && output_tokens > 0) {
         const Wide speed = Wide{output_tokens} * 1000 / output_ms;
-        const auto sample = static_cast<std::uint32_t>(std::min<Wide>(std::max<Wide>(speed, 1), 1'000'000'000));
+        const auto sample =
+            static_cast<std::uint32_t>(std::min<Wide>(std::max<Wide>(speed, 1), 1'000'000'000));
         node.tokens_per_second = moved(node.tokens_per_second, sample);
     }
 }
 
 std::int64_t blended(MarketKind kind, const PriceVector& price) {
-    return kind == MarketKind::compute ? price.gpu_second.value : 3 * price.prompt.value + price.completion.value;
+    return kind == MarketKind::compute ? price.gpu_second.value
+                                       : 3 * price.prompt.value + price.completion.value;
 }
 
 std::int64_t cost_share(MarketKind kind, const QuantityVector& quantity) {
-    return kind == MarketKind::compute ? quantity.gpu_seconds : std::min(quantity.prompt, 3 * quantity.completion);
+    return kind == MarketKind::compute ? quantity.gpu_seconds
+                                       : std::min(quantity.prompt, 3 * quantity.completion);
 }
 
 std::int64_t hold_share(MarketKind kind, const QuantityVector& quantity) {
-    return kind == MarketKind::compute
-               ? quantity.gpu_seconds
-               : std::min(quantity.prompt + quantity.cached, 3 * (quantity.completion + quantity.reasoning));
+    return kind == MarketKind::compute ? quantity.gpu_seconds
+                                       : std::min(quantity.prompt + quantity.cached,
+                                                  3 * (quantity.completion + quantity.reasoning));
 }
 
 std::int64_t share_unit(MarketKind kind) { return kind == MarketKind::compute ? 1 : 3'000'000; }
@@ -145,21 +159,29 @@ std::int64_t bid_bound(MarketKind kind, const Request& request) {
 
 std::optional<Constraint> first_failed(const Look& look) {
     std::optional<Constraint> first;
-    judge(look, [&](Constraint constraint) { first = constraint; return true; });
+    judge(look, [&](Constraint constraint) {
+        first = constraint;
+        return true;
+    });
     return first;
 }
 
 std::optional<Constraint> price_failed(const PriceVector& price, const Request& request) {
     if (exceeds(price, request.cap_price)) return Constraint::price_dimension;
     const Result<Nano> hold = cost_max(price, request.quantity);
-    if (!hold || (request.cap_total.value > 0 && *hold > request.cap_total)) return Constraint::price_total;
+    if (!hold || (request.cap_total.value > 0 && *hold > request.cap_total))
+        return Constraint::price_total;
     return std::nullopt;
 }
 
 ConstraintSet all_failed(const Look& look) {
     ConstraintSet set = 0;
-    judge(look, [&](Constraint constraint) { set |= constraint_bit(constraint); return false; });
-    if (exceeds(look.offer.price, look.request.cap_price)) set |= constraint_bit(Constraint::price_dimension);
+    judge(look, [&](Constraint constraint) {
+        set |= constraint_bit(constraint);
+        return false;
+    });
+    if (exceeds(look.offer.price, look.request.cap_price))
+        set |= constraint_bit(Constraint::price_dimension);
     const Result<Nano> hold = cost_max(look.offer.price, look.request.quantity);
     if (!hold || (look.request.cap_total.value > 0 && *hold > look.request.cap_total))
         set |= constraint_bit(Constraint::price_total);

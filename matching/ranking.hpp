@@ -1,6 +1,6 @@
 // The rule of the market as pure functions: which offer may serve a request (and what the first
-// reason against is), what it costs there, and which of two is better. The book only speeds this up;
-// matching/naive.hpp applies it by brute force. Integers only; called by the lane and by tests.
+// reason against is), what it costs there, and which of two is better. The book only speeds this
+// up; matching/naive.hpp applies it by brute force. Integers only; called by the lane and by tests.
 #pragma once
 
 #include "matching/commands.hpp"
@@ -13,16 +13,19 @@ __extension__ using Wide = __int128;
 // ---- Weights: data, so that a change of rule is a change of one table -------------------------
 
 struct Weights {
-    // An unreliable node's cost counts as more: at reliability 0 it counts 1 + reliability/1000 times.
+    // An unreliable node's cost counts as more: at reliability 0 it counts 1 + reliability/1000
+    // times.
     std::uint32_t reliability_permille = 1000;
-    std::uint32_t reliability_step_permille = 50;  // measured reliability is rounded up to such steps
+    std::uint32_t reliability_step_permille =
+        50;  // measured reliability is rounded up to such steps
     // Added when the node's measured figure misses what the request prefers, or is not known.
     std::uint32_t first_output_missed_permille = 150;
     std::uint32_t tokens_per_second_missed_permille = 150;
 };
 constexpr Weights weights{};
 
-// Reliability: starts below perfect so that a fresh identity is no gain; each job moves it by a share.
+// Reliability: starts below perfect so that a fresh identity is no gain; each job moves it by a
+// share.
 constexpr std::uint32_t reliability_start_permille = 900;
 constexpr std::uint32_t reliability_up_divisor = 32, reliability_down_divisor = 8;
 constexpr std::uint32_t speed_divisor = 8;  // share of a new sample in the moving averages
@@ -39,10 +42,11 @@ void measure(Node& node, bool completed, std::uint32_t first_output_ms, std::uin
 
 // ---- Price as one number ----------------------------------------------------------------------
 
-// Orders price levels: 3 * prompt + completion, or the GPU-second. Any price costs a request at least
-// share * blended / share_unit, which is what lets a search stop early.
+// Orders price levels: 3 * prompt + completion, or the GPU-second. Any price costs a request at
+// least share * blended / share_unit, which is what lets a search stop early.
 std::int64_t blended(MarketKind kind, const PriceVector& price);
-// Least multiple (in units of 1 / share_unit) of the blended price that `quantity` costs; 0: no bound.
+// Least multiple (in units of 1 / share_unit) of the blended price that `quantity` costs; 0: no
+// bound.
 std::int64_t cost_share(MarketKind kind, const QuantityVector& quantity);  // of the expected cost
 std::int64_t hold_share(MarketKind kind, const QuantityVector& quantity);  // of the hold
 std::int64_t share_unit(MarketKind kind);
@@ -71,8 +75,8 @@ struct Look {  // what is judged
 std::optional<Constraint> first_failed(const Look& look);
 // All that fail, price included.
 ConstraintSet all_failed(const Look& look);
-// Whether the price is within the request's caps: the first that fails, or nothing. An overflowing cost
-// counts as beyond the total.
+// Whether the price is within the request's caps: the first that fails, or nothing. An overflowing
+// cost counts as beyond the total.
 std::optional<Constraint> price_failed(const PriceVector& price, const Request& request);
 
 bool window_open(std::span<const Window> windows, Instant at);

@@ -7,13 +7,19 @@
 namespace cocoon::matching {
 namespace {
 
-Look look_at(const State& state, const OfferRecord& record, const Request& request, const Alternative& alternative,
-             Instant at) {
-    return {record.offer, record.node->node, request, alternative.build, state.open_for_trade(record), at};
+Look look_at(const State& state, const OfferRecord& record, const Request& request,
+             const Alternative& alternative, Instant at) {
+    return {record.offer,
+            record.node->node,
+            request,
+            alternative.build,
+            state.open_for_trade(record),
+            at};
 }
 
-// Least cost * 1000 that any price of this blended value or more can come to. A cost is whole nano, rounded
-// up, and so is this: cheap prices share few costs, and rounding down would look at twice the levels.
+// Least cost * 1000 that any price of this blended value or more can come to. A cost is whole nano,
+// rounded up, and so is this: cheap prices share few costs, and rounding down would look at twice
+// the levels.
 Wide least_effective(std::int64_t blended, std::int64_t share, std::int64_t unit) {
     const Wide exact = Wide{blended} * share;
     if (exact <= INT64_MAX - unit)  // nearly always; a 128-bit division costs twenty times as much
@@ -22,10 +28,12 @@ Wide least_effective(std::int64_t blended, std::int64_t share, std::int64_t unit
 }
 
 // Takes the best of one level; offers of a level differ only in what the request prefers.
-void search_level(const State& state, const Request& request, const Level& level, const LevelKey& key,
-                  std::size_t alternative, Nano cost_here, Instant at, Choice& best) {
+void search_level(const State& state, const Request& request, const Level& level,
+                  const LevelKey& key, std::size_t alternative, Nano cost_here, Instant at,
+                  Choice& best) {
     const Constraints& wants = request.constraints;
-    const bool prefers = wants.first_output_ms_preferred != 0 || wants.tokens_per_second_preferred != 0;
+    const bool prefers =
+        wants.first_output_ms_preferred != 0 || wants.tokens_per_second_preferred != 0;
     for (const OfferRecord* record = level.head; record != nullptr; record = record->link.next) {
         const std::uint32_t penalty =
             prefers ? penalty_permille(record->node->node, wants) : key.penalty_permille;
@@ -34,16 +42,18 @@ void search_level(const State& state, const Request& request, const Level& level
             if (!prefers) return;  // those behind only stand later
             continue;
         }
-        if (first_failed(look_at(state, *record, request, request.alternatives[alternative], at))) continue;
+        if (first_failed(look_at(state, *record, request, request.alternatives[alternative], at)))
+            continue;
         best = {record, alternative, rank, best.beyond_budget};
         if (!prefers) return;
     }
 }
 
-void search_book(const State& state, const Book& book, const Request& request, std::size_t alternative, Instant at,
-                 Nano budget, Choice& best) {
+void search_book(const State& state, const Book& book, const Request& request,
+                 std::size_t alternative, Instant at, Nano budget, Choice& best) {
     const Constraints& wants = request.constraints;
-    const bool prefers = wants.first_output_ms_preferred != 0 || wants.tokens_per_second_preferred != 0;
+    const bool prefers =
+        wants.first_output_ms_preferred != 0 || wants.tokens_per_second_preferred != 0;
     std::optional<std::int64_t> share;  // costs divisions: only once there is something to beat
     const std::int64_t unit = share_unit(book.kind);
     const std::int64_t bound = bid_bound(book.kind, request);
@@ -55,9 +65,12 @@ void search_book(const State& state, const Book& book, const Request& request, s
         }
         const Result<Nano> cost_here = cost(key.price, request.quantity);
         if (!cost_here) continue;
-        if (best.offer != nullptr) {  // within a level the first stands longest; preferences only add
-            const Rank first{Wide{cost_here->value} * key.penalty_permille, level.head->offer.priority};
-            if (first.effective > best.rank.effective || (!prefers && !(first < best.rank))) continue;
+        if (best.offer !=
+            nullptr) {  // within a level the first stands longest; preferences only add
+            const Rank first{Wide{cost_here->value} * key.penalty_permille,
+                             level.head->offer.priority};
+            if (first.effective > best.rank.effective || (!prefers && !(first < best.rank)))
+                continue;
         }
         if (price_failed(key.price, request)) continue;
         if (budget != unlimited && *cost_max(key.price, request.quantity) > budget) {
@@ -87,8 +100,9 @@ Choice choose_naive(const State& state, const Request& request, Instant at, Nano
             if (all_failed(look_at(state, record, request, alternative, at)) != 0) continue;
             const Result<Nano> expected = cost(record.offer.price, request.quantity);
             if (!expected || *cost_max(record.offer.price, request.quantity) > budget) continue;
-            const Rank rank{Wide{expected->value} * penalty_permille(record.node->node, request.constraints),
-                            record.offer.priority};
+            const Rank rank{
+                Wide{expected->value} * penalty_permille(record.node->node, request.constraints),
+                record.offer.priority};
             if (best.offer == nullptr || rank < best.rank) best = {&record, i, rank, false};
         }
     });
@@ -99,7 +113,8 @@ Nano budget_of(const Account& account, const ApiKey& key, Instant at) {
     const bool expired = key.expires_at.us != 0 && key.expires_at <= at;
     if (account.frozen || key.revoked || expired) return Nano{-1};
     Nano budget = account.balances[static_cast<std::size_t>(Bucket::available)];
-    if (key.cap_total.value > 0) budget = std::min(budget, key.cap_total - key.spent_total - key.held);
+    if (key.cap_total.value > 0)
+        budget = std::min(budget, key.cap_total - key.spent_total - key.held);
     if (key.cap_day.value > 0) {
         const Nano spent = key.day == day_of(at) ? key.spent_day : Nano{};
         budget = std::min(budget, key.cap_day - spent - key.held);
@@ -116,7 +131,8 @@ struct Nearest {  // among offers that one constraint alone keeps away
     Nano hold;
 };
 
-std::string suggestion_for(Constraint constraint, const OfferRecord& record, const Request& request, Nano hold) {
+std::string suggestion_for(Constraint constraint, const OfferRecord& record, const Request& request,
+                           Nano hold) {
     const Offer& offer = record.offer;
     const Node& node = record.node->node;
     switch (constraint) {
@@ -132,7 +148,8 @@ std::string suggestion_for(Constraint constraint, const OfferRecord& record, con
         case Constraint::context: return std::to_string(offer.context_tokens_max);
         case Constraint::output: return std::to_string(offer.output_tokens_max);
         case Constraint::developer_list: return offer.provider.text();
-        case Constraint::slots: return std::to_string(offer.slots - std::min(offer.slots, offer.slots_used));
+        case Constraint::slots:
+            return std::to_string(offer.slots - std::min(offer.slots, offer.slots_used));
         case Constraint::price_total: return hold.text();
         case Constraint::price_dimension: {
             const PriceVector& price = offer.price;
@@ -154,10 +171,12 @@ std::string suggestion_for(Constraint constraint, const OfferRecord& record, con
     }
 }
 
-// What the developer could ask differently. The rest (a node away, a paused offer) is not theirs to change.
+// What the developer could ask differently. The rest (a node away, a paused offer) is not theirs to
+// change.
 constexpr ConstraintSet relaxable =
-    constraint_bit(Constraint::build) | constraint_bit(Constraint::tier) | constraint_bit(Constraint::region) |
-    constraint_bit(Constraint::country) | constraint_bit(Constraint::measurement) | constraint_bit(Constraint::gpu) |
+    constraint_bit(Constraint::build) | constraint_bit(Constraint::tier) |
+    constraint_bit(Constraint::region) | constraint_bit(Constraint::country) |
+    constraint_bit(Constraint::measurement) | constraint_bit(Constraint::gpu) |
     constraint_bit(Constraint::data_policy) | constraint_bit(Constraint::notice) |
     constraint_bit(Constraint::reputation) | constraint_bit(Constraint::context) |
     constraint_bit(Constraint::output) | constraint_bit(Constraint::developer_list) |
@@ -181,8 +200,8 @@ struct Explainer {
         const auto first = static_cast<std::size_t>(__builtin_ctz(failed));
         ++removed[first];
         // A cap per dimension and the total fail together so often that both count as one change.
-        constexpr ConstraintSet price = constraint_bit(Constraint::price_dimension) |
-                                        constraint_bit(Constraint::price_total);
+        constexpr ConstraintSet price =
+            constraint_bit(Constraint::price_dimension) | constraint_bit(Constraint::price_total);
         const bool alone = (failed & (failed - 1)) == 0 || failed == price;
         const Result<Nano> hold = cost_max(record.offer.price, request.quantity);
         if (!alone || (failed & relaxable) == 0 || !hold) return;
@@ -197,8 +216,9 @@ struct Explainer {
         const std::uint32_t penalty = penalty_permille(record.node->node, request.constraints);
         const Rank rank{Wide{expected->value} * penalty, record.offer.priority};
         const Wide effective = std::min<Wide>(rank.effective / 1000, INT64_MAX);
-        eligible.push_back({rank, {record.offer.id, record.offer.node, *expected,
-                                   Nano{static_cast<std::int64_t>(effective)}, penalty}});
+        eligible.push_back({rank,
+                            {record.offer.id, record.offer.node, *expected,
+                             Nano{static_cast<std::int64_t>(effective)}, penalty}});
     }
 
     Explanation finish() {
@@ -207,12 +227,14 @@ struct Explainer {
             if (removed[i] > 0) result.removed.emplace_back(constraint, removed[i]);
             if (const Nearest& near = nearest[i]; near.offer != nullptr)
                 result.relaxations.push_back(
-                    {constraint, suggestion_for(constraint, *near.offer, request, near.hold), near.offers, near.hold});
+                    {constraint, suggestion_for(constraint, *near.offer, request, near.hold),
+                     near.offers, near.hold});
         }
         std::stable_sort(result.relaxations.begin(), result.relaxations.end(),
                          [](const Relaxation& a, const Relaxation& b) { return a.cost < b.cost; });
         const std::size_t count = std::min<std::size_t>(eligible.size(), 10);
-        std::partial_sort(eligible.begin(), eligible.begin() + static_cast<std::ptrdiff_t>(count), eligible.end(),
+        std::partial_sort(eligible.begin(), eligible.begin() + static_cast<std::ptrdiff_t>(count),
+                          eligible.end(),
                           [](const auto& a, const auto& b) { return a.first < b.first; });
         for (std::size_t i = 0; i < count; ++i) result.best.push_back(eligible[i].second);
         return std::move(result);

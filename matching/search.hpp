@@ -1,5 +1,5 @@
-// The matching decision: which offer a request gets. `choose` searches the book and is what the engine
-// does; `choose_naive` looks at every offer, and both must always agree (differential tests,
+// The matching decision: which offer a request gets. `choose` searches the book and is what the
+// engine does; `choose_naive` looks at every offer, and both must always agree (differential tests,
 // invariants, anyone who verifies the market's rule). Pure; any thread that owns the state.
 #pragma once
 
@@ -13,11 +13,13 @@ struct Choice {
     const OfferRecord* offer = nullptr;  // nullptr: none is eligible
     std::size_t alternative = 0;
     Rank rank;
-    bool beyond_budget = false;  // only choose(): some level within the caps was too dear for the budget
+    bool beyond_budget =
+        false;  // only choose(): some level within the caps was too dear for the budget
 };
 
 // `budget`: the most the hold may be, from the account's balance and the key's caps.
-Choice choose_naive(const State& state, const Request& request, Instant at, Nano budget = unlimited);
+Choice choose_naive(const State& state, const Request& request, Instant at,
+                    Nano budget = unlimited);
 // The same from the book, as the engine does it.
 Choice choose(const State& state, const Request& request, Instant at, Nano budget = unlimited);
 

@@ -11,7 +11,9 @@ namespace cocoon::matching {
 namespace {
 
 bool open(JobState state) { return state == JobState::reserved || state == JobState::running; }
-bool open(RequestState state) { return state == RequestState::resting || state == RequestState::matched; }
+bool open(RequestState state) {
+    return state == RequestState::resting || state == RequestState::matched;
+}
 bool listed(OfferState state) { return state == OfferState::active || state == OfferState::paused; }
 bool open(PayoutState state) { return state == PayoutState::queued || state == PayoutState::sent; }
 constexpr std::size_t forget_ahead = 16;  // records, a few commands: as long as a miss takes
@@ -39,7 +41,9 @@ public:
             low_ = std::rotl(low_ + word, 23) * 0xC2B2AE3D27D4EB4Full ^ (high_ >> 29);
         }
     }
-    StateHash result() const { return {high_ * 0xFF51AFD7ED558CCDull ^ (low_ >> 33), low_ * 0xC4CEB9FE1A85EC53ull}; }
+    StateHash result() const {
+        return {high_ * 0xFF51AFD7ED558CCDull ^ (low_ >> 33), low_ * 0xC4CEB9FE1A85EC53ull};
+    }
 
 private:
     std::string buffer_;
@@ -124,8 +128,8 @@ bool State::matchable(const OfferRecord& record) const {
 
 // ---- Indexes and links ------------------------------------------------------------------------
 
-// Whoever joins a level stands last in it, with a fresh priority if others there are newer: being away,
-// full or paused costs the place, so that idle offers share the work.
+// Whoever joins a level stands last in it, with a fresh priority if others there are newer: being
+// away, full or paused costs the place, so that idle offers share the work.
 void State::index(OfferRecord& record) {
     if (record.link.indexed || !matchable(record)) return;
     Book& book = record.market->book;
@@ -158,7 +162,8 @@ void State::reindex_node(NodeRecord& node) {
 
 void State::index(RequestRecord& record) {
     const Request& request = record.request;
-    if (request.state != RequestState::resting || request.time_in_force != TimeInForce::rest) return;
+    if (request.state != RequestState::resting || request.time_in_force != TimeInForce::rest)
+        return;
     record.bids.resize(request.alternatives.size() - 1);
     for (std::size_t i = 0; i < request.alternatives.size(); ++i) {
         BidLink& bid = i == 0 ? record.bid : record.bids[i - 1];
@@ -278,12 +283,14 @@ std::vector<MarketId> State::take_markets_seen() {
 
 Changes State::take_changes() {
     Changes changes;
-    drain(accounts_touched_, accounts, [&](AccountRecord& r) { changes.accounts.push_back(r.account); });
+    drain(accounts_touched_, accounts,
+          [&](AccountRecord& r) { changes.accounts.push_back(r.account); });
     drain(keys_touched_, keys, [&](KeyRecord& r) { changes.keys.push_back(r.key); });
     drain(nodes_touched_, nodes, [&](NodeRecord& r) { changes.nodes.push_back(r.node); });
     drain(markets_touched_, markets, [&](MarketRecord& r) { changes.markets.push_back(r.market); });
     drain(offers_touched_, offers, [&](OfferRecord& r) { changes.offers.push_back(r.offer); });
-    drain(requests_touched_, requests, [&](RequestRecord& r) { changes.requests.push_back(r.request); });
+    drain(requests_touched_, requests,
+          [&](RequestRecord& r) { changes.requests.push_back(r.request); });
     drain(jobs_touched_, jobs, [&](JobRecord& r) { changes.jobs.push_back(r.job); });
     const auto distinct = [](auto& list) {
         std::sort(list.begin(), list.end());
@@ -291,11 +298,14 @@ Changes State::take_changes() {
     };
     distinct(payouts_touched_);
     for (const PayoutId id : std::exchange(payouts_touched_, {}))
-        if (const auto found = payouts.find(id); found != payouts.end()) changes.payouts.push_back(found->second);
+        if (const auto found = payouts.find(id); found != payouts.end())
+            changes.payouts.push_back(found->second);
     distinct(webhooks_touched_);
     for (const WebhookId id : std::exchange(webhooks_touched_, {})) {
-        if (const auto found = webhooks.find(id); found != webhooks.end()) changes.webhooks.push_back(found->second);
-        else changes.webhooks_removed.push_back(id);
+        if (const auto found = webhooks.find(id); found != webhooks.end())
+            changes.webhooks.push_back(found->second);
+        else
+            changes.webhooks_removed.push_back(id);
     }
     for (const Digest& digest : std::exchange(enrolments_touched_, {}))
         if (const auto found = enrolments.find(digest); found != enrolments.end())
@@ -332,10 +342,17 @@ StateHash State::hash() const {
     keys.for_each([&](const KeyRecord& r) { hasher.add(3, r.key); });
     nodes.for_each([&](const NodeRecord& r) { hasher.add(4, r.node); });
     markets.for_each([&](const MarketRecord& r) { hasher.add(5, r.market); });
-    offers.for_each([&](const OfferRecord& r) { if (matching::live(r.offer)) hasher.add(6, r.offer); });
-    requests.for_each([&](const RequestRecord& r) { if (open(r.request.state)) hasher.add(7, r.request); });
-    jobs.for_each([&](const JobRecord& r) { if (open(r.job.state)) hasher.add(8, r.job); });
-    for (const auto& [id, payout] : payouts) if (open(payout.state)) hasher.add(9, payout);
+    offers.for_each([&](const OfferRecord& r) {
+        if (matching::live(r.offer)) hasher.add(6, r.offer);
+    });
+    requests.for_each([&](const RequestRecord& r) {
+        if (open(r.request.state)) hasher.add(7, r.request);
+    });
+    jobs.for_each([&](const JobRecord& r) {
+        if (open(r.job.state)) hasher.add(8, r.job);
+    });
+    for (const auto& [id, payout] : payouts)
+        if (open(payout.state)) hasher.add(9, payout);
     for (const auto& [id, webhook] : webhooks) hasher.add(10, webhook);
     std::map<Digest, const Enrolment*> in_order;
     for (const auto& [digest, enrolment] : enrolments) in_order.emplace(digest, &enrolment);
@@ -345,7 +362,9 @@ StateHash State::hash() const {
 
 // ---- Forgetting -------------------------------------------------------------------------------
 
-void State::finish(Ended::Kind kind, std::uint64_t id, Instant at) { ended_.push_back({at, kind, id}); }
+void State::finish(Ended::Kind kind, std::uint64_t id, Instant at) {
+    ended_.push_back({at, kind, id});
+}
 
 // What ended long ago is in no cache any more: it is asked for some time before it is dropped.
 void State::expect(const Ended& ended) const {
@@ -365,11 +384,16 @@ void State::forget(Instant at) {
         if (ended_.size() > forget_ahead) expect(ended_[forget_ahead]);
         switch (ended.kind) {
             case Ended::offer:
-                if (OfferRecord* record = offers.find({ended.id}); record && !matching::live(record->offer))
+                if (OfferRecord* record = offers.find({ended.id});
+                    record && !matching::live(record->offer))
                     offers.erase({ended.id});
                 break;
-            case Ended::request: if (requests.find({ended.id})) requests.erase({ended.id}); break;
-            case Ended::job: if (jobs.find({ended.id})) jobs.erase({ended.id}); break;
+            case Ended::request:
+                if (requests.find({ended.id})) requests.erase({ended.id});
+                break;
+            case Ended::job:
+                if (jobs.find({ended.id})) jobs.erase({ended.id});
+                break;
             case Ended::payout: payouts.erase(PayoutId{ended.id}); break;
         }
     }
@@ -423,7 +447,8 @@ void State::replay(const Entry& entry) {
     for (const Event& event : entry.events) apply(event, entry.at);
     counters.sequence = entry.sequence;
     if (!entry.idempotency_key.empty())
-        remember(entry.actor, entry.idempotency_key, {entry.input_hash, entry.answer, entry.at, entry.sequence});
+        remember(entry.actor, entry.idempotency_key,
+                 {entry.input_hash, entry.answer, entry.at, entry.sequence});
 }
 
 }  // namespace cocoon::matching

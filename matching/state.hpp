@@ -1,6 +1,6 @@
-// Everything the market knows, and the one function that changes it. The lane's Writer owns it; tests
-// and the replay tool own theirs. It is only a cache of the journal: replaying all entries rebuilds
-// it, and so does restore() of the projections plus the entries after them. One thread.
+// Everything the market knows, and the one function that changes it. The lane's Writer owns it;
+// tests and the replay tool own theirs. It is only a cache of the journal: replaying all entries
+// rebuilds it, and so does restore() of the projections plus the entries after them. One thread.
 #pragma once
 
 #include <deque>
@@ -19,7 +19,7 @@ namespace cocoon::matching {
 // The answer that an idempotency key already got.
 struct Remembered {
     Digest input_hash{};
-    std::string answer;   // encode_reply()
+    std::string answer;  // encode_reply()
     Instant at;
     std::uint64_t sequence = 0;
     COCOON_FIELDS(Remembered, input_hash, answer, at, sequence)
@@ -34,9 +34,9 @@ struct JobRecord;
 struct AccountRecord {
     Account account;
     bool changed = false;
-    std::uint32_t live_keys = 0;     // not revoked; nodes' own ones apart
+    std::uint32_t live_keys = 0;  // not revoked; nodes' own ones apart
     std::uint32_t webhooks = 0;
-    std::uint32_t enrolments = 0;      // not used yet
+    std::uint32_t enrolments = 0;  // not used yet
     std::vector<NodeRecord*> nodes{};
     // Resting requests that would match if there were money for them: tried again when some comes.
     std::vector<RequestId> starved{};
@@ -78,14 +78,14 @@ struct OfferRecord {
 };
 struct RequestRecord {
     Request request;
-    BidLink bid{};                 // of the first alternative
-    std::vector<BidLink> bids{};   // of the others
+    BidLink bid{};                // of the first alternative
+    std::vector<BidLink> bids{};  // of the others
     bool changed = false, starved = false;
-    Nano starved_hold{};           // no offer that fits needs less than this; 0: not known
+    Nano starved_hold{};  // no offer that fits needs less than this; 0: not known
 };
 struct JobRecord {
     Job job;
-    NodeRecord* node = nullptr;    // links of open jobs only
+    NodeRecord* node = nullptr;  // links of open jobs only
     OfferRecord* offer = nullptr;
     std::uint32_t node_position = 0;
     bool changed = false;
@@ -123,8 +123,8 @@ struct State {
     void replay(const Entry& entry);
 
     // ---- Load: the projections' rows in any order, then finish_restore() once -------------------
-    // Rows wanted: all accounts, keys, nodes, markets, webhooks, enrolments, deposits; offers that are
-    // active or paused or have slots used; requests and jobs that are open or ended within
+    // Rows wanted: all accounts, keys, nodes, markets, webhooks, enrolments, deposits; offers that
+    // are active or paused or have slots used; requests and jobs that are open or ended within
     // limits::terminal_in_memory_seconds; payouts queued or sent; remembered keys younger than
     // limits::idempotency_seconds.
     void restore(Account account);
@@ -149,9 +149,9 @@ struct State {
     Changes take_changes();
     void discard_changes();
 
-    // Digest of every live entity: accounts, keys, enrolments, nodes, markets, live offers, open requests
-    // and jobs, open payouts, webhooks, fee, counters. Ended ones that merely wait to be forgotten,
-    // links, remembered keys and deposits are not part of it.
+    // Digest of every live entity: accounts, keys, enrolments, nodes, markets, live offers, open
+    // requests and jobs, open payouts, webhooks, fee, counters. Ended ones that merely wait to be
+    // forgotten, links, remembered keys and deposits are not part of it.
     StateHash hash() const;
 
     // Drops what ended limits::terminal_in_memory_seconds before `at`. Called between commands.
@@ -165,7 +165,8 @@ struct State {
     const MarketRecord* market_by_name(const std::string& name) const;
     bool deposit_known(const std::string& reference) const { return deposits.contains(reference); }
 
-    // Whether the offer belongs in the book now (time aside: schedule and evidence are judged per request).
+    // Whether the offer belongs in the book now (time aside: schedule and evidence are judged per
+    // request).
     bool matchable(const OfferRecord& record) const;
     bool open_for_trade(const OfferRecord& record) const;  // market not paused, provider not frozen
 
@@ -194,7 +195,11 @@ private:
     struct Applier;  // one overload per event (state_apply.cpp)
     friend struct Applier;
 
-    struct Ended { Instant at; enum Kind : std::uint8_t { offer, request, job, payout } kind; std::uint64_t id; };
+    struct Ended {
+        Instant at;
+        enum Kind : std::uint8_t { offer, request, job, payout } kind;
+        std::uint64_t id;
+    };
 
     void post(const Posting& posting);
     void index(OfferRecord& record);
@@ -229,7 +234,7 @@ private:
     std::unordered_map<std::string, Remembered> remembered_;  // "actor:key"
     std::deque<std::pair<Instant, std::string>> remembered_order_;
     std::deque<Ended> ended_;
-    Instant midnight_;                    // for which a timer stands
+    Instant midnight_;  // for which a timer stands
     std::vector<Digest> enrolments_touched_, enrolments_ended_;
     std::vector<Deposit> deposits_new_;
     bool fee_touched_ = false;
@@ -251,7 +256,8 @@ private:
     std::vector<MarketId> markets_seen_;
 };
 
-// What money the event moves, given the state just before it. Pure: replay and ledger projection agree.
+// What money the event moves, given the state just before it. Pure: replay and ledger projection
+// agree.
 Postings postings_of(const Event& event, const State& state);
 
 // Days since the epoch in UTC, for caps per day.

@@ -1,5 +1,5 @@
-// One overload per event: what it changes. No decision is taken here, so replaying yesterday's journal
-// with today's matching rule gives yesterday's state. Events come from our own journal: an
+// One overload per event: what it changes. No decision is taken here, so replaying yesterday's
+// journal with today's matching rule gives yesterday's state. Events come from our own journal: an
 // impossible one means a broken program or storage, and stops the process.
 #include "core/limits.hpp"
 #include "matching/state.hpp"
@@ -13,12 +13,15 @@ T& present(T* record) {
     return *record;
 }
 
-// Asks for what will be touched soon, so that the misses of one event pass together. Any address will do.
+// Asks for what will be touched soon, so that the misses of one event pass together. Any address
+// will do.
 template <class... Places>
-void near(const Places*... places) { (__builtin_prefetch(places), ...); }
+void near(const Places*... places) {
+    (__builtin_prefetch(places), ...);
+}
 
-void add(Postings& postings, AccountId from, Bucket from_bucket, AccountId to, Bucket to_bucket, Nano amount,
-         JobId job) {
+void add(Postings& postings, AccountId from, Bucket from_bucket, AccountId to, Bucket to_bucket,
+         Nano amount, JobId job) {
     ENSURE(amount.value >= 0);
     if (amount.value == 0) return;
     postings.legs[postings.count++] = Posting{from, from_bucket, to, to_bucket, amount, job};
@@ -43,7 +46,8 @@ struct Poster {
     }
     void operator()(const JobRenewed& event) {
         const Job& job = present(state.jobs.find(event.job)).job;
-        add(postings, job.account, Bucket::available, job.account, Bucket::held, event.hold_added, job.id);
+        add(postings, job.account, Bucket::available, job.account, Bucket::held, event.hold_added,
+            job.id);
     }
     void operator()(const UsageCaptured& event) {
         add_capture(postings, present(state.jobs.find(event.job)).job, event.amount, event.fee);
@@ -51,14 +55,17 @@ struct Poster {
     void operator()(const JobEnded& event) {
         const Job& job = present(state.jobs.find(event.job)).job;
         add_capture(postings, job, event.amount, event.fee);
-        add(postings, job.account, Bucket::held, job.account, Bucket::available, event.released, job.id);
+        add(postings, job.account, Bucket::held, job.account, Bucket::available, event.released,
+            job.id);
     }
     void operator()(const DepositCredited& event) {
-        add(postings, house, Bucket::chain, event.deposit.account, Bucket::available, event.deposit.amount, {});
+        add(postings, house, Bucket::chain, event.deposit.account, Bucket::available,
+            event.deposit.amount, {});
     }
     void operator()(const PayoutRequested& event) {
         const Payout& payout = event.payout;
-        add(postings, payout.account, payout.source, payout.account, Bucket::paying, payout.amount, {});
+        add(postings, payout.account, payout.source, payout.account, Bucket::paying, payout.amount,
+            {});
     }
     void operator()(const PayoutAdvanced& event) {
         const auto found = state.payouts.find(event.payout);
@@ -67,7 +74,8 @@ struct Poster {
         if (event.state == PayoutState::paid)
             add(postings, payout.account, Bucket::paying, house, Bucket::chain, payout.amount, {});
         if (event.state == PayoutState::returned)
-            add(postings, payout.account, Bucket::paying, payout.account, payout.source, payout.amount, {});
+            add(postings, payout.account, Bucket::paying, payout.account, payout.source,
+                payout.amount, {});
     }
 };
 
@@ -92,12 +100,15 @@ struct State::Applier {
     State& state;
     Instant at;
 
-    static void next_after(std::uint64_t& counter, std::uint64_t id) { counter = std::max(counter, id + 1); }
+    static void next_after(std::uint64_t& counter, std::uint64_t id) {
+        counter = std::max(counter, id + 1);
+    }
 
     // ---- Accounts, keys ---------------------------------------------------------------------
     void operator()(const AccountOpened& event) {
         AccountRecord& record = state.accounts.insert(event.account.id, event.account);
-        if (!event.account.deposit_memo.empty()) state.memos_[event.account.deposit_memo] = event.account.id;
+        if (!event.account.deposit_memo.empty())
+            state.memos_[event.account.deposit_memo] = event.account.id;
         next_after(state.counters.account, event.account.id.value);
         state.touch(record);
     }
@@ -124,7 +135,8 @@ struct State::Applier {
     void operator()(const KeyAmended& event) {
         KeyRecord& record = present(state.keys.find(event.key));
         ApiKey& key = record.key;
-        if (event.revoked && !key.revoked && !key.node) --present(state.accounts.find(key.account)).live_keys;
+        if (event.revoked && !key.revoked && !key.node)
+            --present(state.accounts.find(key.account)).live_keys;
         key.name = event.name;
         key.cap_total = event.cap_total;
         key.cap_day = event.cap_day;
@@ -175,7 +187,8 @@ struct State::Applier {
         record.node.connected = event.connected;
         record.away_since = event.connected ? Instant{} : at;
         if (!event.connected)
-            state.timers.add(at + seconds(limits::node_away_grace_seconds), TimerKind::node_away, event.node.value);
+            state.timers.add(at + seconds(limits::node_away_grace_seconds), TimerKind::node_away,
+                             event.node.value);
         state.touch(record);
         state.reindex_node(record);
     }
@@ -211,8 +224,10 @@ struct State::Applier {
             return a->offer.priority < b->offer.priority;
         });
         for (OfferRecord* offer : in_order) {
-            if (event.paused) state.unindex(*offer);
-            else state.index(*offer);
+            if (event.paused)
+                state.unindex(*offer);
+            else
+                state.index(*offer);
         }
         state.touch(record);
         state.market_seen(record);
@@ -250,7 +265,8 @@ struct State::Applier {
     }
     void operator()(const OfferEnded& event) {
         OfferRecord& record = present(state.offers.find(event.offer));
-        near(&record.node->offers, &record.market->offers[record.market_position], record.market->offers.back());
+        near(&record.node->offers, &record.market->offers[record.market_position],
+             record.market->offers.back());
         if (record.link.indexed) near(record.link.previous, record.link.next);
         state.unindex(record);
         state.unlink(record);
@@ -282,14 +298,16 @@ struct State::Applier {
         const Instant rest_before = record.request.rest_until;
         record.request = event.request;
         next_after(state.counters.priority, event.request.priority);
-        state.reschedule(rest_before, event.request.rest_until, TimerKind::request, event.request.id.value);
+        state.reschedule(rest_before, event.request.rest_until, TimerKind::request,
+                         event.request.id.value);
         state.touch(record);
         state.index(record);
     }
     void operator()(const RequestRested& event) {
         RequestRecord& record = present(state.requests.find(event.request));
         record.request.state = RequestState::resting;
-        if (event.node_lost) record.request.nodes_lost = record.request.nodes_lost.with(event.node_lost);
+        if (event.node_lost)
+            record.request.nodes_lost = record.request.nodes_lost.with(event.node_lost);
         ++record.request.version;
         state.touch(record);
         state.index(record);
@@ -333,8 +351,10 @@ struct State::Applier {
         ENSURE(offer.offer.slots_used <= offer.offer.slots);
         offer.offer.priority = event.offer_priority;
         if (offer.link.indexed) {
-            if (state.matchable(offer)) offer.market->book.send_back(offer);
-            else state.unindex(offer);
+            if (state.matchable(offer))
+                offer.market->book.send_back(offer);
+            else
+                state.unindex(offer);
         }
         offer.market->last_trade = {job.price, job.reserved_at};
         state.market_seen(*offer.market);
@@ -420,12 +440,14 @@ struct State::Applier {
         offer.offer.slots_used -= slots;
         state.touch(offer);
         state.market_seen(*offer.market);
-        const bool gone = offer.offer.state == OfferState::cancelled || offer.offer.state == OfferState::expired;
-        if (gone && offer.offer.slots_used == 0) state.finish(Ended::offer, offer.offer.id.value, at);
+        const bool gone =
+            offer.offer.state == OfferState::cancelled || offer.offer.state == OfferState::expired;
+        if (gone && offer.offer.slots_used == 0)
+            state.finish(Ended::offer, offer.offer.id.value, at);
     }
     void measure_node(NodeRecord& node, const JobEnded& event) {
-        measure(node.node, event.node_outcome == NodeOutcome::completed, event.first_output_ms, event.output_ms,
-                event.usage.completion + event.usage.reasoning);
+        measure(node.node, event.node_outcome == NodeOutcome::completed, event.first_output_ms,
+                event.output_ms, event.usage.completion + event.usage.reasoning);
         state.touch(node);
         if (node_penalty_permille(node.node) != node.penalty_permille) state.reindex_node(node);
     }

@@ -11,18 +11,22 @@ namespace {
 
 template <class Record>
 Record& required(Record* record, const char* what) {
-    if (record == nullptr) throw std::runtime_error{std::string{"stored state refers to a missing "} + what};
+    if (record == nullptr)
+        throw std::runtime_error{std::string{"stored state refers to a missing "} + what};
     return *record;
 }
 
 template <class IdType, class Record>
 Record& fresh(Table<IdType, Record>& table, IdType id, const char* what) {
-    if (!id || table.find(id) != nullptr) throw std::runtime_error{std::string{"stored state repeats a "} + what};
+    if (!id || table.find(id) != nullptr)
+        throw std::runtime_error{std::string{"stored state repeats a "} + what};
     return table.insert(id);
 }
 
 bool open(JobState state) { return state == JobState::reserved || state == JobState::running; }
-bool open(RequestState state) { return state == RequestState::resting || state == RequestState::matched; }
+bool open(RequestState state) {
+    return state == RequestState::resting || state == RequestState::matched;
+}
 bool listed(OfferState state) { return state == OfferState::active || state == OfferState::paused; }
 
 }  // namespace
@@ -39,7 +43,9 @@ void State::restore(ApiKey key) {
     fresh(keys, key.id, "key").key = std::move(key);
 }
 
-void State::restore(Enrolment enrolment) { enrolments[enrolment.token_hash] = std::move(enrolment); }
+void State::restore(Enrolment enrolment) {
+    enrolments[enrolment.token_hash] = std::move(enrolment);
+}
 
 void State::restore(Node node) {
     NodeRecord& record = fresh(nodes, node.id, "node");
@@ -57,7 +63,9 @@ void State::restore(Market market) {
 }
 
 void State::restore(Offer offer) { fresh(offers, offer.id, "offer").offer = std::move(offer); }
-void State::restore(Request request) { fresh(requests, request.id, "request").request = std::move(request); }
+void State::restore(Request request) {
+    fresh(requests, request.id, "request").request = std::move(request);
+}
 void State::restore(Job job) { fresh(jobs, job.id, "job").job = std::move(job); }
 void State::restore(Payout payout) { payouts[payout.id] = std::move(payout); }
 void State::restore(Webhook webhook) { webhooks[webhook.id] = std::move(webhook); }
@@ -76,7 +84,8 @@ void State::restore_links() {
         AccountRecord& account = required(accounts.find(record.key.account), "account");
         if (!record.key.revoked && !record.key.node) ++account.live_keys;
     });
-    for (const auto& [id, webhook] : webhooks) ++required(accounts.find(webhook.account), "account").webhooks;
+    for (const auto& [id, webhook] : webhooks)
+        ++required(accounts.find(webhook.account), "account").webhooks;
     for (const auto& [digest, enrolment] : enrolments)
         ++required(accounts.find(enrolment.provider), "account").enrolments;
     nodes.for_each([&](NodeRecord& record) {
@@ -99,13 +108,15 @@ void State::restore_links() {
         required(keys.find(record.job.key), "key");
         link(record);
     });
-    std::sort(by_priority.begin(), by_priority.end(), [](const OfferRecord* a, const OfferRecord* b) {
-        return a->offer.priority < b->offer.priority;
-    });
+    std::sort(by_priority.begin(), by_priority.end(),
+              [](const OfferRecord* a, const OfferRecord* b) {
+                  return a->offer.priority < b->offer.priority;
+              });
     for (OfferRecord* record : by_priority) index(*record);
     std::vector<RequestRecord*> resting;
     requests.for_each([&](RequestRecord& record) {
-        if (record.request.alternatives.empty()) throw std::runtime_error{"a stored request names no market"};
+        if (record.request.alternatives.empty())
+            throw std::runtime_error{"a stored request names no market"};
         for (const Alternative& alternative : record.request.alternatives)
             required(markets.find(alternative.market), "market");
         required(accounts.find(record.request.account), "account");
@@ -122,30 +133,38 @@ void State::restore_timers() {
     const Instant now = counters.last_at;
     std::vector<Ended> ended;
     jobs.for_each([&](JobRecord& record) {
-        if (open(record.job.state)) timers.add(record.job.expires_at, TimerKind::job, record.job.id.value);
-        else ended.push_back({record.job.ended_at, Ended::job, record.job.id.value});
+        if (open(record.job.state))
+            timers.add(record.job.expires_at, TimerKind::job, record.job.id.value);
+        else
+            ended.push_back({record.job.ended_at, Ended::job, record.job.id.value});
     });
     requests.for_each([&](RequestRecord& record) {
         const Request& request = record.request;
-        if (!open(request.state)) ended.push_back({request.ended_at, Ended::request, request.id.value});
+        if (!open(request.state))
+            ended.push_back({request.ended_at, Ended::request, request.id.value});
         else if (request.time_in_force == TimeInForce::rest)
             timers.add(request.rest_until, TimerKind::request, request.id.value);
     });
     offers.for_each([&](OfferRecord& record) {
-        if (listed(record.offer.state)) schedule(record, now);
-        else if (record.offer.slots_used == 0) ended.push_back({now, Ended::offer, record.offer.id.value});
+        if (listed(record.offer.state))
+            schedule(record, now);
+        else if (record.offer.slots_used == 0)
+            ended.push_back({now, Ended::offer, record.offer.id.value});
     });
     for (const auto& [id, payout] : payouts)
         if (payout.state == PayoutState::paid || payout.state == PayoutState::returned)
             ended.push_back({payout.settled_at, Ended::payout, id.value});
-    std::sort(ended.begin(), ended.end(), [](const Ended& a, const Ended& b) { return a.at < b.at; });
+    std::sort(ended.begin(), ended.end(),
+              [](const Ended& a, const Ended& b) { return a.at < b.at; });
     ended_.assign(ended.begin(), ended.end());
-    for (const auto& [digest, enrolment] : enrolments) timers.add(enrolment.expires_at, TimerKind::enrolments, 0);
+    for (const auto& [digest, enrolment] : enrolments)
+        timers.add(enrolment.expires_at, TimerKind::enrolments, 0);
     // When a node left is not stored: its grace begins again.
     nodes.for_each([&](NodeRecord& record) {
         if (record.node.connected || record.jobs.empty()) return;
         record.away_since = now;
-        timers.add(now + seconds(limits::node_away_grace_seconds), TimerKind::node_away, record.node.id.value);
+        timers.add(now + seconds(limits::node_away_grace_seconds), TimerKind::node_away,
+                   record.node.id.value);
     });
 }
 

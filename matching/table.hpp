@@ -1,6 +1,7 @@
-// A table of records by dense id: two loads to find one, addresses that never move, iteration in the
-// order of ids. Ended records leave and their places are reused, so nothing is allocated at a steady
-// load; records are made one by one, so that no insertion pays for a whole chunk. Used by State only.
+// A table of records by dense id: two loads to find one, addresses that never move, iteration in
+// the order of ids. Ended records leave and their places are reused, so nothing is allocated at a
+// steady load; records are made one by one, so that no insertion pays for a whole chunk. Used by
+// State only.
 #pragma once
 
 #include <array>
@@ -18,7 +19,9 @@ public:
     Table() = default;
     Table(const Table&) = delete;
     Table& operator=(const Table&) = delete;
-    ~Table() { for_each([](T& record) { std::destroy_at(&record); }); }
+    ~Table() {
+        for_each([](T& record) { std::destroy_at(&record); });
+    }
 
     T* find(IdType id) {
         const std::uint64_t page = id.value / page_ids;
@@ -53,7 +56,8 @@ public:
         if (--page->used == 0) page.reset();
     }
 
-    // Brings a record near that will soon be looked at: a miss costs more than all the rest of a command.
+    // Brings a record near that will soon be looked at: a miss costs more than all the rest of a
+    // command.
     void expect(IdType id) const {
         const T* record = find(id);
         if (record == nullptr) return;
@@ -93,7 +97,9 @@ private:
         std::uint32_t used = 0;
     };
 
-    struct alignas(T) Place { std::byte bytes[sizeof(T)]; };
+    struct alignas(T) Place {
+        std::byte bytes[sizeof(T)];
+    };
 
     void* vacant() {
         if (!free_.empty()) {
@@ -102,7 +108,8 @@ private:
             return place;
         }
         if (chunk_used_ == chunk_records) {
-            chunks_.push_back(std::unique_ptr<Place[]>{new Place[chunk_records]});  // not touched yet
+            chunks_.push_back(
+                std::unique_ptr<Place[]>{new Place[chunk_records]});  // not touched yet
             chunk_used_ = 0;
         }
         return &chunks_.back()[chunk_used_++];

@@ -1,6 +1,6 @@
 // What falls due when: a heap of instants that forgets cancelled entries lazily and rebuilds itself
-// before they outnumber the live ones. Filled by State, drained by the engine's Tick. An entry is only
-// a hint: whoever pops it looks at the entity and decides whether it is really due.
+// before they outnumber the live ones. Filled by State, drained by the engine's Tick. An entry is
+// only a hint: whoever pops it looks at the entity and decides whether it is really due.
 #pragma once
 
 #include <algorithm>
@@ -12,7 +12,15 @@
 
 namespace cocoon::matching {
 
-enum class TimerKind : std::uint8_t { job, request, offer, window, node_away, enrolments, midnight };
+enum class TimerKind : std::uint8_t {
+    job,
+    request,
+    offer,
+    window,
+    node_away,
+    enrolments,
+    midnight
+};
 
 struct Timer {
     Instant at;
@@ -33,7 +41,8 @@ public:
     void sweep(Live&& live) {
         std::erase_if(heap_, [&](const Timer& timer) { return !live(timer); });
         // An instant that was left and taken again stands here twice. Sorted, it is a heap as well.
-        std::sort(heap_.begin(), heap_.end(), [](const Timer& a, const Timer& b) { return later(b, a); });
+        std::sort(heap_.begin(), heap_.end(),
+                  [](const Timer& a, const Timer& b) { return later(b, a); });
         heap_.erase(std::unique(heap_.begin(), heap_.end()), heap_.end());
         stale_ = 0;
     }

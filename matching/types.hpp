@@ -24,7 +24,8 @@ namespace cocoon::matching {
 // Where an account's money is. Each account has every bucket; kinds use those that make sense.
 //   available  a developer may spend or withdraw it        held    promised to open jobs
 //   earned     a provider may withdraw it                  paying  in a payout not yet settled
-//   fees       the market's own income (house only)        chain   the coin outside the books (house
+//   fees       the market's own income (house only)        chain   the coin outside the books
+//   (house
 //              only): minus everything the market owes or owns, so that all balances sum to zero
 enum class Bucket : std::uint8_t { available, held, earned, paying, fees, chain };
 constexpr std::size_t bucket_count = 6;
@@ -58,7 +59,8 @@ struct PriceVector {
 // tokens that are not reasoning. As a bound of a request: prompt + cached together bound the prompt
 // side, completion + reasoning the output side; the split says what is expected and ranks offers.
 struct QuantityVector {
-    std::int64_t prompt = 0, cached = 0, completion = 0, reasoning = 0, requests = 0, gpu_seconds = 0;
+    std::int64_t prompt = 0, cached = 0, completion = 0, reasoning = 0, requests = 0,
+                 gpu_seconds = 0;
     COCOON_FIELDS(QuantityVector, prompt, cached, completion, reasoning, requests, gpu_seconds)
 };
 
@@ -71,18 +73,26 @@ bool within(const QuantityVector& usage, const QuantityVector& quantity);
 
 // ---- Trust ------------------------------------------------------------------------------------
 
-// What the evidence proves. `simulated` proves nothing about hardware; it exists for development and
-// is matched only when the operator enables it and the request names it.
+// What the evidence proves. `simulated` proves nothing about hardware; it exists for development
+// and is matched only when the operator enables it and the request names it.
 enum class Tier : std::uint8_t { simulated, snp, tdx, snp_gpu_cc, tdx_gpu_cc };
 constexpr std::size_t tier_count = 5;
 std::string_view tier_name(Tier tier);  // "simulated", "snp", "tdx", "snp+gpu-cc", "tdx+gpu-cc"
 std::optional<Tier> tier_from_name(std::string_view name);
 using TierSet = std::uint8_t;  // bit i = Tier i
-constexpr TierSet tier_bit(Tier tier) { return static_cast<TierSet>(1u << static_cast<unsigned>(tier)); }
+constexpr TierSet tier_bit(Tier tier) {
+    return static_cast<TierSet>(1u << static_cast<unsigned>(tier));
+}
 constexpr TierSet real_tiers = 0b11110;
 
 // Bits a provider promises and a developer may demand.
-enum DataPolicy : std::uint8_t { zero_retention = 1, no_training = 2, gdpr = 4, hipaa = 8, soc2 = 16 };
+enum DataPolicy : std::uint8_t {
+    zero_retention = 1,
+    no_training = 2,
+    gdpr = 4,
+    hipaa = 8,
+    soc2 = 16
+};
 using DataPolicySet = std::uint8_t;
 
 // ---- People -----------------------------------------------------------------------------------
@@ -106,13 +116,13 @@ struct Account {
 
 // What a key may do. A management key (accounts, keys, money) can never place work.
 enum Scope : std::uint32_t {
-    scope_read = 1,      // read own resources
-    scope_work = 2,      // place requests, exchange, cancel
-    scope_offer = 4,     // nodes and offers
-    scope_manage = 8,    // keys, webhooks, profile, payouts
-    scope_admin = 16,    // admin actions
-    scope_audit = 32,    // read everything an auditor may
-    scope_node = 64,     // one node's own credential: relay, evidence, its offers
+    scope_read = 1,    // read own resources
+    scope_work = 2,    // place requests, exchange, cancel
+    scope_offer = 4,   // nodes and offers
+    scope_manage = 8,  // keys, webhooks, profile, payouts
+    scope_admin = 16,  // admin actions
+    scope_audit = 32,  // read everything an auditor may
+    scope_node = 64,   // one node's own credential: relay, evidence, its offers
 };
 using ScopeSet = std::uint32_t;
 using Digest = std::array<std::uint8_t, 32>;  // SHA-256
@@ -120,20 +130,20 @@ using Digest = std::array<std::uint8_t, 32>;  // SHA-256
 struct ApiKey {
     KeyId id;
     AccountId account;
-    NodeId node;          // only for scope_node
+    NodeId node;  // only for scope_node
     Digest secret_hash{};
     std::string name;
-    std::string shown;    // the first characters, so that people can tell keys apart
+    std::string shown;  // the first characters, so that people can tell keys apart
     ScopeSet scopes = 0;
     Instant created_at;
-    Instant expires_at;   // 0: never
+    Instant expires_at;  // 0: never
     bool revoked = false;
     Nano cap_total, cap_day;      // 0: none
     Nano spent_total, spent_day;  // captured through this key; spent_day counts for `day`
     std::int64_t day = 0;         // days since the epoch, UTC
     Nano held;                    // open holds of this key
-    COCOON_FIELDS(ApiKey, id, account, node, secret_hash, name, shown, scopes, created_at, expires_at,
-                  revoked, cap_total, cap_day, spent_total, spent_day, day, held)
+    COCOON_FIELDS(ApiKey, id, account, node, secret_hash, name, shown, scopes, created_at,
+                  expires_at, revoked, cap_total, cap_day, spent_total, spent_day, day, held)
 };
 
 struct Enrolment {  // a one-time token that turns a machine into a node
@@ -159,33 +169,34 @@ struct Node {
     NodeId id;
     AccountId provider;
     std::string name;
-    std::string region, country;    // "eu-west", ISO 3166 alpha-2
+    std::string region, country;  // "eu-west", ISO 3166 alpha-2
     std::string gpu_model;
     std::uint32_t gpu_count = 0;
-    std::string hardware;           // canonical JSON, opaque
+    std::string hardware;  // canonical JSON, opaque
     Instant enrolled_at;
     // presence and state
     bool connected = false;
-    bool draining = false;          // no new matches; running jobs finish
-    bool suspended = false;         // by the operator or by evidence
+    bool draining = false;   // no new matches; running jobs finish
+    bool suspended = false;  // by the operator or by evidence
     std::string suspended_reason;
     // trust: from the newest verdict
     Tier tier = Tier::simulated;
-    std::string measurement;        // hex
-    std::string platform;           // PPID, CHIP_ID or the simulated id, hex
-    Instant evidence_valid_until;   // 0: no verdict yet
-    std::string evidence_hash;      // hex SHA-256 of the bundle
-    std::string keyset_digest;      // "sha256:..."
-    std::string keyset_document;    // canonical JSON
+    std::string measurement;       // hex
+    std::string platform;          // PPID, CHIP_ID or the simulated id, hex
+    Instant evidence_valid_until;  // 0: no verdict yet
+    std::string evidence_hash;     // hex SHA-256 of the bundle
+    std::string keyset_digest;     // "sha256:..."
+    std::string keyset_document;   // canonical JSON
     // measured behaviour: integers, decayed per job (matching/ranking.hpp)
     std::uint32_t reliability_permille = 1000;
-    std::uint32_t first_output_ms = 0;      // 0: not measured
-    std::uint32_t tokens_per_second = 0;    // 0: not measured
+    std::uint32_t first_output_ms = 0;    // 0: not measured
+    std::uint32_t tokens_per_second = 0;  // 0: not measured
     std::uint64_t jobs_completed = 0, jobs_failed = 0;
-    COCOON_FIELDS(Node, id, provider, name, region, country, gpu_model, gpu_count, hardware, enrolled_at,
-                  connected, draining, suspended, suspended_reason, tier, measurement, platform,
-                  evidence_valid_until, evidence_hash, keyset_digest, keyset_document,
-                  reliability_permille, first_output_ms, tokens_per_second, jobs_completed, jobs_failed)
+    COCOON_FIELDS(Node, id, provider, name, region, country, gpu_model, gpu_count, hardware,
+                  enrolled_at, connected, draining, suspended, suspended_reason, tier, measurement,
+                  platform, evidence_valid_until, evidence_hash, keyset_digest, keyset_document,
+                  reliability_permille, first_output_ms, tokens_per_second, jobs_completed,
+                  jobs_failed)
 };
 
 enum class MarketKind : std::uint8_t { inference, compute };
@@ -219,16 +230,17 @@ struct Offer {
     std::int64_t output_tokens_max = 0;   // 0: no bound
     DataPolicySet data_policy = 0;
     List<Window> windows;
-    std::int64_t notice_seconds = 0;      // warning the provider promises before reclaiming
-    List<AccountId> allow, deny;   // developers; empty allow = everyone
+    std::int64_t notice_seconds = 0;  // warning the provider promises before reclaiming
+    List<AccountId> allow, deny;      // developers; empty allow = everyone
     OfferState state = OfferState::active;
     Instant placed_at;
-    Instant expires_at;                   // 0: never
-    std::uint64_t priority = 0;           // smaller first among equal prices: set when placed, repriced or filled
-    std::uint64_t version = 1;            // ETag
-    COCOON_FIELDS(Offer, id, provider, node, market, build, price, slots, slots_used, context_tokens_max,
-                  output_tokens_max, data_policy, windows, notice_seconds, allow, deny, state, placed_at,
-                  expires_at, priority, version)
+    Instant expires_at;  // 0: never
+    std::uint64_t priority =
+        0;  // smaller first among equal prices: set when placed, repriced or filled
+    std::uint64_t version = 1;  // ETag
+    COCOON_FIELDS(Offer, id, provider, node, market, build, price, slots, slots_used,
+                  context_tokens_max, output_tokens_max, data_policy, windows, notice_seconds,
+                  allow, deny, state, placed_at, expires_at, priority, version)
 };
 
 // ---- Demand -----------------------------------------------------------------------------------
@@ -255,39 +267,48 @@ struct Alternative {
 };
 
 enum class TimeInForce : std::uint8_t { immediate, rest };
-enum class RequestState : std::uint8_t { resting, matched, completed, failed, cancelled, expired, unmatched };
+enum class RequestState : std::uint8_t {
+    resting,
+    matched,
+    completed,
+    failed,
+    cancelled,
+    expired,
+    unmatched
+};
 
 struct Request {
     RequestId id;
     AccountId account;
     KeyId key;
-    List<Alternative> alternatives;         // 1..limits::alternatives_max; the cheapest eligible wins
+    List<Alternative> alternatives;  // 1..limits::alternatives_max; the cheapest eligible wins
     QuantityVector quantity;
-    Nano cap_total;                         // most the hold may be; 0: none
+    Nano cap_total;                                             // most the hold may be; 0: none
     PriceVector cap_price{{-1}, {-1}, {-1}, {-1}, {-1}, {-1}};  // most per dimension; -1: none
     Constraints constraints;
-    std::uint32_t slots = 1;                // of one offer, all or none
-    bool session = false;                   // many exchanges inside one job
+    std::uint32_t slots = 1;  // of one offer, all or none
+    bool session = false;     // many exchanges inside one job
     TimeInForce time_in_force = TimeInForce::immediate;
-    Instant rest_until;                     // when time_in_force is rest
-    Duration job_duration;                  // life of the reservation once matched
-    std::uint32_t attempts_max = 3;         // matches before it fails, when nodes are lost
+    Instant rest_until;              // when time_in_force is rest
+    Duration job_duration;           // life of the reservation once matched
+    std::uint32_t attempts_max = 3;  // matches before it fails, when nodes are lost
     // state
     RequestState state = RequestState::resting;
-    std::string reason;                     // why it ended
+    std::string reason;  // why it ended
     Instant placed_at, ended_at;
-    JobId job;                              // the newest
+    JobId job;  // the newest
     std::uint32_t attempts = 0;
-    List<NodeId> nodes_lost;                // not matched again
+    List<NodeId> nodes_lost;  // not matched again
     std::uint64_t priority = 0;
     std::uint64_t version = 1;
-    COCOON_FIELDS(Request, id, account, key, alternatives, quantity, cap_total, cap_price, constraints,
-                  slots, session, time_in_force, rest_until, job_duration, attempts_max, state, reason,
-                  placed_at, ended_at, job, attempts, nodes_lost, priority, version)
+    COCOON_FIELDS(Request, id, account, key, alternatives, quantity, cap_total, cap_price,
+                  constraints, slots, session, time_in_force, rest_until, job_duration,
+                  attempts_max, state, reason, placed_at, ended_at, job, attempts, nodes_lost,
+                  priority, version)
 };
 
-// A match and all that follows from it. The reservation is the job's first state: slots of the offer
-// and money of the developer, held until `expires_at` under a fencing token.
+// A match and all that follows from it. The reservation is the job's first state: slots of the
+// offer and money of the developer, held until `expires_at` under a fencing token.
 enum class JobState : std::uint8_t { reserved, running, completed, failed, cancelled, expired };
 
 struct Job {
@@ -301,26 +322,26 @@ struct Job {
     MarketId market;
     std::string build;
     bool session = false;
-    PriceVector price;            // the offer's at the match; bound to this job whatever happens later
-    QuantityVector quantity;      // bound of the whole job
+    PriceVector price;        // the offer's at the match; bound to this job whatever happens later
+    QuantityVector quantity;  // bound of the whole job
     std::uint32_t slots = 1;
     std::uint32_t attempt = 1;
-    int fee_basis_points = 0;     // as it was at the match
+    int fee_basis_points = 0;  // as it was at the match
     std::uint64_t fencing_token = 0;
     std::string keyset_digest, evidence_hash;  // what the client must find
     JobState state = JobState::reserved;
     std::string reason;
     Instant reserved_at, expires_at, started_at, ended_at;
-    Nano hold;                    // still held
-    Nano captured, fee;           // paid by the developer; the market's part of it
-    QuantityVector usage;         // captured so far
-    std::uint64_t counter = 0;    // sessions: newest captured counter
-    std::string receipt_hash;     // hex SHA-256 of the newest captured receipt
+    Nano hold;                  // still held
+    Nano captured, fee;         // paid by the developer; the market's part of it
+    QuantityVector usage;       // captured so far
+    std::uint64_t counter = 0;  // sessions: newest captured counter
+    std::string receipt_hash;   // hex SHA-256 of the newest captured receipt
     std::uint32_t first_output_ms = 0, output_ms = 0;  // as the relay measured them
-    COCOON_FIELDS(Job, id, request, account, key, provider, node, offer, market, build, session, price,
-                  quantity, slots, attempt, fee_basis_points, fencing_token, keyset_digest, evidence_hash,
-                  state, reason, reserved_at, expires_at, started_at, ended_at, hold, captured, fee, usage,
-                  counter, receipt_hash, first_output_ms, output_ms)
+    COCOON_FIELDS(Job, id, request, account, key, provider, node, offer, market, build, session,
+                  price, quantity, slots, attempt, fee_basis_points, fencing_token, keyset_digest,
+                  evidence_hash, state, reason, reserved_at, expires_at, started_at, ended_at, hold,
+                  captured, fee, usage, counter, receipt_hash, first_output_ms, output_ms)
 };
 
 // ---- Chain ------------------------------------------------------------------------------------
@@ -343,9 +364,10 @@ struct Payout {
     Nano amount;
     std::string address;
     PayoutState state = PayoutState::queued;
-    std::string reference;           // batch while sent, transaction when paid
+    std::string reference;  // batch while sent, transaction when paid
     Instant requested_at, settled_at;
-    COCOON_FIELDS(Payout, id, account, source, amount, address, state, reference, requested_at, settled_at)
+    COCOON_FIELDS(Payout, id, account, source, amount, address, state, reference, requested_at,
+                  settled_at)
 };
 
 // Names on the wire, in SQL and in metrics are the enumerators' own.

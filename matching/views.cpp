@@ -7,14 +7,18 @@ namespace {
 
 void add_asks(MarketView& view, const Book& book, Instant at) {
     for (const auto& [key, level] : book.levels) {
-        // Levels of one price that differ by penalty are neighbours unless prices share a blended value.
+        // Levels of one price that differ by penalty are neighbours unless prices share a blended
+        // value.
         if (view.asks.empty() || !(view.asks.back().price == key.price)) {
             if (view.asks.size() == view_levels_max) continue;
             view.asks.push_back({key.price, key.blended, 0, 0, {}});
         }
         ViewLevel& shown = view.asks.back();
-        for (const OfferRecord* record = level.head; record != nullptr; record = record->link.next) {
-            if (record->node->node.evidence_valid_until <= at || !window_open(record->offer.windows, at)) continue;
+        for (const OfferRecord* record = level.head; record != nullptr;
+             record = record->link.next) {
+            if (record->node->node.evidence_valid_until <= at ||
+                !window_open(record->offer.windows, at))
+                continue;
             const auto tier = static_cast<std::size_t>(record->node->node.tier);
             ++shown.offers;
             ++shown.offers_by_tier[tier];
@@ -49,7 +53,8 @@ void add_bids(MarketView& view, const Book& book) {
 
 }  // namespace
 
-std::shared_ptr<const MarketView> make_view(const State& state, const MarketRecord& market, Instant at) {
+std::shared_ptr<const MarketView> make_view(const State& state, const MarketRecord& market,
+                                            Instant at) {
     auto view = std::make_shared<MarketView>();
     view->id = market.market.id;
     view->name = market.market.name;

@@ -30,13 +30,13 @@ struct MarketView {
     std::string name;
     MarketKind kind = MarketKind::inference;
     bool paused = false;
-    std::uint64_t sequence = 0;   // as of
+    std::uint64_t sequence = 0;  // as of
     Instant at;
-    std::vector<ViewLevel> asks;  // cheapest first, at most view_levels_max
-    std::vector<ViewDemand> bids; // dearest first, at most view_levels_max
-    std::uint32_t offers = 0;         // that can be matched now
-    std::uint32_t offers_listed = 0;  // active and paused ones, node away or not
-    std::uint32_t requests = 0;       // resting
+    std::vector<ViewLevel> asks;                    // cheapest first, at most view_levels_max
+    std::vector<ViewDemand> bids;                   // dearest first, at most view_levels_max
+    std::uint32_t offers = 0;                       // that can be matched now
+    std::uint32_t offers_listed = 0;                // active and paused ones, node away or not
+    std::uint32_t requests = 0;                     // resting
     std::uint64_t slots_free = 0, slots_total = 0;  // slots_total: of all listed offers
     std::array<std::uint32_t, tier_count> offers_by_tier{};
     std::vector<std::string> builds, regions;  // of the listed offers, sorted, distinct
@@ -49,7 +49,8 @@ struct MarketsView {
     std::map<std::string, std::shared_ptr<const MarketView>, std::less<>> by_name;
 };
 
-std::shared_ptr<const MarketView> make_view(const State& state, const MarketRecord& market, Instant at);
+std::shared_ptr<const MarketView> make_view(const State& state, const MarketRecord& market,
+                                            Instant at);
 
 // Keeps the newest views and remakes those of markets that changed.
 class Views {

@@ -9,7 +9,8 @@ namespace cocoon::matching {
 namespace {
 
 Answered failed() {
-    return {refuse(ErrorCode::commit_failed, "The change was not stored; send it again."), false, 0};
+    return {refuse(ErrorCode::commit_failed, "The change was not stored; send it again."), false,
+            0};
 }
 
 // The keyset is not stored with an answer; it is worth giving again only while the job can be used.
@@ -48,9 +49,11 @@ void Writer::load() {
 
 std::optional<Answered> Writer::replayed(const Envelope& envelope, Instant at) {
     const Remembered* known = state_->remembered(envelope.actor, envelope.idempotency_key);
-    if (known == nullptr || known->at + seconds(limits::idempotency_seconds) <= at) return std::nullopt;
+    if (known == nullptr || known->at + seconds(limits::idempotency_seconds) <= at)
+        return std::nullopt;
     if (known->input_hash != envelope.input_hash)
-        return Answered{refuse(ErrorCode::idempotency_key_reused), false, state_->counters.sequence};
+        return Answered{refuse(ErrorCode::idempotency_key_reused), false,
+                        state_->counters.sequence};
     Result<Reply> reply = decode_reply(known->answer);
     if (!reply) return Answered{reply.error(), true, known->sequence};
     refill(*state_, *reply);
@@ -63,22 +66,25 @@ Answered Writer::handle(const Envelope& envelope, Instant at, Batch& batch) {
         if (std::optional<Answered> known = replayed(envelope, at)) return std::move(*known);
     happened_.clear();
     const Actor actor{envelope.actor, envelope.key, envelope.scopes};
-    Answered answered{engine_->apply(envelope.command, actor, at, happened_), false, state_->counters.sequence};
-    // Nothing happened and nobody may ask again: no entry. A stranger may, but is refused anew: what anybody can
-    // send for nothing must not fill journal and memory.
+    Answered answered{engine_->apply(envelope.command, actor, at, happened_), false,
+                      state_->counters.sequence};
+    // Nothing happened and nobody may ask again: no entry. A stranger may, but is refused anew:
+    // what anybody can send for nothing must not fill journal and memory.
     const bool answers_again = keyed && envelope.actor && !is_question(envelope.command);
     if (happened_.events.empty() && !answers_again) return answered;
     Entry entry;
     entry.sequence = answered.sequence = ++state_->counters.sequence;
     entry.at = at;
     entry.actor = envelope.actor;
-    entry.events.assign(std::move_iterator{happened_.events.begin()}, std::move_iterator{happened_.events.end()});
+    entry.events.assign(std::move_iterator{happened_.events.begin()},
+                        std::move_iterator{happened_.events.end()});
     entry.postings = happened_.postings;
     if (keyed) {
         entry.idempotency_key = envelope.idempotency_key;
         entry.input_hash = envelope.input_hash;
         entry.answer = encode_reply(answered.reply);
-        state_->remember(entry.actor, entry.idempotency_key, {entry.input_hash, entry.answer, at, entry.sequence});
+        state_->remember(entry.actor, entry.idempotency_key,
+                         {entry.input_hash, entry.answer, at, entry.sequence});
     }
     batch.entries.push_back(std::move(entry));
     return answered;
@@ -90,8 +96,10 @@ Pending Writer::prepare(std::span<const Envelope> envelopes, Instant now) {
     pending.generation = generation_;
     pending.batch.previous = state_->counters.sequence;
     pending.answers.reserve(envelopes.size());
-    const Instant at = std::max(now, state_->counters.last_at);  // the clock may step back, the journal not
-    for (const Envelope& envelope : envelopes) pending.answers.push_back(handle(envelope, at, pending.batch));
+    const Instant at =
+        std::max(now, state_->counters.last_at);  // the clock may step back, the journal not
+    for (const Envelope& envelope : envelopes)
+        pending.answers.push_back(handle(envelope, at, pending.batch));
     pending.batch.changes = state_->take_changes();
     return pending;
 }
@@ -106,7 +114,8 @@ Journal::Outcome Writer::commit(const Batch& batch) {
 }
 
 Journal::Outcome Writer::resolve(const Batch& batch) {
-    return journal_.last_sequence() >= batch.last() ? Journal::Outcome::stored : Journal::Outcome::not_stored;
+    return journal_.last_sequence() >= batch.last() ? Journal::Outcome::stored
+                                                    : Journal::Outcome::not_stored;
 }
 
 std::vector<Answered> Writer::settle(Pending pending, Journal::Outcome outcome) {

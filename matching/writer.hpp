@@ -1,9 +1,10 @@
-// The whole life of a write: stamps, applies, commits, answers. The only owner of the state. Called by
-// the lane's thread; no thread, lock or clock of its own, so that tests and the simulator drive it.
+// The whole life of a write: stamps, applies, commits, answers. The only owner of the state. Called
+// by the lane's thread; no thread, lock or clock of its own, so that tests and the simulator drive
+// it.
 //
-// A lane that overlaps builds batch n+1 with prepare() while another thread runs commit() of batch n,
-// then settles them in order. When n turns out not to be stored, n and everything prepared on top
-// of it is answered commit_failed and the state is loaded again.
+// A lane that overlaps builds batch n+1 with prepare() while another thread runs commit() of batch
+// n, then settles them in order. When n turns out not to be stored, n and everything prepared on
+// top of it is answered commit_failed and the state is loaded again.
 #pragma once
 
 #include <memory>
@@ -16,7 +17,7 @@
 namespace cocoon::matching {
 
 struct Envelope {
-    AccountId actor;              // 0: the market itself
+    AccountId actor;  // 0: the market itself
     KeyId key;
     ScopeSet scopes = 0;
     std::string idempotency_key;  // empty: none
@@ -26,8 +27,8 @@ struct Envelope {
 
 struct Answered {
     Reply reply;
-    bool replayed = false;        // the stored answer of an earlier call with this idempotency key
-    std::uint64_t sequence = 0;   // a read that has seen this entry has seen the change
+    bool replayed = false;       // the stored answer of an earlier call with this idempotency key
+    std::uint64_t sequence = 0;  // a read that has seen this entry has seen the change
 };
 
 struct Pending {
@@ -41,13 +42,14 @@ public:
     // Loads the state. Throws what the journal throws.
     explicit Writer(Journal& journal);
 
-    // Applies the envelopes on top of everything prepared so far. Loads the state again first when the
-    // last settle() dropped it (throws what the journal throws; call again later).
-    // A batch without entries needs no commit but is settled in its turn all the same.
+    // Applies the envelopes on top of everything prepared so far. Loads the state again first when
+    // the last settle() dropped it (throws what the journal throws; call again later). A batch
+    // without entries needs no commit but is settled in its turn all the same.
     Pending prepare(std::span<const Envelope> envelopes, Instant now);
 
-    // Blocks until it is certain whether the batch is stored. When the machine is broken it throws: the batch is
-    // still in doubt and commit must be asked again with resolve(). Safe beside prepare().
+    // Blocks until it is certain whether the batch is stored. When the machine is broken it throws:
+    // the batch is still in doubt and commit must be asked again with resolve(). Safe beside
+    // prepare().
     Journal::Outcome commit(const Batch& batch);
     // What became of a batch in doubt. Throws while the journal cannot tell.
     Journal::Outcome resolve(const Batch& batch);
@@ -55,8 +57,8 @@ public:
     // The answers in the order of the envelopes. `not_stored` drops the state.
     std::vector<Answered> settle(Pending pending, Journal::Outcome outcome);
 
-    // prepare + commit + settle for callers that do not overlap. Throws only when the journal cannot tell
-    // what became of the batch; then the state is dropped and the answers are unknown.
+    // prepare + commit + settle for callers that do not overlap. Throws only when the journal
+    // cannot tell what became of the batch; then the state is dropped and the answers are unknown.
     std::vector<Answered> step(std::span<const Envelope> envelopes, Instant now);
 
     // When the lane should send a Tick. Nothing if nothing is due ever.

@@ -48,8 +48,8 @@ public:
     // The same for worker threads: waits for room. False only when the peer is gone.
     // REQUIRES: not the loop's thread.
     virtual bool write_blocking(std::string bytes) = 0;
-    // `trailers` (RFC 9110 §6.5) follow the last chunk; they are lost where the answer is not chunked
-    // (HTTP/1.0, HEAD), so they may only repeat what can be had otherwise.
+    // `trailers` (RFC 9110 §6.5) follow the last chunk; they are lost where the answer is not
+    // chunked (HTTP/1.0, HEAD), so they may only repeat what can be had otherwise.
     virtual void finish(Headers trailers) = 0;
     void finish() { finish(Headers{}); }
     // Cuts the connection without the last chunk, so that the peer sees the truncation.

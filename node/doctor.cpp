@@ -51,10 +51,8 @@ Check check_cpu_tee(const std::string& root, std::string_view tier) {
     const bool tdx = present(root + TdxGuest::usual_device);
     const bool snp = present(root + SevGuest::usual_device);
     const bool simulated = tier == attestation::simulated_tier;
-    if (tdx && !tier.starts_with("snp"))
-        return passed(name, "Intel TDX guest (/dev/tdx_guest)");
-    if (snp && !tier.starts_with("tdx"))
-        return passed(name, "AMD SEV-SNP guest (/dev/sev-guest)");
+    if (tdx && !tier.starts_with("snp")) return passed(name, "Intel TDX guest (/dev/tdx_guest)");
+    if (snp && !tier.starts_with("tdx")) return passed(name, "AMD SEV-SNP guest (/dev/sev-guest)");
     if (tdx || snp)
         return failed(name,
                       std::string{"this machine is "} + (tdx ? "a TDX" : "an SEV-SNP") +
@@ -76,8 +74,8 @@ Check check_report_interface(const std::string& root, std::string_view tier) {
         "mount configfs (mount -t configfs none /sys/kernel/config) and load tdx_guest or "
         "sev-guest";
     // Older kernels' devices do, if the host plays its part.
-    const bool older = present(root + (tier.starts_with("tdx") ? TdxGuest::usual_device
-                                                               : SevGuest::usual_device));
+    const bool older =
+        present(root + (tier.starts_with("tdx") ? TdxGuest::usual_device : SevGuest::usual_device));
     return older || tier == attestation::simulated_tier
                ? warned(name, path + " is missing", remedy)
                : failed(name, path + " is missing", remedy);

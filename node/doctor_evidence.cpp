@@ -18,8 +18,7 @@ constexpr int driver_major_min = 550;
 Check check_driver(Nvml& nvml) {
     const std::string name = "gpu.driver";
     const auto version = nvml.driver_version();
-    if (!version)
-        return failed(name, described(version.error()), "reinstall the NVIDIA driver");
+    if (!version) return failed(name, described(version.error()), "reinstall the NVIDIA driver");
     int major = 0;
     std::from_chars(version->data(), version->data() + version->size(), major);
     if (major < driver_major_min)
@@ -85,9 +84,8 @@ std::string not_checked(const attestation::Verdict& verdict) {
     const auto claims = attestation::nvidia_claims_not_proven();
     std::string out;
     for (const attestation::Reason& reason : verdict.reasons) {
-        const bool claim = std::any_of(claims.begin(), claims.end(), [&](const auto& one) {
-            return one.code == reason.code;
-        });
+        const bool claim = std::any_of(claims.begin(), claims.end(),
+                                       [&](const auto& one) { return one.code == reason.code; });
         if (reason.outcome == attestation::Outcome::not_checked && !claim)
             out += (out.empty() ? "" : ", ") + reason.code;
     }
@@ -131,8 +129,8 @@ std::vector<Check> examine_evidence(EvidenceProvider& provider, const attestatio
     const auto spent = std::chrono::duration_cast<std::chrono::milliseconds>(
         std::chrono::steady_clock::now() - before);
     if (!evidence)
-        return {failed("evidence.collect", described(evidence.error()),
-                       remedy_for(evidence.error()))};
+        return {
+            failed("evidence.collect", described(evidence.error()), remedy_for(evidence.error()))};
     std::vector<Check> checks{
         passed("evidence.collect", provider.tier() + ": " + std::to_string(evidence->bytes.size()) +
                                        " bytes in " + std::to_string(spent.count()) + " ms")};
@@ -147,8 +145,7 @@ std::vector<std::string> collateral_urls(std::string_view tier) {
     std::vector<std::string> urls;
     if (tier.starts_with("tdx"))
         urls.push_back("https://api.trustedservices.intel.com/tdx/certification/v4/qe/identity");
-    if (tier.starts_with("snp"))
-        urls.push_back("https://kdsintf.amd.com/vcek/v1/Genoa/cert_chain");
+    if (tier.starts_with("snp")) urls.push_back("https://kdsintf.amd.com/vcek/v1/Genoa/cert_chain");
     if (tier.ends_with("+gpu-cc")) {
         urls.push_back("https://rim.attestation.nvidia.com/");
         urls.push_back("https://ocsp.ndis.nvidia.com/");

@@ -48,9 +48,9 @@ Result<attestation::Evidence> HardwareEvidenceProvider::collect(const ReportData
     if (auto added = add_files(bundle); !added) return added.error();
     const std::string document = attestation::write_bundle(bundle);
     if (document.size() > attestation::evidence_bytes_max)
-        return refuse(ErrorCode::body_too_large,
-                      "the evidence has " + std::to_string(document.size()) +
-                          " bytes with its collateral and event log");
+        return refuse(ErrorCode::body_too_large, "the evidence has " +
+                                                     std::to_string(document.size()) +
+                                                     " bytes with its collateral and event log");
     return attestation::Evidence{tier_, {document.begin(), document.end()}};
 }
 

@@ -55,7 +55,7 @@ struct CollectorSettings {
     std::string tdx_guest_device = "/dev/tdx_guest";
     std::string sev_guest_device = "/dev/sev-guest";
     std::string nvml_library = "libnvidia-ml.so.1";  // as dlopen(3) finds it
-    std::string event_log_file;                       // TDX: dstack's JSON array; empty: none
+    std::string event_log_file;                      // TDX: dstack's JSON array; empty: none
     // Each an object as "collateral" of a bundle; sent along, so that nobody has to fetch it.
     std::vector<std::string> collateral_files;
 };
@@ -70,8 +70,8 @@ struct Settings {
     std::string hardware = "{}";  // free JSON object, passed on at enrolment
     std::string state_directory;  // keys, credential, receipts: 0700
     std::string attestation_tier = "simulated";
-    std::string platform_id;  // simulated tier
-    std::string measurement;  // simulated tier; empty: from the program's own bytes
+    std::string platform_id;       // simulated tier
+    std::string measurement;       // simulated tier; empty: from the program's own bytes
     CollectorSettings collectors;  // all other tiers
     EngineSettings engine;
     std::vector<OfferSettings> offers;

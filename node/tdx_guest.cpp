@@ -31,8 +31,7 @@ constexpr std::uint32_t header_bytes = 16;
 constexpr time_t answer_seconds_max = 30;
 
 void put_little(Bytes& out, std::uint64_t value, std::size_t size) {
-    for (std::size_t i = 0; i < size; ++i)
-        out.push_back(static_cast<std::uint8_t>(value >> 8 * i));
+    for (std::size_t i = 0; i < size; ++i) out.push_back(static_cast<std::uint8_t>(value >> 8 * i));
 }
 
 Bytes request_of(ByteView report) {
@@ -56,7 +55,9 @@ Error silent() {
     const bool late = cause == EAGAIN || cause == EWOULDBLOCK;
     return refuse(ErrorCode::node_unavailable,
                   std::string{"the host's quote generation service does not answer: "} +
-                      (late ? "too late" : cause == 0 ? "it hung up" : std::strerror(cause)));
+                      (late         ? "too late"
+                       : cause == 0 ? "it hung up"
+                                    : std::strerror(cause)));
 }
 
 Result<Bytes> receive(int stream, std::size_t size) {

@@ -91,10 +91,10 @@ Result<CpuReport> Tsm::report_in(const std::string& directory,
     const auto after = generation(directory);
     if (!after) return after.error();
     if (*after != *before + 1)
-        return refuse(ErrorCode::wrong_state,
-                      "the kernel's report generation went from " + std::to_string(*before) +
-                          " to " + std::to_string(*after) +
-                          ": the report may answer another question");
+        return refuse(ErrorCode::wrong_state, "the kernel's report generation went from " +
+                                                  std::to_string(*before) + " to " +
+                                                  std::to_string(*after) +
+                                                  ": the report may answer another question");
     if (report->empty()) return refuse(ErrorCode::internal_error, "the report is empty");
     return CpuReport{trimmed(*provider), *std::move(report), table ? *std::move(table) : Bytes{}};
 }

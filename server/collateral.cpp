@@ -39,8 +39,8 @@ Result<void> take_issuer_chain(CollateralPiece& piece, const Answer& answer,
         auto chain = read_issuer_chain(*header);
         if (!chain) return chain.error();
         piece.issuer_chain = *std::move(chain);
-        piece.ends =
-            std::min(piece.ends, chain_not_after(certificates_from_pem(piece.issuer_chain).value()));
+        piece.ends = std::min(piece.ends,
+                              chain_not_after(certificates_from_pem(piece.issuer_chain).value()));
         return {};
     }
     return refuse(ErrorCode::malformed_request, "the answer lacks its issuer chain");
@@ -53,8 +53,11 @@ Result<CollateralPiece> read_intel(const Answer& answer, std::string_view name, 
     if (!object) return object.error();
     const auto parsed = parse(object->text);
     if (!parsed) return parsed.error();
-    CollateralPiece piece{std::move(object->text), std::move(object->signature), {},
-                          parsed->issue_date, parsed->next_update};
+    CollateralPiece piece{std::move(object->text),
+                          std::move(object->signature),
+                          {},
+                          parsed->issue_date,
+                          parsed->next_update};
     if (auto taken = take_issuer_chain(piece, answer, chain_names); !taken) return taken.error();
     return piece;
 }
@@ -104,7 +107,10 @@ Result<CollateralPiece> read_manifest(const Answer& answer) {
     if (!document) return document.error();
     const auto manifest = parse_nvidia_manifest(*document);
     if (!manifest) return manifest.error();
-    return CollateralPiece{std::string{as_text(*document)}, {}, {}, {},
+    return CollateralPiece{std::string{as_text(*document)},
+                           {},
+                           {},
+                           {},
                            chain_not_after(manifest->signed_xml.certificates())};
 }
 
@@ -162,9 +168,7 @@ std::vector<std::string> manifest_names(const NvidiaEvidence& gpu) {
     return nvidia_manifest_names(*report, nvidia_identity(chain->front()));
 }
 
-Bytes octets(const CollateralPiece& piece) {
-    return Bytes{piece.body.begin(), piece.body.end()};
-}
+Bytes octets(const CollateralPiece& piece) { return Bytes{piece.body.begin(), piece.body.end()}; }
 
 net::ClientRequest get(std::string path) {
     net::ClientRequest request;
@@ -241,8 +245,8 @@ CollateralService::Completion::Found CollateralService::Completion::find_named(
     CollateralSource& source, const std::string& name, const net::ClientRequest& request,
     Duration fresh_max, const Read& read, bool needed) {
     if (!source.enabled()) return nullptr;
-    const auto found = service_.cache_.get(name, fresh_max,
-                                           [&] { return fetch(source, request, read); });
+    const auto found =
+        service_.cache_.get(name, fresh_max, [&] { return fetch(source, request, read); });
     if (found) return *found;
     if (needed) missing_.insert(found.error().detail);
     return nullptr;
@@ -264,12 +268,10 @@ Result<CollateralPiece> CollateralService::Completion::fetch(CollateralSource& s
     if (!answer) return answer.error();
     auto piece = read(*answer);
     if (piece) {
-        log::info("collateral_fetched",
-                  {{"source", source.name()}, {"ends", piece->ends.text()}});
+        log::info("collateral_fetched", {{"source", source.name()}, {"ends", piece->ends.text()}});
         return piece;
     }
-    log::warning("collateral_unusable",
-                 {{"source", source.name()}, {"why", piece.error().detail}});
+    log::warning("collateral_unusable", {{"source", source.name()}, {"why", piece.error().detail}});
     Error error = piece.error();
     error.detail = source.name() + ": " + error.detail;
     return error;
@@ -341,8 +343,7 @@ void CollateralService::Completion::complete(const SnpPart& part) {
             changed_ = true;
         }
     }
-    put_list(has.revocation_list,
-             find(service_.snp_, get(base + "/crl"), fresh_daily, read_list));
+    put_list(has.revocation_list, find(service_.snp_, get(base + "/crl"), fresh_daily, read_list));
 }
 
 void CollateralService::Completion::complete_gpus() {

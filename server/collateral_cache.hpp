@@ -1,7 +1,8 @@
 // Collateral that was fetched, by name, for as long as it is valid. Fresh until half of its life;
-// then the next use fetches it anew, and the old one is served while that fails. One fetch at a time
-// for each name: who needs it meanwhile waits, or takes the old one. Bounded; what was not used for
-// longest goes first. Any worker thread; get() blocks. Must not know formats, URLs or vendors.
+// then the next use fetches it anew, and the old one is served while that fails. One fetch at a
+// time for each name: who needs it meanwhile waits, or takes the old one. Bounded; what was not
+// used for longest goes first. Any worker thread; get() blocks. Must not know formats, URLs or
+// vendors.
 #pragma once
 
 #include <condition_variable>

@@ -60,9 +60,9 @@ Result<net::ClientResponse> CollateralSource::ask(net::ClientRequest request) {
     }
     if (!response || is_busy_or_down(response->status)) {
         doors_.metrics.collateral_failures.add();
-        failed(response ? "answered " + std::to_string(response->status)
-                        : "cannot be used (" +
-                              std::string{describe(response.error().code).name} + ")",
+        failed(response
+                   ? "answered " + std::to_string(response->status)
+                   : "cannot be used (" + std::string{describe(response.error().code).name} + ")",
                response ? retry_after(*response) : Duration{});
         const std::lock_guard lock{mutex_};
         return paused(doors_.clock.now());

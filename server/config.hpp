@@ -24,7 +24,8 @@ struct Config {
     std::string tls_certificate_file, tls_key_file;
     std::string key_file;
     std::int64_t fee_basis_points = 500;
-    std::string simulated_tier, attestation_policy_file, chain, chain_file, coin_name, admin_token_file, cors_origin;
+    std::string simulated_tier, attestation_policy_file, chain, chain_file, coin_name,
+        admin_token_file, cors_origin;
     std::string collateral_tdx_url, collateral_tdx_root_list_url, collateral_snp_url;
     std::string collateral_rim_url, collateral_ocsp_url;
     std::string webhook_destinations, proxy_addresses, log_level, access_log;

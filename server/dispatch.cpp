@@ -29,8 +29,8 @@ bool is_exchange(const net::RequestHead& head) {
 std::string strangers_key(const api::Context& context, std::string_view address,
                           const std::string& key) {
     if (key.empty()) return key;
-    const std::string name = "cocoon-market/stranger-key/v1 " +
-                             std::to_string(address_bucket(address)) + ' ' + key;
+    const std::string name =
+        "cocoon-market/stranger-key/v1 " + std::to_string(address_bucket(address)) + ' ' + key;
     return "stranger " + to_base64url(as_bytes(api::mac(context.secret, name)));
 }
 
@@ -198,10 +198,9 @@ void Dispatch::submit(const std::shared_ptr<Task>& task) {
     envelope.actor = task->call.principal.account;
     envelope.key = task->call.principal.key;
     envelope.scopes = task->call.principal.scopes;
-    envelope.idempotency_key =
-        envelope.actor ? task->pending.idempotency_key
-                       : strangers_key(doors_.context, task->in->address(),
-                                       task->pending.idempotency_key);
+    envelope.idempotency_key = envelope.actor ? task->pending.idempotency_key
+                                              : strangers_key(doors_.context, task->in->address(),
+                                                              task->pending.idempotency_key);
     envelope.input_hash = task->pending.input_hash;
     envelope.command = std::move(task->pending.command);
     // Without an account the actor is 0, which to the engine is the market itself. The routes table

@@ -38,7 +38,8 @@ void keep_last(std::vector<T>& items) {
     items = std::move(kept);
 }
 
-// Every member is named here: one that is added to Changes does not compile until it is merged, too.
+// Every member is named here: one that is added to Changes does not compile until it is merged,
+// too.
 void merge(matching::Changes& into, matching::Changes&& from) {
     auto& [accounts, keys, enrolments, enrolments_ended, nodes, markets, offers, requests, jobs,
            payouts, webhooks, webhooks_removed, fee_basis_points, deposits, counters] = from;

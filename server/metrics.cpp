@@ -103,7 +103,8 @@ constexpr NamedCounter counters[] = {
     {"cocoon_collateral_failures_total", "Calls to collateral services that brought nothing",
      &Metrics::collateral_failures},
     {"cocoon_collateral_hits_total", "Collateral used from memory", &Metrics::collateral_hits},
-    {"cocoon_collateral_stale_total", "Collateral used past half of its life because it could not be "
+    {"cocoon_collateral_stale_total",
+     "Collateral used past half of its life because it could not be "
      "fetched anew",
      &Metrics::collateral_stale},
     {"cocoon_settlement_deposits_total", "Transfers taken from the chain",

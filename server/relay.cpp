@@ -407,7 +407,7 @@ void Relay::accept_node(std::shared_ptr<Incoming> in) {
             const auto link = std::make_shared<Link>();
             link->node = node;
             link->provider = provider;
-        link->key = key;
+            link->key = key;
             link->socket = std::move(socket);
             link->opened_at = link->attest_told_at = doors_.clock.now();
             const auto older = links_.find(node);

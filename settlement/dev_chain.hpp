@@ -1,9 +1,7 @@
 // The embedded development chain: a wallet with a history in one file, so that a market can be
-// tried
-// whole (deposits by memo, payouts, restarts) without any network. Blocks come with the clock; a
-// transaction is final some blocks after its own. Called by the settlement worker and by the
-// faucet's
-// route, from any thread. It moves no real coin and says so in its addresses ("dev:").
+// tried whole (deposits by memo, payouts, restarts) without any network. Blocks come with the
+// clock; a transaction is final some blocks after its own. Called by the settlement worker and by
+// the faucet's route, from any thread. It moves no real coin and says so in its addresses ("dev:").
 #pragma once
 
 #include <functional>
@@ -22,7 +20,7 @@ struct DevChainOptions {
     Duration block_interval = seconds(1);
     // blocks on top of a transaction's own until it is final
     std::uint64_t confirmations = 2;
-    Duration batch_lifetime = minutes(5);     // from build() to expires_at
+    Duration batch_lifetime = minutes(5);  // from build() to expires_at
     // Called before a submit takes effect (true: the endpoint fails and nothing happened) and after
     // (true: it took effect and the answer is lost). For tests of the caller; empty in the product.
     std::function<bool()> fail_before{}, fail_after{};
@@ -31,8 +29,7 @@ struct DevChainOptions {
 class DevChain final : public Chain {
 public:
     // Reads the file. Throws std::runtime_error when it cannot be read or its hashes do not link;
-    // an
-    // unfinished last line (a crash while writing) is cut off.
+    // an unfinished last line (a crash while writing) is cut off.
     DevChain(DevChainOptions options, const Clock& clock);
     ~DevChain() override;
     DevChain(const DevChain&) = delete;
@@ -48,8 +45,8 @@ public:
 
     // A transfer into the wallet from nowhere, as if a customer had sent it. Returns its reference.
     // invalid_body: amount not in 1..limits::amount_nano_max, memo too long or not printable ASCII.
-    Result<std::string> faucet(const std::string& memo, Nano amount, const std::string& source =
-        "dev:faucet");
+    Result<std::string> faucet(const std::string& memo, Nano amount,
+                               const std::string& source = "dev:faucet");
     // What the wallet paid to `address`, final or not.
     Nano paid_to(const std::string& address) const;
 
@@ -58,10 +55,10 @@ private:
         Cursor id;
         std::uint64_t block = 0;
         bool incoming = false;
-        std::string address, memo;     // incoming: source and comment; outgoing: destination
+        std::string address, memo;  // incoming: source and comment; outgoing: destination
         Nano amount;
-        std::string message_hash;      // outgoing: the batch
-        std::uint64_t payout = 0;      // outgoing
+        std::string message_hash;  // outgoing: the batch
+        std::uint64_t payout = 0;  // outgoing
     };
 
     std::uint64_t height() const;

@@ -14,8 +14,10 @@ CellRef jetton_transfer(const JettonTransfer& transfer) {
     Builder builder;
     builder.number(transfer_tag, 32).number(transfer.query_id, 64);
     builder.variable(transfer.amount, amount_length_bits).address(transfer.to);
-    if (transfer.excesses_to) builder.address(*transfer.excesses_to);
-    else builder.no_address();
+    if (transfer.excesses_to)
+        builder.address(*transfer.excesses_to);
+    else
+        builder.no_address();
     builder.bit(false);  // no custom payload
     return builder.coins(transfer.forward_value).maybe_ref(transfer.forward_payload).cell();
 }

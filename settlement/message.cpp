@@ -64,8 +64,10 @@ CellRef with_state_and_body(Builder builder, const std::optional<StateInit>& ini
         const bool apart =
             in_references || !builder.fits(1 + state->bits() + 1, state->refs().size());
         builder.bit(apart);
-        if (apart) builder.ref(state);
-        else write_state(builder, *init);
+        if (apart)
+            builder.ref(state);
+        else
+            write_state(builder, *init);
     }
     const bool apart =
         in_references || body->is_exotic() || !builder.fits(1 + body->bits(), body->refs().size());
@@ -96,9 +98,12 @@ Result<Message> Message::parse(const CellRef& cell, bool relaxed) {
     Slice slice{cell};
     Message message;
     message.cell = cell;
-    if (!slice.bit()) read_internal(slice, message, relaxed);
-    else if (slice.bit()) read_external_out(slice, message, relaxed);
-    else read_external_in(slice, message);
+    if (!slice.bit())
+        read_internal(slice, message, relaxed);
+    else if (slice.bit())
+        read_external_out(slice, message, relaxed);
+    else
+        read_external_in(slice, message);
     if (slice.bit()) {
         if (!slice.bit()) {
             message.init = read_state(slice);

@@ -10,11 +10,27 @@
 using namespace cocoon;
 
 TEST_CASE("money is read and written exactly") {
-    struct Row { std::string_view text; std::optional<std::int64_t> value; };
+    struct Row {
+        std::string_view text;
+        std::optional<std::int64_t> value;
+    };
     const Row rows[] = {
-        {"0", 0}, {"-1", -1}, {"9223372036854775807", INT64_MAX}, {"-9223372036854775808", INT64_MIN},
-        {"9223372036854775808", {}}, {"", {}}, {"-", {}}, {"+1", {}}, {"01", {}}, {"-0", {}}, {"1.0", {}},
-        {" 1", {}}, {"1 ", {}}, {"1e3", {}}, {"0x1", {}}, {"99999999999999999999", {}},
+        {"0", 0},
+        {"-1", -1},
+        {"9223372036854775807", INT64_MAX},
+        {"-9223372036854775808", INT64_MIN},
+        {"9223372036854775808", {}},
+        {"", {}},
+        {"-", {}},
+        {"+1", {}},
+        {"01", {}},
+        {"-0", {}},
+        {"1.0", {}},
+        {" 1", {}},
+        {"1 ", {}},
+        {"1e3", {}},
+        {"0x1", {}},
+        {"99999999999999999999", {}},
     };
     for (const Row& row : rows) {
         INFO(row.text);
@@ -45,9 +61,10 @@ TEST_CASE("instants are RFC 3339") {
     CHECK(Instant::parse("2026-11-22T16:45:00.25Z")->text() == "2026-11-22T16:45:00.250000Z");
     CHECK(Instant::parse("2026-11-22T16:45:00+01:30")->text() == "2026-11-22T15:15:00.000000Z");
     CHECK(Instant::parse("2024-02-29T00:00:00Z"));
-    for (const char* text : {"", "2026-11-22", "2026-13-01T00:00:00Z", "2025-02-29T00:00:00Z",
-                             "2026-11-22T24:00:00Z", "2026-11-22T16:45:00", "2026-11-22T16:45:00.Z",
-                             "2026-11-22T16:45:00Zx", "2026-11-22 16:45:00Z", "1969-12-31T23:59:59Z"})
+    for (const char* text :
+         {"", "2026-11-22", "2026-13-01T00:00:00Z", "2025-02-29T00:00:00Z", "2026-11-22T24:00:00Z",
+          "2026-11-22T16:45:00", "2026-11-22T16:45:00.Z", "2026-11-22T16:45:00Zx",
+          "2026-11-22 16:45:00Z", "1969-12-31T23:59:59Z"})
         CHECK_FALSE(Instant::parse(text));
 }
 
@@ -65,7 +82,8 @@ TEST_CASE("encodings have one spelling") {
         CHECK_FALSE(from_base64(text));
     CHECK_FALSE(from_base64url("AAH-_w=="));
     CHECK(is_utf8("gr\xC3\xBC\xC3\x9F \xF0\x9F\xA6\x8B"));
-    for (const char* text : {"\xC0\x80", "\xED\xA0\x80", "\xF4\x90\x80\x80", "\xC3", "\xFF", "\x80"})
+    for (const char* text :
+         {"\xC0\x80", "\xED\xA0\x80", "\xF4\x90\x80\x80", "\xC3", "\xFF", "\x80"})
         CHECK_FALSE(is_utf8(text));
 }
 

@@ -18,10 +18,15 @@ struct OnPostgres {
         journal_.reset();
         projector = std::make_unique<Projector>(database.options());
         journal_ = std::make_unique<PgJournal>(
-            database.options(), [this](const Batch& batch, bool replayed) { projector->enqueue(batch, replayed); });
-        while (!journal_->elect()) {}
+            database.options(),
+            [this](const Batch& batch, bool replayed) { projector->enqueue(batch, replayed); });
+        while (!journal_->elect()) {
+        }
     }
-    void project() { while (projector->step(Duration{0})) {} }
+    void project() {
+        while (projector->step(Duration{0})) {
+        }
+    }
 };
 
 struct InMemory {
@@ -40,15 +45,18 @@ OpenAccount opening(std::uint64_t number) {
     return open;
 }
 
-std::vector<Answered> step(Writer& writer, Command command, std::string idempotency_key, std::int64_t at) {
-    const Envelope envelope{{}, {}, ~ScopeSet{0}, std::move(idempotency_key), digest(7), std::move(command)};
+std::vector<Answered> step(Writer& writer, Command command, std::string idempotency_key,
+                           std::int64_t at) {
+    const Envelope envelope{
+        {}, {}, ~ScopeSet{0}, std::move(idempotency_key), digest(7), std::move(command)};
     return writer.step(std::span{&envelope, 1}, Instant{at});
 }
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("journal conformance: what is answered is there after a restart, projected or not", "", OnPostgres,
-                   InMemory) {
+TEMPLATE_TEST_CASE(
+    "journal conformance: what is answered is there after a restart, projected or not", "",
+    OnPostgres, InMemory) {
     TestType kept;
     std::string hash;
     std::uint64_t sequence = 0;
@@ -62,7 +70,8 @@ TEMPLATE_TEST_CASE("journal conformance: what is answered is there after a resta
         const auto opened = step(writer, opening(number), "open" + std::to_string(number), at);
         REQUIRE(opened[0].reply);
         CHECK_FALSE(opened[0].replayed);
-        CHECK(step(writer, CreditDeposit{"memo1", {5}, "ref" + std::to_string(number)}, {}, at)[0].reply);
+        CHECK(step(writer, CreditDeposit{"memo1", {5}, "ref" + std::to_string(number)}, {}, at)[0]
+                  .reply);
         hash = writer.state().hash().text();
         sequence = writer.state().counters.sequence;
         CHECK(sequence == number * 2);
@@ -78,8 +87,9 @@ TEMPLATE_TEST_CASE("journal conformance: what is answered is there after a resta
     CHECK(kept.journal().last_sequence() == sequence);
 }
 
-TEMPLATE_TEST_CASE("journal conformance: a batch that does not continue is not stored and changes nothing", "",
-                   OnPostgres, InMemory) {
+TEMPLATE_TEST_CASE(
+    "journal conformance: a batch that does not continue is not stored and changes nothing", "",
+    OnPostgres, InMemory) {
     TestType kept;
     Writer writer{kept.journal()};
     const Envelope envelope{{}, {}, ~ScopeSet{0}, {}, {}, opening(1)};
@@ -103,8 +113,11 @@ TEST_CASE("journal conformance: both journals load the same state") {
         const auto at = static_cast<std::int64_t>(number) * 1'000;
         for (Writer* writer : {&one, &two}) {
             REQUIRE(step(*writer, opening(number), "key" + std::to_string(number), at)[0].reply);
-            REQUIRE(step(*writer, CreditDeposit{"memo" + std::to_string(number / 2 + 1), {9}, std::to_string(number)},
-                         {}, at)[0].reply);
+            REQUIRE(step(*writer,
+                         CreditDeposit{
+                             "memo" + std::to_string(number / 2 + 1), {9}, std::to_string(number)},
+                         {}, at)[0]
+                        .reply);
         }
         if (number % 7 == 0) {
             postgres.project();

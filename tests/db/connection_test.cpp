@@ -1,4 +1,5 @@
-// What travels over a connection: values in both directions, failures by kind, both forms of its string.
+// What travels over a connection: values in both directions, failures by kind, both forms of its
+// string.
 #include "tests/db/database.hpp"
 
 using namespace cocoon;
@@ -7,19 +8,26 @@ using namespace cocoon::db::test;
 
 TEST_CASE("Values come back as they were sent") {
     Connection connection{admin_options()};
-    static const Statement echo{"test_echo", "select $1::bigint, $2::boolean, $3::text, $4::bytea, $5::text, "
-                                             "$6::bigint[], $7::text[]"};
+    static const Statement echo{"test_echo",
+                                "select $1::bigint, $2::boolean, $3::text, $4::bytea, $5::text, "
+                                "$6::bigint[], $7::text[]"};
     const std::string bytes{"\0\x01\\x'\"\xff", 7};
-    const std::vector<std::string> texts{"plain", "", "NULL", "null", "a,b", "{c}", "say \"d\"", "back\\slash",
-                                         " spaces ", "tab\tline\n", "ä漢"};
+    const std::vector<std::string> texts{
+        "plain",       "",         "NULL",        "null", "a,b", "{c}", "say \"d\"",
+        "back\\slash", " spaces ", "tab\tline\n", "ä漢"};
     ArrayBuilder numbers{ArrayBuilder::Type::bigint}, words{ArrayBuilder::Type::text};
     numbers.add(INT64_MIN);
     numbers.add(std::int64_t{0});
     numbers.add(INT64_MAX);
     for (const std::string& text : texts) words.add_raw(text);
-    const Rows rows = connection.run(echo, Parameters{}.add(std::int64_t{-42}).add(true).add_text("it's \"so\"\\")
-                                               .add_bytes(as_bytes(bytes)).add_null()
-                                               .add_encoded(numbers.finish()).add_encoded(words.finish()));
+    const Rows rows = connection.run(echo, Parameters{}
+                                               .add(std::int64_t{-42})
+                                               .add(true)
+                                               .add_text("it's \"so\"\\")
+                                               .add_bytes(as_bytes(bytes))
+                                               .add_null()
+                                               .add_encoded(numbers.finish())
+                                               .add_encoded(words.finish()));
     CHECK(rows.size() == 1);
     CHECK(rows.integer(0, 0) == -42);
     CHECK(rows.boolean(0, 1));
@@ -34,7 +42,8 @@ TEST_CASE("Values come back as they were sent") {
 TEST_CASE("A column that is something else is refused") {
     Connection connection{admin_options()};
     const Rows rows = connection.query(
-        "select 'x'::text, null::bigint, array[1, null]::bigint[], array[[1, 2]]::bigint[], array['a', null]::text[], "
+        "select 'x'::text, null::bigint, array[1, null]::bigint[], array[[1, 2]]::bigint[], "
+        "array['a', null]::text[], "
         "'[0:1]={1,2}'::bigint[], '{}'::bigint[], '\\x'::bytea");
     CHECK_THROWS_AS(rows.integer(0, 0), Failure);
     CHECK_THROWS_AS(rows.boolean(0, 0), Failure);
@@ -54,7 +63,8 @@ TEST_CASE("A column that is something else is refused") {
 TEST_CASE("A failure carries its sqlstate and no values") {
     const Database database;
     Connection connection{database.options()};
-    connection.execute("create table secrets (id bigint primary key); insert into secrets values (987654)");
+    connection.execute(
+        "create table secrets (id bigint primary key); insert into secrets values (987654)");
     const auto failure = [&](const std::string& sql) -> Failure {
         try {
             connection.query(sql);
@@ -65,10 +75,13 @@ TEST_CASE("A failure carries its sqlstate and no values") {
     };
     const Failure duplicate = failure("insert into secrets values (987654)");
     CHECK(duplicate.sqlstate == "23505");
-    CHECK(duplicate.what() == std::string{"query: duplicate key value violates unique constraint \"secrets_pkey\""});
-    CHECK(failure("select nothing").what() == std::string{"query: column \"nothing\" does not exist"});
+    CHECK(duplicate.what() ==
+          std::string{"query: duplicate key value violates unique constraint \"secrets_pkey\""});
+    CHECK(failure("select nothing").what() ==
+          std::string{"query: column \"nothing\" does not exist"});
     for (const char* state : {"40001", "40P01", "57014", "P0001", "22012", "55P03", "23514"})
-        CHECK(failure("do $$ begin raise exception 'on purpose' using errcode = '" + std::string{state} + "'; end $$")
+        CHECK(failure("do $$ begin raise exception 'on purpose' using errcode = '" +
+                      std::string{state} + "'; end $$")
                   .sqlstate == state);
     CHECK(connection.usable());
 }
@@ -86,14 +99,16 @@ TEST_CASE("A lost connection stays lost") {
 TEST_CASE("Options speak over the connection string in each of its forms") {
     const std::string url = admin_options().url;
     const bool asks = url.find('?') != url.npos;
-    for (const std::string& suffix : {std::string{}, std::string{asks ? "&" : "?"} + "application_name=other",
-                                      std::string{asks ? "" : "?"}}) {
+    for (const std::string& suffix :
+         {std::string{}, std::string{asks ? "&" : "?"} + "application_name=other",
+          std::string{asks ? "" : "?"}}) {
         ConnectOptions options = admin_options();
         options.url = url + suffix;
         options.application_name = "it's a name & 100% ours";
         options.database = "template1";
-        const Rows rows = Connection{options}.query("select current_setting('application_name'), "
-                                                    "current_database()::text");
+        const Rows rows = Connection{options}.query(
+            "select current_setting('application_name'), "
+            "current_database()::text");
         CHECK(rows.text(0, 0) == options.application_name);
         CHECK(rows.text(0, 1) == "template1");
     }

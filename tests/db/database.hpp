@@ -1,5 +1,6 @@
 // A database of its own for each test: a template is migrated once per program, then cloned. Needs
-// COCOON_TEST_DATABASE_URL, a user who may create databases; without it the tests fail, they do not skip.
+// COCOON_TEST_DATABASE_URL, a user who may create databases; without it the tests fail, they do not
+// skip.
 #pragma once
 
 #include <cstdlib>
@@ -14,8 +15,9 @@ namespace cocoon::db::test {
 inline ConnectOptions admin_options() {
     const char* url = std::getenv("COCOON_TEST_DATABASE_URL");
     if (!url || !*url)
-        throw std::runtime_error{"COCOON_TEST_DATABASE_URL is not set: it must name a PostgreSQL in which "
-                                 "databases may be created (deploy/test sets it)"};
+        throw std::runtime_error{
+            "COCOON_TEST_DATABASE_URL is not set: it must name a PostgreSQL in which "
+            "databases may be created (deploy/test sets it)"};
     ConnectOptions options;
     options.url = url;
     options.application_name = "db_test";
@@ -57,7 +59,8 @@ private:
 class Database {
 public:
     Database() : Database{Template::name()} {}
-    explicit Database(const std::string& from) : name_{Template::name() + "_" + std::to_string(next()++)} {
+    explicit Database(const std::string& from)
+        : name_{Template::name() + "_" + std::to_string(next()++)} {
         admin("drop database if exists " + name_ + " with (force)");
         admin("create database " + name_ + " template " + from);
     }
@@ -74,7 +77,9 @@ public:
         options.database = name_;
         return options;
     }
-    std::int64_t number(const std::string& sql) const { return Connection{options()}.query(sql).integer(0, 0); }
+    std::int64_t number(const std::string& sql) const {
+        return Connection{options()}.query(sql).integer(0, 0);
+    }
     void execute(const std::string& sql) const { Connection{options()}.execute(sql); }
     const std::string& name() const { return name_; }
 

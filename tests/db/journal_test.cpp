@@ -18,14 +18,19 @@ std::unique_ptr<State> restored(const Database& database) {
 }
 
 void end_lane_backend(const Database& database) {
-    database.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = '" + database.name() +
-                     "' and application_name = 'db_test lane'");
+    database.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = '" +
+                     database.name() + "' and application_name = 'db_test lane'");
 }
 
 Batch one_event(std::uint64_t previous, Event event = FeeChanged{700}) {
     Batch batch{.previous = previous, .entries = {}, .changes = {}};
-    batch.entries.push_back({.sequence = previous + 1, .at = {5}, .actor = {}, .idempotency_key = {},
-                             .events = {std::move(event)}, .answer = {}, .postings = {}});
+    batch.entries.push_back({.sequence = previous + 1,
+                             .at = {5},
+                             .actor = {},
+                             .idempotency_key = {},
+                             .events = {std::move(event)},
+                             .answer = {},
+                             .postings = {}});
     batch.changes.counters.sequence = previous + 1;
     batch.changes.fee_basis_points = 700;
     return batch;
@@ -33,7 +38,8 @@ Batch one_event(std::uint64_t previous, Event event = FeeChanged{700}) {
 
 }  // namespace
 
-TEST_CASE("journal: a whole small market reads back from projections, from the journal, and from both") {
+TEST_CASE(
+    "journal: a whole small market reads back from projections, from the journal, and from both") {
     Database database;
     std::string hash;
     std::uint64_t sequence = 0;
@@ -75,7 +81,8 @@ TEST_CASE("journal: a stored state hash is verified by the load that passes it")
     // Nothing is projected yet, so that each load replays everything and passes the hash.
     PgJournal journal{database.options(), {}};
     REQUIRE(journal.elect());
-    const std::uint64_t at = static_cast<std::uint64_t>(database.number("select sequence from state_hash"));
+    const std::uint64_t at =
+        static_cast<std::uint64_t>(database.number("select sequence from state_hash"));
     CHECK(journal.load()->counters.sequence > at);
     StateHash wrong = hash;
     wrong.low ^= 1;
@@ -103,7 +110,8 @@ TEST_CASE("journal: idempotency keys and answers survive a restart") {
     REQUIRE(replay.reply);
     CHECK(replay.replayed);
     CHECK(std::get<RequestAnswer>(*replay.reply).request.id == placed);
-    const Answered other = again.send(asked, {asked.request.account}, "key \xc3\xa9'\"\\ 1", digest(9));
+    const Answered other =
+        again.send(asked, {asked.request.account}, "key \xc3\xa9'\"\\ 1", digest(9));
     REQUIRE(!other.reply);
     CHECK(other.reply.error().code == ErrorCode::idempotency_key_reused);
 }
@@ -122,7 +130,8 @@ TEST_CASE("journal: commit refuses what does not continue, all or nothing") {
     CHECK(journal.last_sequence() == 1);
     database.execute("delete from journal where first = 2");
     CHECK(journal.commit(one_event(1)) == Journal::Outcome::stored);
-    CHECK(journal.commit({.previous = 2, .entries = {}, .changes = {}}) == Journal::Outcome::stored);
+    CHECK(journal.commit({.previous = 2, .entries = {}, .changes = {}}) ==
+          Journal::Outcome::stored);
 }
 
 TEST_CASE("journal: a second writer is shut out while the first lives, and fences it afterwards") {
@@ -136,7 +145,8 @@ TEST_CASE("journal: a second writer is shut out while the first lives, and fence
     CHECK(first.commit(one_event(0)) == Journal::Outcome::stored);
     // The first loses its lock without noticing, as after a network partition.
     end_lane_backend(database);
-    while (!second.elect()) {}
+    while (!second.elect()) {
+    }
     CHECK(second.epoch() > first.epoch());
     CHECK_THROWS_AS(first.commit(one_event(1)), ConnectionLost);
     CHECK_THROWS_AS(first.last_sequence(), Fenced);
@@ -162,19 +172,21 @@ TEST_CASE("journal: a backend killed between commits costs nothing but a reconne
     TestMarket market{database};
     market.furnish();
     end_lane_backend(database);
-    CHECK_FALSE(market.send(SetFee{300, "lost"}).reply);  // answered commit_failed: certainly not stored
+    CHECK_FALSE(
+        market.send(SetFee{300, "lost"}).reply);  // answered commit_failed: certainly not stored
     market.must<Done>(SetFee{301, "kept"});
     CHECK(market.writer->state().fee_basis_points == 301);
     market.project();
     CHECK(database.number("select fee_basis_points from projection") == 301);
 }
 
-// The commit's backend is held inside its transaction by a row lock, then killed: whatever the client
-// was told, the sequence it reads afterwards is final.
+// The commit's backend is held inside its transaction by a row lock, then killed: whatever the
+// client was told, the sequence it reads afterwards is final.
 TEST_CASE("journal: a commit in doubt is settled by the lane's sequence") {
     Database database;
     std::vector<std::uint64_t> observed;
-    PgJournal journal{database.options(), [&](const Batch& batch, bool) { observed.push_back(batch.last()); }};
+    PgJournal journal{database.options(),
+                      [&](const Batch& batch, bool) { observed.push_back(batch.last()); }};
     REQUIRE(journal.elect());
     const bool killed = GENERATE(true, false);
     Connection blocker{database.options()};
@@ -189,9 +201,11 @@ TEST_CASE("journal: a commit in doubt is settled by the lane's sequence") {
         }
     }};
     Connection watcher{database.options()};
-    const std::string waiting = "select count(*) from pg_stat_activity where datname = '" + database.name() +
-                                "' and application_name = 'db_test lane' and wait_event_type = 'Lock'";
-    while (watcher.query(waiting).integer(0, 0) == 0) {}
+    const std::string waiting =
+        "select count(*) from pg_stat_activity where datname = '" + database.name() +
+        "' and application_name = 'db_test lane' and wait_event_type = 'Lock'";
+    while (watcher.query(waiting).integer(0, 0) == 0) {
+    }
     if (killed) end_lane_backend(database);
     blocker.execute("COMMIT");
     committing.join();
@@ -237,10 +251,13 @@ TEST_CASE("journal: what is committed together reads back from any sequence, in 
         Batch batch{.previous = sequence, .entries = {}, .changes = {}};
         for (std::uint64_t count = 0; count < size; ++count) {
             ++sequence;
-            batch.entries.push_back({.sequence = sequence, .at = {static_cast<std::int64_t>(sequence / 2)},
+            batch.entries.push_back({.sequence = sequence,
+                                     .at = {static_cast<std::int64_t>(sequence / 2)},
                                      .actor = {sequence},
-                                     .idempotency_key = sequence % 2 ? "key" : "", .events = {FeeChanged{7}},
-                                     .answer = sequence % 2 ? "answer" : "", .postings = {}});
+                                     .idempotency_key = sequence % 2 ? "key" : "",
+                                     .events = {FeeChanged{7}},
+                                     .answer = sequence % 2 ? "answer" : "",
+                                     .postings = {}});
         }
         REQUIRE(journal.commit(batch) == Journal::Outcome::stored);
     }

@@ -28,19 +28,26 @@ void live_long(TestMarket& market) {
     pass();
     const RequestAnswer late = market.matched();  // expires by itself
     pass();
-    const RequestId resting = market.must<RequestAnswer>([&] {
-        PlaceRequest place = market.request(TimeInForce::rest);
-        place.request.cap_total = {1};
-        return place;
-    }(), market.developer).request.id;
+    const RequestId resting = market
+                                  .must<RequestAnswer>(
+                                      [&] {
+                                          PlaceRequest place = market.request(TimeInForce::rest);
+                                          place.request.cap_total = {1};
+                                          return place;
+                                      }(),
+                                      market.developer)
+                                  .request.id;
     market.must<RequestAnswer>(CancelRequest{market.developer, resting}, market.developer);
     pass();
     const PayoutId payout =
-        market.must<PayoutAnswer>(RequestPayout{market.developer, Bucket::available, {5'000}},
-                                  market.developer).payout.id;
+        market
+            .must<PayoutAnswer>(RequestPayout{market.developer, Bucket::available, {5'000}},
+                                market.developer)
+            .payout.id;
     market.must<Done>(AdvancePayouts{{payout}, PayoutState::paid, "tx"});
     pass();
-    market.must<OfferAnswer>(CancelOffer{market.provider, market.place_offer(3).id, 0}, market.provider);
+    market.must<OfferAnswer>(CancelOffer{market.provider, market.place_offer(3).id, 0},
+                             market.provider);
     pass();
     // Nothing of it is left in memory, so only the journal knows.
     REQUIRE(market.writer->state().jobs.size() == 0);
@@ -50,7 +57,8 @@ void live_long(TestMarket& market) {
 }
 
 void expect_all_ends(const Database& database) {
-    CHECK(database.number("select count(*) from jobs where state = 'completed' and captured_nano > 0") == 1);
+    CHECK(database.number(
+              "select count(*) from jobs where state = 'completed' and captured_nano > 0") == 1);
     CHECK(database.number("select count(*) from jobs where state = 'expired'") == 1);
     CHECK(database.number("select count(*) from jobs where ended_at is null") == 0);
     CHECK(database.number("select count(*) from requests where state = 'completed'") == 1);

@@ -13,7 +13,8 @@ using namespace matching;
 
 inline Digest digest(std::uint64_t number) {
     Digest value{};
-    for (int index = 0; index < 8; ++index) value[index] = static_cast<std::uint8_t>(number >> (8 * index));
+    for (int index = 0; index < 8; ++index)
+        value[index] = static_cast<std::uint8_t>(number >> (8 * index));
     value[31] = 1;
     return value;
 }
@@ -21,45 +22,61 @@ inline Digest digest(std::uint64_t number) {
 class TestMarket {
 public:
     explicit TestMarket(const Database& database)
-        : projector{database.options()}, journal{database.options(), [this](const Batch& batch, bool replayed) {
-              if (projecting) projector.enqueue(batch, replayed);
-          }} {
+        : projector{database.options()},
+          journal{database.options(), [this](const Batch& batch, bool replayed) {
+                      if (projecting) projector.enqueue(batch, replayed);
+                  }} {
         if (!journal.elect()) throw std::runtime_error{"somebody else writes this database"};
         projector.catch_up();
         writer = std::make_unique<Writer>(journal);
     }
 
     // One command alone, as the market itself unless an actor is named.
-    Answered send(Command command, AccountId actor = {}, std::string idempotency_key = {}, Digest input_hash = {}) {
-        Envelope envelope{actor, {}, ~ScopeSet{0}, std::move(idempotency_key), input_hash, std::move(command)};
+    Answered send(Command command, AccountId actor = {}, std::string idempotency_key = {},
+                  Digest input_hash = {}) {
+        Envelope envelope{
+            actor, {}, ~ScopeSet{0}, std::move(idempotency_key), input_hash, std::move(command)};
         now = now + milliseconds(7);
         return writer->step(std::span{&envelope, 1}, now).front();
     }
     template <class Expected>
     Expected must(Command command, AccountId actor = {}, std::string idempotency_key = {}) {
         Answered answered = send(std::move(command), actor, std::move(idempotency_key));
-        INFO((answered.reply ? std::string{} : std::string{describe(answered.reply.error().code).name} + " " +
-                                                   answered.reply.error().detail +
-                                                   (answered.reply.error().fields.empty()
-                                                        ? "" : answered.reply.error().fields[0].path)));
+        INFO((answered.reply ? std::string{}
+                             : std::string{describe(answered.reply.error().code).name} + " " +
+                                   answered.reply.error().detail +
+                                   (answered.reply.error().fields.empty()
+                                        ? ""
+                                        : answered.reply.error().fields[0].path)));
         REQUIRE(answered.reply);
         return std::get<Expected>(*answered.reply);
     }
     // Writes all that is queued.
     void project() {
-        while (projector.sequence() < writer->state().counters.sequence) REQUIRE(projector.step(Duration{0}));
+        while (projector.sequence() < writer->state().counters.sequence)
+            REQUIRE(projector.step(Duration{0}));
     }
     std::string hash() const { return writer->state().hash().text(); }
 
     // A provider with one node and one offer, a developer with money and a key.
     void furnish(std::uint32_t slots = 64) {
-        OpenAccount supply{.kind = AccountKind::provider, .name = "GPU 'barn' \"north\"\\", .profile = "{\"gpu\":8}",
-                           .payout_address = "EQ-address", .deposit_memo = "memo-p", .first_key = {}, .second_key = {}};
+        OpenAccount supply{.kind = AccountKind::provider,
+                           .name = "GPU 'barn' \"north\"\\",
+                           .profile = "{\"gpu\":8}",
+                           .payout_address = "EQ-address",
+                           .deposit_memo = "memo-p",
+                           .first_key = {},
+                           .second_key = {}};
         supply.first_key.secret_hash = digest(++secrets);
         supply.first_key.scopes = scope_read | scope_offer;
         provider = must<AccountAnswer>(supply).account;
-        OpenAccount demand{.kind = AccountKind::developer, .name = "Zoë; drop table accounts", .profile = "{}",
-                           .payout_address = {}, .deposit_memo = "memo-d", .first_key = {}, .second_key = {}};
+        OpenAccount demand{.kind = AccountKind::developer,
+                           .name = "Zoë; drop table accounts",
+                           .profile = "{}",
+                           .payout_address = {},
+                           .deposit_memo = "memo-d",
+                           .first_key = {},
+                           .second_key = {}};
         demand.first_key.secret_hash = digest(++secrets);
         demand.first_key.name = "work";
         demand.first_key.shown = "ck_abcdefg";
@@ -78,10 +95,15 @@ public:
         enrol.node.hardware = "{}";
         enrol.credential.secret_hash = digest(++secrets);
         node = must<NodeAnswer>(enrol).node;
-        must<Done>(SubmitVerdict{.node = node, .tier = Tier::tdx_gpu_cc, .measurement = std::string(64, 'a'),
-                                 .platform = "ppid", .keyset_digest = "sha256:" + std::string(64, 'b'),
-                                 .keyset_document = "{\"keys\":[]}", .evidence_hash = std::string(64, 'c'),
-                                 .evidence = std::string("\0\1\xff binary", 10), .verdict = "{\"checks\":[]}",
+        must<Done>(SubmitVerdict{.node = node,
+                                 .tier = Tier::tdx_gpu_cc,
+                                 .measurement = std::string(64, 'a'),
+                                 .platform = "ppid",
+                                 .keyset_digest = "sha256:" + std::string(64, 'b'),
+                                 .keyset_document = "{\"keys\":[]}",
+                                 .evidence_hash = std::string(64, 'c'),
+                                 .evidence = std::string("\0\1\xff binary", 10),
+                                 .verdict = "{\"checks\":[]}",
                                  .valid_until = now + days(30)});
         must<Done>(SetNodePresence{node, true});
         offer = place_offer(slots).id;
@@ -107,23 +129,30 @@ public:
         return place;
     }
     RequestAnswer matched(std::string idempotency_key = {}) {
-        RequestAnswer answer = must<RequestAnswer>(request(), developer, std::move(idempotency_key));
+        RequestAnswer answer =
+            must<RequestAnswer>(request(), developer, std::move(idempotency_key));
         REQUIRE(answer.job);
         return answer;
     }
     void complete(const Job& job) {
         must<JobAnswer>(StartJob{job.id, job.fencing_token});
-        CompleteJob done{.job = job.id, .fencing_token = job.fencing_token, .usage = {}, .receipt_hash = {},
-                         .receipt = "{\"receipt\":true}", .reason = {}};
+        CompleteJob done{.job = job.id,
+                         .fencing_token = job.fencing_token,
+                         .usage = {},
+                         .receipt_hash = {},
+                         .receipt = "{\"receipt\":true}",
+                         .reason = {}};
         done.usage = {.prompt = 900, .completion = 100, .requests = 1};
         done.receipt_hash = std::string(64, 'd');
         done.first_output_ms = 120;
         done.output_ms = 900;
         must<JobAnswer>(done);
     }
-    // Something of everything: matches, ends, unmatched and resting requests, payouts, webhooks, audit.
+    // Something of everything: matches, ends, unmatched and resting requests, payouts, webhooks,
+    // audit.
     void live_a_little() {
-        for (int round = 0; round < 3; ++round) complete(*matched("idem-" + std::to_string(++secrets)).job);
+        for (int round = 0; round < 3; ++round)
+            complete(*matched("idem-" + std::to_string(++secrets)).job);
         matched();  // stays open
         must<RequestAnswer>(request(TimeInForce::rest), developer);
         PlaceRequest dear = request();
@@ -135,7 +164,10 @@ public:
         waiting.request.constraints.regions = {"mars, {deep}", "\"quoted\\\""};
         must<RequestAnswer>(waiting, developer);
         must<PayoutAnswer>(RequestPayout{provider, Bucket::earned, {1'000'000}});
-        Webhook webhook{.id = {}, .account = developer, .url = "https://example.org/hook", .secret = "whsec",
+        Webhook webhook{.id = {},
+                        .account = developer,
+                        .url = "https://example.org/hook",
+                        .secret = "whsec",
                         .events = {"job.completed", "deposit.credited"}};
         must<WebhookAnswer>(PutWebhook{webhook});
         const WebhookId second = must<WebhookAnswer>(PutWebhook{webhook}).webhook;

@@ -1,4 +1,5 @@
-// The projections: coalescing, gaps, overlaps, backpressure, broken connections; and the two audits.
+// The projections: coalescing, gaps, overlaps, backpressure, broken connections; and the two
+// audits.
 #include <thread>
 
 #include "db/load.hpp"
@@ -19,7 +20,8 @@ std::vector<std::string> differences(const Database& database) {
 }
 std::vector<std::string> problems(const Database& database) {
     std::vector<std::string> checks;
-    for (const BookProblem& problem : check_books(database.options())) checks.push_back(problem.check);
+    for (const BookProblem& problem : check_books(database.options()))
+        checks.push_back(problem.check);
     return checks;
 }
 
@@ -42,13 +44,14 @@ TEST_CASE("projector: however batches are grouped, the tables are those of a rep
     CHECK(report.entries == report.sequence);
     CHECK(report.tables.size() == 19);
     for (const TableDifference& difference : report.differences)
-        FAIL_CHECK(difference.table << " missing " << difference.missing << " unexpected " << difference.unexpected);
+        FAIL_CHECK(difference.table << " missing " << difference.missing << " unexpected "
+                                    << difference.unexpected);
     CHECK(problems(database).empty());
     CHECK(database.number("select count(*) from pg_namespace where nspname like 'replay%'") == 0);
     // Something of everything was there to compare.
-    for (const char* table : {"accounts", "api_keys", "webhooks", "nodes", "evidence", "markets", "offers", "requests",
-                              "jobs", "postings", "receipts", "deposits", "payouts", "audit", "candles",
-                              "price_histogram", "demand"}) {
+    for (const char* table : {"accounts", "api_keys", "webhooks", "nodes", "evidence", "markets",
+                              "offers", "requests", "jobs", "postings", "receipts", "deposits",
+                              "payouts", "audit", "candles", "price_histogram", "demand"}) {
         INFO(table);
         CHECK(database.number("select count(*) from " + std::string{table}) > 0);
     }
@@ -62,10 +65,14 @@ TEST_CASE("replay: each kind of tampering is found and named") {
         market.live_a_little();
         market.project();
     }
-    struct Case { const char* sql; const char* table; };
+    struct Case {
+        const char* sql;
+        const char* table;
+    };
     const Case cases[] = {
         {"update accounts set name = 'somebody' where id = 3", "accounts"},
-        {"delete from postings where amount_nano = (select max(amount_nano) from postings)", "postings"},
+        {"delete from postings where amount_nano = (select max(amount_nano) from postings)",
+         "postings"},
         {"insert into deposits values (99, 3, 5, 'chain:99', 1)", "deposits"},
         {"update receipts set document = document || ' '", "receipts"},
         {"update candles set volume = volume + 1", "candles"},
@@ -89,16 +96,24 @@ TEST_CASE("check: each invariant that breaks is named") {
         market.live_a_little();
         market.project();
     }
-    struct Case { const char* sql; const char* check; };
+    struct Case {
+        const char* sql;
+        const char* check;
+    };
     const Case cases[] = {
-        {"update accounts set available_nano = available_nano + 1 where id = 3", "balances_sum_to_zero"},
-        {"update accounts set available_nano = available_nano - 1, held_nano = held_nano + 1 where id = 3",
+        {"update accounts set available_nano = available_nano + 1 where id = 3",
+         "balances_sum_to_zero"},
+        {"update accounts set available_nano = available_nano - 1, held_nano = held_nano + 1 where "
+         "id = 3",
          "held_equals_open_jobs"},
-        {"update postings set amount_nano = amount_nano + 1 where \"from\" = 1", "balance_equals_postings"},
+        {"update postings set amount_nano = amount_nano + 1 where \"from\" = 1",
+         "balance_equals_postings"},
         {"update offers set slots_used = slots_used + 1", "slots_equal_open_jobs"},
         {"delete from payouts", "paying_equals_open_payouts"},
-        {"update requests set state = 'cancelled' where state = 'matched'", "open_job_has_matched_request"},
-        {"update jobs set captured_nano = captured_nano + 1 where captured_nano > 0", "captured_equals_postings"},
+        {"update requests set state = 'cancelled' where state = 'matched'",
+         "open_job_has_matched_request"},
+        {"update jobs set captured_nano = captured_nano + 1 where captured_nano > 0",
+         "captured_equals_postings"},
         {"update api_keys set held_nano = 0", "key_held_equals_open_jobs"},
         {"delete from journal where first = 2", "journal_has_no_gap"},
         {"update lane set sequence = sequence + 1", "lane_is_at_the_journals_end"},
@@ -138,7 +153,8 @@ TEST_CASE("projector: gaps, overlaps and repeats end at the same tables") {
     REQUIRE(batches.size() > 3);
     Batch whole{.previous = batches.front().previous, .entries = {}, .changes = {}};
     SECTION("repeated") {
-        for (const Batch& batch : batches) market.projector.enqueue(batch), market.projector.enqueue(batch);
+        for (const Batch& batch : batches)
+            market.projector.enqueue(batch), market.projector.enqueue(batch);
     }
     SECTION("one is missing: the journal fills in") {
         for (std::size_t index = 0; index < batches.size(); ++index)
@@ -162,8 +178,9 @@ TEST_CASE("projector: a killed connection loses nothing and doubles nothing") {
     market.furnish();
     market.project();
     market.live_a_little();
-    const std::string kill = "select pg_terminate_backend(pid) from pg_stat_activity where datname = '" +
-                             database.name() + "' and application_name = 'db_test projector'";
+    const std::string kill =
+        "select pg_terminate_backend(pid) from pg_stat_activity where datname = '" +
+        database.name() + "' and application_name = 'db_test projector'";
     SECTION("before it writes") {
         database.execute(kill);
         CHECK_THROWS_AS(market.projector.step(Duration{0}), Failure);
@@ -179,10 +196,12 @@ TEST_CASE("projector: a killed connection loses nothing and doubles nothing") {
                 failed = true;
             }
         }};
-        const std::string waiting = "select count(*) from pg_stat_activity where datname = '" + database.name() +
-                                    "' and application_name = 'db_test projector' and wait_event_type = 'Lock'";
+        const std::string waiting =
+            "select count(*) from pg_stat_activity where datname = '" + database.name() +
+            "' and application_name = 'db_test projector' and wait_event_type = 'Lock'";
         Connection watcher{database.options()};
-        while (watcher.query(waiting).integer(0, 0) == 0) {}
+        while (watcher.query(waiting).integer(0, 0) == 0) {
+        }
         database.execute(kill);
         blocker.execute("COMMIT");
         projecting.join();
@@ -208,19 +227,26 @@ TEST_CASE("projector: two of them write every entry once") {
     CHECK(problems(database).empty());
 }
 
-TEST_CASE("projector: a full queue holds the lane, a reader's wait hurries it, stop frees everyone") {
+TEST_CASE(
+    "projector: a full queue holds the lane, a reader's wait hurries it, stop frees everyone") {
     Database database;
     TestMarket market{database};
     market.furnish();
     market.project();
     market.projecting = false;
     market.must<Done>(SetFee{100, "one"});
-    Projector slow{database.options(), {.queue_entries_max = 1, .write_entries_max = 10, .gather = hours(1)}};
+    Projector slow{database.options(),
+                   {.queue_entries_max = 1, .write_entries_max = 10, .gather = hours(1)}};
     slow.catch_up();
     const std::uint64_t base = slow.sequence();
     Batch next{.previous = base, .entries = {}, .changes = {}};
-    next.entries.push_back({.sequence = base + 1, .at = market.now, .actor = {}, .idempotency_key = {},
-                            .events = {FeeChanged{7}}, .answer = {}, .postings = {}});
+    next.entries.push_back({.sequence = base + 1,
+                            .at = market.now,
+                            .actor = {},
+                            .idempotency_key = {},
+                            .events = {FeeChanged{7}},
+                            .answer = {},
+                            .postings = {}});
     next.changes.fee_basis_points = 7;
     next.changes.counters = market.writer->state().counters;
     slow.enqueue(next);
@@ -259,8 +285,13 @@ TEST_CASE("projector: the lane waits while something old is being written, and f
     slow.catch_up();
     const auto next = [&] {
         Batch batch{.previous = base, .entries = {}, .changes = {}};
-        batch.entries.push_back({.sequence = ++base, .at = market.now, .actor = {}, .idempotency_key = {},
-                                 .events = {FeeChanged{7}}, .answer = {}, .postings = {}});
+        batch.entries.push_back({.sequence = ++base,
+                                 .at = market.now,
+                                 .actor = {},
+                                 .idempotency_key = {},
+                                 .events = {FeeChanged{7}},
+                                 .answer = {},
+                                 .postings = {}});
         batch.changes.counters = market.writer->state().counters;
         return batch;
     };
@@ -272,9 +303,11 @@ TEST_CASE("projector: the lane waits while something old is being written, and f
     bool stepped = false;
     std::thread projecting{[&] { stepped = slow.step(Duration{0}); }};
     Connection watcher{database.options()};
-    const std::string waiting = "select count(*) from pg_stat_activity where datname = '" + database.name() +
-                                "' and application_name = 'db_test projector' and wait_event_type = 'Lock'";
-    while (watcher.query(waiting).integer(0, 0) == 0) {}
+    const std::string waiting =
+        "select count(*) from pg_stat_activity where datname = '" + database.name() +
+        "' and application_name = 'db_test projector' and wait_event_type = 'Lock'";
+    while (watcher.query(waiting).integer(0, 0) == 0) {
+    }
     const Batch late = next();
     std::atomic<bool> entered{false};
     std::thread lane{[&] {
@@ -289,8 +322,8 @@ TEST_CASE("projector: the lane waits while something old is being written, and f
     CHECK(stepped);
     CHECK(slow.lag().entries == 1);
     // A transaction that fails lets the lane go as well.
-    database.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = '" + database.name() +
-                     "' and application_name = 'db_test projector'");
+    database.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = '" +
+                     database.name() + "' and application_name = 'db_test projector'");
     CHECK_THROWS_AS(slow.step(Duration{0}), Failure);
     slow.enqueue(next());
     CHECK(slow.lag().entries == 2);

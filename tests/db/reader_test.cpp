@@ -56,7 +56,8 @@ TEST_CASE("reader: every table as the state has it") {
     CHECK_FALSE(reader.credential(digest(77)));
 
     CHECK(reader.node(market.node) == state.nodes.find(market.node)->node);
-    CHECK(reader.nodes({.provider = market.provider, .matchable_at = market.now}, {}).rows.size() == 1);
+    CHECK(reader.nodes({.provider = market.provider, .matchable_at = market.now}, {}).rows.size() ==
+          1);
     CHECK(reader.nodes({.provider = {}, .matchable_at = market.now + days(31)}, {}).rows.empty());
     CHECK(reader.nodes({.provider = market.developer, .matchable_at = {}}, {}).rows.empty());
     const auto evidence = reader.evidence(market.node);
@@ -232,8 +233,12 @@ TEST_CASE("reader: market data") {
     CHECK(sum.matched == 10);
     CHECK(sum.placed - sum.unmatched == 10);
     CHECK(sum.wanted - sum.unmet == 15'000);
-    database.execute("insert into price_histogram select 9, 0, p, 1 from generate_series(1, 100) p");
-    Reader later{[&]() -> Pool& { static Pool other{database.options(), 1}; return other; }()};
+    database.execute(
+        "insert into price_histogram select 9, 0, p, 1 from generate_series(1, 100) p");
+    Reader later{[&]() -> Pool& {
+        static Pool other{database.options(), 1};
+        return other;
+    }()};
     const PercentileRow hundred = later.percentiles({9}, {0}, {1});
     CHECK(hundred.p10.value == 10);
     CHECK(hundred.p50.value == 50);
@@ -257,8 +262,10 @@ TEST_CASE("reader: the feed names the accounts of each event and keeps tenants a
             CHECK(event.account == market.developer);
             CHECK(event.provider == market.provider);
         }
-        if (std::holds_alternative<NodePresence>(event.event)) CHECK(event.provider == market.provider);
-        developers += event.account == market.developer || event.provider == market.developer ? 1 : 0;
+        if (std::holds_alternative<NodePresence>(event.event))
+            CHECK(event.provider == market.provider);
+        developers +=
+            event.account == market.developer || event.provider == market.developer ? 1 : 0;
         CHECK(reader.event_at(event.key)->event.index() == event.event.index());
     }
     CHECK(reader.feed(market.developer, 0, 10'000).events.size() == developers);
@@ -280,8 +287,13 @@ TEST_CASE("outbox: deliveries move with the cursor, come due, are tried, given u
     Outbox outbox{pool};
     CHECK(outbox.cursor() == 0);
     const Instant now{1'000'000};
-    const Delivery one{.webhook = {1}, .key = {4, 0}, .attempts = 0, .next_attempt_at = now, .delivered_at = {},
-                       .status = 0, .failure = {}};
+    const Delivery one{.webhook = {1},
+                       .key = {4, 0},
+                       .attempts = 0,
+                       .next_attempt_at = now,
+                       .delivered_at = {},
+                       .status = 0,
+                       .failure = {}};
     Delivery two = one;
     two.key.ordinal = 1;
     two.next_attempt_at = now + seconds(1);

@@ -11,8 +11,10 @@ namespace {
 constexpr Migration first{1, "0001_first", "create table one (id bigint primary key)"};
 constexpr Migration edited{1, "0001_first", "create table one (id integer primary key)"};
 constexpr Migration renamed{1, "0001_other", "create table one (id bigint primary key)"};
-constexpr Migration second{2, "0002_second", "create table two (id bigint); insert into two values (1)"};
-constexpr Migration broken{2, "0002_second", "create table two (id bigint); insert into nowhere values (1)"};
+constexpr Migration second{2, "0002_second",
+                           "create table two (id bigint); insert into two values (1)"};
+constexpr Migration broken{2, "0002_second",
+                           "create table two (id bigint); insert into nowhere values (1)"};
 constexpr Migration late{3, "0003_late", "create table three (id bigint)"};
 
 }  // namespace
@@ -49,8 +51,11 @@ TEST_CASE("migrate: from empty, again, forward, and refusals") {
             CHECK(report->version_after == each.version);
             CHECK(check_schema(options, each.migrations));
         }
-        const bool any = database.number("select count(*) from pg_class where relname = 'schema_migrations'") > 0;
-        CHECK((any ? database.number("select count(*) from schema_migrations") : 0) == each.version);
+        const bool any =
+            database.number("select count(*) from pg_class where relname = 'schema_migrations'") >
+            0;
+        CHECK((any ? database.number("select count(*) from schema_migrations") : 0) ==
+              each.version);
     }
     const Migration prefix[] = {first, second};
     CHECK_FALSE(check_schema(options, prefix));
@@ -89,9 +94,10 @@ TEST_CASE("statements: every one prepares against the schema, under its own name
     }
     CHECK(names.size() > 90);  // also those of readers, outbox and replay: their files are linked
     // Every parameter is one of the types whose binary form Parameters knows.
-    CHECK(connection.query("select count(*) from pg_prepared_statements, unnest(parameter_types) t "
-                           "where t::text not in ('bigint', 'text', 'boolean', 'bytea', "
-                           "'bigint[]', 'text[]', 'boolean[]', 'bytea[]')")
+    CHECK(connection
+              .query("select count(*) from pg_prepared_statements, unnest(parameter_types) t "
+                     "where t::text not in ('bigint', 'text', 'boolean', 'bytea', "
+                     "'bigint[]', 'text[]', 'boolean[]', 'bytea[]')")
               .integer(0, 0) == 0);
 }
 
@@ -119,16 +125,24 @@ TEST_CASE("statements: time-outs, names and timings") {
 TEST_CASE("values: what goes in comes out, byte for byte") {
     Database database;
     Connection connection{database.options()};
-    const Statement echo{"echo", "select $1::bigint, $2::boolean, $3::text, $4::bytea, $5::bigint, "
-                                 "$6::text[], $7::bigint[]"};
+    const Statement echo{"echo",
+                         "select $1::bigint, $2::boolean, $3::text, $4::bytea, $5::bigint, "
+                         "$6::text[], $7::bigint[]"};
     const std::string bytes("\0\1\x7f\x80\xff'\\", 7), text = "a'b\"c\\d{e},NULL\n\t\xc3\xa9$1";
-    for (const std::int64_t number : {std::int64_t{0}, std::int64_t{-1}, INT64_MIN, INT64_MAX, std::int64_t{1} << 40}) {
+    for (const std::int64_t number :
+         {std::int64_t{0}, std::int64_t{-1}, INT64_MIN, INT64_MAX, std::int64_t{1} << 40}) {
         ArrayBuilder texts{ArrayBuilder::Type::text}, numbers{ArrayBuilder::Type::bigint};
-        for (const std::string& each : {text, std::string{}, std::string{"NULL"}}) texts.add_raw(each);
+        for (const std::string& each : {text, std::string{}, std::string{"NULL"}})
+            texts.add_raw(each);
         numbers.add(number);
-        const Rows rows = connection.run(echo, Parameters{}.add(number).add(number > 0).add_text(text)
-                                                   .add_bytes(as_bytes(bytes)).add_null()
-                                                   .add_encoded(texts.finish()).add_encoded(numbers.finish()));
+        const Rows rows = connection.run(echo, Parameters{}
+                                                   .add(number)
+                                                   .add(number > 0)
+                                                   .add_text(text)
+                                                   .add_bytes(as_bytes(bytes))
+                                                   .add_null()
+                                                   .add_encoded(texts.finish())
+                                                   .add_encoded(numbers.finish()));
         CHECK(rows.integer(0, 0) == number);
         CHECK(rows.boolean(0, 1) == (number > 0));
         CHECK(rows.text(0, 2) == text);
@@ -143,23 +157,38 @@ TEST_CASE("values: what goes in comes out, byte for byte") {
         CHECK_THROWS_AS(rows.integer(1, 0), Failure);
     }
     ArrayBuilder none{ArrayBuilder::Type::text}, zero{ArrayBuilder::Type::bigint};
-    const Rows rows = connection.run(echo, Parameters{}.add(std::int64_t{0}).add(false).add_text("").add_bytes({})
-                                               .add_null().add_encoded(none.finish()).add_encoded(zero.finish()));
+    const Rows rows = connection.run(echo, Parameters{}
+                                               .add(std::int64_t{0})
+                                               .add(false)
+                                               .add_text("")
+                                               .add_bytes({})
+                                               .add_null()
+                                               .add_encoded(none.finish())
+                                               .add_encoded(zero.finish()));
     CHECK(rows.texts(0, 5).empty());
     CHECK(rows.integers(0, 6).empty());
 }
 
 TEST_CASE("values: texts that PostgreSQL cannot keep, hashes, array literals") {
-    for (const std::string& text : {std::string{"plain"}, std::string("nul\0inside", 10), std::string{"\xff\xfe"},
-                                    std::string{"\x01hex:00"}, std::string{}}) {
+    for (const std::string& text :
+         {std::string{"plain"}, std::string("nul\0inside", 10), std::string{"\xff\xfe"},
+          std::string{"\x01hex:00"}, std::string{}}) {
         CHECK(unpack_text(pack_text(text)) == text);
         CHECK(storable(pack_text(text)) == (pack_text(text) == text));
         CHECK(is_utf8(pack_text(text)));
     }
     const std::string hex(64, 'a');
-    struct Case { std::string text; std::string_view prefix; std::size_t bytes; };
-    const Case cases[] = {{hex, "", 32}, {"sha256:" + hex, "sha256:", 32}, {hex, "sha256:", 69},
-                          {std::string(64, 'G'), "", 69}, {std::string(27, 'x'), "", 33}, {"", "", 5}};
+    struct Case {
+        std::string text;
+        std::string_view prefix;
+        std::size_t bytes;
+    };
+    const Case cases[] = {{hex, "", 32},
+                          {"sha256:" + hex, "sha256:", 32},
+                          {hex, "sha256:", 69},
+                          {std::string(64, 'G'), "", 69},
+                          {std::string(27, 'x'), "", 33},
+                          {"", "", 5}};
     for (const Case& each : cases) {
         CHECK(pack_hash(each.text, each.prefix).size() == each.bytes);
         CHECK(unpack_hash(pack_hash(each.text, each.prefix), each.prefix) == each.text);
@@ -168,8 +197,10 @@ TEST_CASE("values: texts that PostgreSQL cannot keep, hashes, array literals") {
     Connection connection{database.options()};
     const std::vector<std::string> texts{"a\"b\\c", "{x,y}", "", "NULL", " spaced ", "\n"};
     const Statement read{"read_literals", "select $1::text::text[], $2::text::bigint[]"};
-    const Rows rows = connection.run(read, Parameters{}.add_text(array_literal(texts))
-                                               .add_text(array_literal(std::vector<std::int64_t>{-5, 0, INT64_MAX})));
+    const Rows rows = connection.run(
+        read, Parameters{}
+                  .add_text(array_literal(texts))
+                  .add_text(array_literal(std::vector<std::int64_t>{-5, 0, INT64_MAX})));
     CHECK(rows.texts(0, 0) == texts);
     CHECK(rows.integers(0, 1) == std::vector<std::int64_t>{-5, 0, INT64_MAX});
 }
@@ -196,10 +227,14 @@ TEST_CASE("pool: bounded, and heals after the server drops its connections") {
 TEST_CASE("schema: rows that cannot be are not stored") {
     Database database;
     const char* impossible[] = {
-        "insert into accounts values (2, 'developer', false, 'x', null, null, null, 1, 0, -1, 0, 0, 0, 0, 0)",
-        "insert into accounts values (2, 'developer', false, 'x', null, null, null, 1, 0, 0, 0, 0, 0, 1, 0)",
-        "insert into accounts values (2, 'developer', false, 'x', null, null, null, 1, 0, 0, 0, 0, 0, 0, -1)",
-        "insert into accounts values (1, 'house', false, 'x', null, null, null, 1, 0, 0, 0, 0, 0, 0, 1)",
+        "insert into accounts values (2, 'developer', false, 'x', null, null, null, 1, 0, -1, 0, "
+        "0, 0, 0, 0)",
+        "insert into accounts values (2, 'developer', false, 'x', null, null, null, 1, 0, 0, 0, 0, "
+        "0, 1, 0)",
+        "insert into accounts values (2, 'developer', false, 'x', null, null, null, 1, 0, 0, 0, 0, "
+        "0, 0, -1)",
+        "insert into accounts values (1, 'house', false, 'x', null, null, null, 1, 0, 0, 0, 0, 0, "
+        "0, 1)",
         "insert into postings values (2, 1, 1, 2, 0, null, 0, 'available', 'held')",
         "insert into postings values (2, 1, 1, 2, 5, null, 0, 'available', 'available')",
         "insert into journal values (0, 1, 1, '')",

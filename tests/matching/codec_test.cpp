@@ -14,14 +14,16 @@ std::vector<Entry> rows() {
     Simulation world{4711};
     for (int i = 0; i < 60; ++i) world.step();
     std::vector<Entry> found;
-    for (std::uint64_t sequence = 1; sequence <= world.entries(); ++sequence) found.push_back(world.entry(sequence));
+    for (std::uint64_t sequence = 1; sequence <= world.entries(); ++sequence)
+        found.push_back(world.entry(sequence));
     return found;
 }
 
 bool same(const Entry& one, const Entry& other) {
     return one.sequence == other.sequence && one.at == other.at && one.actor == other.actor &&
            one.idempotency_key == other.idempotency_key && one.input_hash == other.input_hash &&
-           one.events == other.events && one.answer == other.answer && one.postings == other.postings;
+           one.events == other.events && one.answer == other.answer &&
+           one.postings == other.postings;
 }
 
 std::string encoded(const Entry& entry) { return encode_entries(std::span{&entry, 1}); }
@@ -39,7 +41,8 @@ TEST_CASE("entries come back as they were, and only from exactly their bytes") {
         CHECK(encode_entries(*back) == bytes);
         for (const Event& event : entry.events) kinds.insert(event.index());
         CHECK_FALSE(decode_entries(bytes + '\0', entry.sequence, entry.at).has_value());
-        CHECK_FALSE(decode_entries(bytes.substr(0, bytes.size() - 1), entry.sequence, entry.at).has_value());
+        CHECK_FALSE(decode_entries(bytes.substr(0, bytes.size() - 1), entry.sequence, entry.at)
+                        .has_value());
         if (entry.answer.empty()) continue;
         const auto reply = decode_reply(entry.answer);
         REQUIRE(reply.has_value());
@@ -54,7 +57,8 @@ TEST_CASE("entries that follow one another share a row") {
     REQUIRE(together.size() > 50);
     for (const std::size_t size : {std::size_t{0}, std::size_t{2}, together.size() - 1}) {
         const std::span<const Entry> some = std::span{together}.subspan(1, size);
-        const auto back = decode_entries(encode_entries(some), 2, {7});  // the second entry's instant
+        const auto back =
+            decode_entries(encode_entries(some), 2, {7});  // the second entry's instant
         REQUIRE(back.has_value());
         CHECK(std::ranges::equal(*back, some, same));
     }
@@ -97,13 +101,20 @@ TEST_CASE("counts in damaged rows never make the decoder reserve what they claim
 }
 
 TEST_CASE("cost is exact: one rounding, up, through 128 bits") {
-    struct Row { PriceVector price; QuantityVector quantity; std::int64_t expected, most; };
+    struct Row {
+        PriceVector price;
+        QuantityVector quantity;
+        std::int64_t expected, most;
+    };
     const Row table[] = {
         {{{100}, {}, {200}, {}, {}, {}}, {1'000'000, 0, 1'000'000, 0, 0, 0}, 300, 300},
         {{{1}, {}, {1}, {}, {}, {}}, {1, 0, 1, 0, 0, 0}, 1, 1},
         {{{999'999}, {}, {}, {}, {}, {}}, {1, 0, 0, 0, 0, 0}, 1, 1},
         {{{1'000'001}, {}, {}, {}, {}, {}}, {1, 0, 0, 0, 0, 0}, 2, 2},
-        {{{100}, {10}, {200}, {400}, {7}, {}}, {1'000'000, 1'000'000, 1'000'000, 1'000'000, 3, 0}, 731, 1021},
+        {{{100}, {10}, {200}, {400}, {7}, {}},
+         {1'000'000, 1'000'000, 1'000'000, 1'000'000, 3, 0},
+         731,
+         1021},
         {{{}, {}, {}, {}, {}, {5}}, {0, 0, 0, 0, 0, 3'600}, 18'000, 18'000},
         {{}, {1, 1, 1, 1, 1, 1}, 0, 0},
     };
@@ -113,8 +124,10 @@ TEST_CASE("cost is exact: one rounding, up, through 128 bits") {
     }
     const PriceVector dear{{1'000'000'000'000'000}, {}, {}, {}, {}, {}};
     CHECK(cost(dear, {9'000'000'000, 0, 0, 0, 0, 0}).value().value == 9'000'000'000'000'000'000);
-    CHECK(cost(dear, {10'000'000'000, 0, 0, 0, 0, 0}).error().code == ErrorCode::arithmetic_overflow);
-    CHECK(cost_max(dear, {1'000'000'000'000, 0, 0, 0, 0, 0}).error().code == ErrorCode::arithmetic_overflow);
+    CHECK(cost(dear, {10'000'000'000, 0, 0, 0, 0, 0}).error().code ==
+          ErrorCode::arithmetic_overflow);
+    CHECK(cost_max(dear, {1'000'000'000'000, 0, 0, 0, 0, 0}).error().code ==
+          ErrorCode::arithmetic_overflow);
 }
 
 TEST_CASE("a week's windows open and close on the minute") {

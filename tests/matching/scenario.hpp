@@ -1,6 +1,6 @@
-// Runs one .market file: a line is a step, what must come of it stands after "->". The words expected
-// must appear in the outcome in that order. A product owner can read and write these files; the verbs
-// are the table at the end of scenario_test.cpp.
+// Runs one .market file: a line is a step, what must come of it stands after "->". The words
+// expected must appear in the outcome in that order. A product owner can read and write these
+// files; the verbs are the table at the end of scenario_test.cpp.
 #pragma once
 
 #include <map>
@@ -58,7 +58,8 @@ public:
     bool reload_agrees() { return journal_.load()->hash() == writer_.state().hash(); }
 
 private:
-    Reply send(Command command, const std::string& idempotency_key = {}, const Line* body = nullptr);
+    Reply send(Command command, const std::string& idempotency_key = {},
+               const Line* body = nullptr);
     void tick();
     Digest digest();
     std::string told(const Reply& reply);

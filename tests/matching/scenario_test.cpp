@@ -47,7 +47,8 @@ std::vector<Window> windows_from(const Line& line) {
 
 Digest Scenario::digest() {
     Digest value{};
-    for (std::size_t i = 0; i < 8; ++i) value[i] = static_cast<std::uint8_t>(next_digest_ * 2654435761u >> (i * 4));
+    for (std::size_t i = 0; i < 8; ++i)
+        value[i] = static_cast<std::uint8_t>(next_digest_ * 2654435761u >> (i * 4));
     value[31] = static_cast<std::uint8_t>(next_digest_ & 0xff);
     value[30] = static_cast<std::uint8_t>(next_digest_++ >> 8);
     return value;
@@ -70,7 +71,8 @@ Reply Scenario::send(Command command, const std::string& idempotency_key, const 
 }
 
 void Scenario::tick() {
-    for (int guard = 0; guard < 1000 && writer_.next_due() && *writer_.next_due() <= now_; ++guard) {
+    for (int guard = 0; guard < 1000 && writer_.next_due() && *writer_.next_due() <= now_;
+         ++guard) {
         Envelope envelope;
         envelope.command = Tick{};
         writer_.step(std::vector<Envelope>{envelope}, now_);
@@ -84,14 +86,15 @@ std::string Scenario::told(const Explanation& explanation) {
     for (const Relaxation& nearest : explanation.relaxations)
         text += " relax " + std::string{name_of(nearest.constraint)} + " to " + nearest.suggestion +
                 " cost " + nearest.cost.text();
-    for (const Candidate& candidate : explanation.best) text += " best " + offer_names_[candidate.offer.value];
+    for (const Candidate& candidate : explanation.best)
+        text += " best " + offer_names_[candidate.offer.value];
     return text;
 }
 
 std::string Scenario::told(const RequestAnswer& answer) {
     if (answer.job)
-        return "reserved " + offer_names_[answer.job->offer.value] + " hold " + answer.job->hold.text() + " attempt " +
-               std::to_string(answer.job->attempt);
+        return "reserved " + offer_names_[answer.job->offer.value] + " hold " +
+               answer.job->hold.text() + " attempt " + std::to_string(answer.job->attempt);
     std::string text{name_of(answer.request.state)};
     if (answer.why) text += " " + told(*answer.why);
     return text;
@@ -112,7 +115,8 @@ std::string Scenario::told(const Reply& reply) {
     }
     if (const auto* answer = std::get_if<DepositAnswer>(&*reply))
         return answer->already_credited ? "already_credited" : "credited";
-    if (const auto* answer = std::get_if<PayoutAnswer>(&*reply)) return std::string{name_of(answer->payout.state)};
+    if (const auto* answer = std::get_if<PayoutAnswer>(&*reply))
+        return std::string{name_of(answer->payout.state)};
     return "done";
 }
 
@@ -175,7 +179,9 @@ std::string Scenario::place_offer(const Line& line) {
     Offer& offer = command.offer;
     offer.node = nodes_[line.text("on")];
     const NodeRecord* node = writer_.state().nodes.find(offer.node);
-    offer.provider = line.has("as") ? accounts_[line.text("as")] : node ? node->node.provider : AccountId{};
+    offer.provider = line.has("as") ? accounts_[line.text("as")]
+                     : node         ? node->node.provider
+                                    : AccountId{};
     command.market = line.text("market", "inference:m");
     offer.price = price_from(line);
     offer.slots = static_cast<std::uint32_t>(line.number("slots", 1));
@@ -205,7 +211,8 @@ std::string Scenario::amend_offer(const Line& line) {
                                : record       ? record->offer.provider
                                               : AccountId{};
     if (line.verb == "cancel_offer") {
-        const Reply reply = send(CancelOffer{provider, id, static_cast<std::uint64_t>(line.number("version"))});
+        const Reply reply =
+            send(CancelOffer{provider, id, static_cast<std::uint64_t>(line.number("version"))});
         return reply ? "cancelled" : told(reply);
     }
     AmendOffer command;
@@ -216,7 +223,8 @@ std::string Scenario::amend_offer(const Line& line) {
     if (line.has("slots")) command.slots = static_cast<std::uint32_t>(line.number("slots"));
     if (line.has("paused")) command.paused = line.text("paused") == "yes";
     const Reply reply = send(std::move(command));
-    return reply ? "amended used " + std::to_string(std::get<OfferAnswer>(*reply).offer.slots_used) : told(reply);
+    return reply ? "amended used " + std::to_string(std::get<OfferAnswer>(*reply).offer.slots_used)
+                 : told(reply);
 }
 
 PlaceRequest Scenario::request_from(const Line& line) {
@@ -276,7 +284,8 @@ std::string Scenario::place_request(const Line& line) {
 Result<Job> Scenario::job_of(const Line& line) {
     const RequestRecord* request = writer_.state().requests.find(requests_[line.subject]);
     JobId id = request ? request->request.job : JobId{};
-    if (line.has("attempt")) id = jobs_[line.subject].at(static_cast<std::size_t>(line.number("attempt") - 1));
+    if (line.has("attempt"))
+        id = jobs_[line.subject].at(static_cast<std::size_t>(line.number("attempt") - 1));
     const JobRecord* record = writer_.state().jobs.find(id);
     if (record == nullptr) return refuse(ErrorCode::not_found);
     return record->job;
@@ -286,25 +295,38 @@ std::string Scenario::job_step(const Line& line) {
     const Result<Job> found = job_of(line);
     if (!found) return "refused not_found";
     const Job& job = *found;
-    const std::uint64_t token = line.text("token") == "stale" ? job.fencing_token + 1000 : job.fencing_token;
+    const std::uint64_t token =
+        line.text("token") == "stale" ? job.fencing_token + 1000 : job.fencing_token;
     const AccountId account = line.has("by") ? accounts_[line.text("by")] : job.account;
-    const auto counter = static_cast<std::uint64_t>(line.number("counter", static_cast<std::int64_t>(job.counter)));
+    const auto counter =
+        static_cast<std::uint64_t>(line.number("counter", static_cast<std::int64_t>(job.counter)));
     const bool fault = line.text("fault") == "node";
     Command command = StartJob{job.id, token};
     if (line.verb == "complete") {
-        CompleteJob complete{job.id, token, quantity_from(line, "usage"), counter, line.text("receipt", "r1"), "{}",
-                             line.has("partial"), line.text("partial"), 0, 0, fault};
+        CompleteJob complete{job.id,
+                             token,
+                             quantity_from(line, "usage"),
+                             counter,
+                             line.text("receipt", "r1"),
+                             "{}",
+                             line.has("partial"),
+                             line.text("partial"),
+                             0,
+                             0,
+                             fault};
         complete.first_output_ms = static_cast<std::uint32_t>(line.number("first_ms"));
         complete.output_ms = static_cast<std::uint32_t>(line.number("output_ms"));
         command = std::move(complete);
     } else if (line.verb == "fail") {
-        command = FailJob{job.id, token, line.text("reason", "upstream_failed"), fault, line.text("rematch") == "yes"};
+        command = FailJob{job.id, token, line.text("reason", "upstream_failed"), fault,
+                          line.text("rematch") == "yes"};
     } else if (line.verb == "capture") {
         command = CaptureUsage{
             job.id, token, counter, quantity_from(line, "usage"), "c" + std::to_string(counter),
             "{}"};
     } else if (line.verb == "renew") {
-        command = RenewJob{account, job.id, quantity_from(line, "tokens"), span_of(line.text("longer", "0s"))};
+        command = RenewJob{account, job.id, quantity_from(line, "tokens"),
+                           span_of(line.text("longer", "0s"))};
     } else if (line.verb == "cancel_job") {
         command = CancelJob{account, job.id};
     } else if (line.verb == "close") {
@@ -312,7 +334,8 @@ std::string Scenario::job_step(const Line& line) {
     }
     const Reply reply = send(std::move(command));
     if (reply)
-        if (const auto* answer = std::get_if<JobAnswer>(&*reply); answer && answer->rematched && answer->rematched->job)
+        if (const auto* answer = std::get_if<JobAnswer>(&*reply);
+            answer && answer->rematched && answer->rematched->job)
             jobs_[line.subject].push_back(answer->rematched->job->id);
     return told(reply);
 }
@@ -334,17 +357,20 @@ std::string Scenario::money_step(const Line& line) {
     static const std::map<std::string, PayoutState> states{{"sent", PayoutState::sent},
                                                            {"paid", PayoutState::paid},
                                                            {"returned", PayoutState::returned}};
-    return told(send(AdvancePayouts{{payouts_[line.subject]}, states.at(line.text("to")), "batch"}));
+    return told(
+        send(AdvancePayouts{{payouts_[line.subject]}, states.at(line.text("to")), "batch"}));
 }
 
 std::string Scenario::operator_step(const Line& line) {
     const std::string& verb = line.verb;
-    if (verb == "away" || verb == "back") return told(send(SetNodePresence{nodes_[line.subject], verb == "back"}));
+    if (verb == "away" || verb == "back")
+        return told(send(SetNodePresence{nodes_[line.subject], verb == "back"}));
     if (verb == "suspend" || verb == "restore")
         return told(send(SuspendNode{nodes_[line.subject], verb == "suspend", "x"}));
     if (verb == "freeze" || verb == "unfreeze")
         return told(send(FreezeAccount{accounts_[line.subject], verb == "freeze", "x"}));
-    if (verb == "pause" || verb == "reopen") return told(send(PauseMarket{line.subject, verb == "pause", "x"}));
+    if (verb == "pause" || verb == "reopen")
+        return told(send(PauseMarket{line.subject, verb == "pause", "x"}));
     if (verb == "fee") return told(send(SetFee{std::stoi(line.subject), "x"}));
     if (verb == "key_cap")
         return send(AmendKey{accounts_[line.subject],
@@ -395,7 +421,8 @@ std::string Scenario::look(const Line& line) {
 std::string Scenario::run(const Line& line) {
     const std::string& verb = line.verb;
     const auto one_of = [&](std::initializer_list<const char*> verbs) {
-        return std::any_of(verbs.begin(), verbs.end(), [&](const char* name) { return verb == name; });
+        return std::any_of(verbs.begin(), verbs.end(),
+                           [&](const char* name) { return verb == name; });
     };
     if (verb == "developer") return open_account(line, AccountKind::developer);
     if (verb == "provider") return open_account(line, AccountKind::provider);
@@ -404,8 +431,10 @@ std::string Scenario::run(const Line& line) {
     if (verb == "offer") return place_offer(line);
     if (one_of({"amend_offer", "cancel_offer"})) return amend_offer(line);
     if (one_of({"request", "whatif"})) return place_request(line);
-    if (verb == "explain") return told(send(Explain{accounts_[line.text("by")], requests_[line.subject]}));
-    if (verb == "cancel_request") return told(send(CancelRequest{accounts_[line.text("by")], requests_[line.subject]}));
+    if (verb == "explain")
+        return told(send(Explain{accounts_[line.text("by")], requests_[line.subject]}));
+    if (verb == "cancel_request")
+        return told(send(CancelRequest{accounts_[line.text("by")], requests_[line.subject]}));
     if (verb == "amend_request") {
         AmendRequest command;
         command.account = accounts_[line.text("by")];
@@ -415,7 +444,8 @@ std::string Scenario::run(const Line& line) {
         if (line.has("rest")) command.rest_until = now_ + span_of(line.text("rest"));
         return told(send(std::move(command)));
     }
-    if (one_of({"start", "complete", "fail", "capture", "renew", "cancel_job", "close"})) return job_step(line);
+    if (one_of({"start", "complete", "fail", "capture", "renew", "cancel_job", "close"}))
+        return job_step(line);
     if (one_of({"deposit", "payout", "advance"})) return money_step(line);
     if (one_of({"away", "back", "drain", "resume", "suspend", "restore", "freeze", "unfreeze",
                 "pause", "reopen", "fee", "key_cap"}))
@@ -451,7 +481,8 @@ bool in_order(const Words& expected, const Words& outcome) {
 
 TEST_CASE("every scenario file runs as it says") {
     std::size_t files = 0, steps = 0;
-    for (const auto& file : std::filesystem::directory_iterator{COCOON_SOURCE_DIR "/tests/scenarios"}) {
+    for (const auto& file :
+         std::filesystem::directory_iterator{COCOON_SOURCE_DIR "/tests/scenarios"}) {
         if (file.path().extension() != ".market") continue;
         ++files;
         Scenario scenario;
@@ -459,16 +490,19 @@ TEST_CASE("every scenario file runs as it says") {
         int number = 0;
         for (std::string text; std::getline(stream, text);) {
             ++number;
-            if (const auto comment = text.find('#'); comment != std::string::npos) text.resize(comment);
+            if (const auto comment = text.find('#'); comment != std::string::npos)
+                text.resize(comment);
             if (split(text).empty()) continue;
             const auto arrow = text.find("->");
-            const Words expected = arrow == std::string::npos ? Words{} : split(text.substr(arrow + 2));
+            const Words expected =
+                arrow == std::string::npos ? Words{} : split(text.substr(arrow + 2));
             ++steps;
             INFO(file.path().filename().string() << ":" << number << ": " << text);
             const std::string outcome = scenario.run(parsed(text.substr(0, arrow)));
             INFO("outcome: " << outcome);
             CHECK(in_order(expected, split(outcome)));
-            CHECK((!expected.empty() || (!outcome.starts_with("refused") && !outcome.starts_with("unknown"))));
+            CHECK((!expected.empty() ||
+                   (!outcome.starts_with("refused") && !outcome.starts_with("unknown"))));
             for (const std::string& violation : scenario.violations()) FAIL_CHECK(violation);
         }
         INFO(file.path().filename().string());

@@ -22,14 +22,16 @@ public:
     Outcome commit(const Batch& batch) override {
         const Fault fault = std::exchange(next_fault, Fault::none);
         if (fault == Fault::refuse || batch.previous != last_sequence()) return Outcome::not_stored;
-        if (fault == Fault::throw_before) throw std::runtime_error{"simulated: connection lost before the commit"};
+        if (fault == Fault::throw_before)
+            throw std::runtime_error{"simulated: connection lost before the commit"};
         for (const Entry& entry : batch.entries) {
             if (entry.sequence != rows_.size() + 1) throw std::logic_error{"a gap in the sequence"};
             rows_.push_back({entry, encode_entries(std::span{&entry, 1})});
             rows_.back().entry.events.clear();
         }
         waiting_.push_back({batch.last(), batch.changes});
-        if (fault == Fault::throw_after) throw std::runtime_error{"simulated: connection lost after the commit"};
+        if (fault == Fault::throw_after)
+            throw std::runtime_error{"simulated: connection lost after the commit"};
         return Outcome::stored;
     }
 
@@ -63,11 +65,18 @@ public:
     }
 
 private:
-    struct Row { Entry entry; std::string body; };
-    struct Waiting { std::uint64_t sequence; Changes changes; };
+    struct Row {
+        Entry entry;
+        std::string body;
+    };
+    struct Waiting {
+        std::uint64_t sequence;
+        Changes changes;
+    };
 
     void replay(State& state, std::uint64_t after) const {
-        for (std::uint64_t sequence = after + 1; sequence <= rows_.size(); ++sequence) state.replay(entry(sequence));
+        for (std::uint64_t sequence = after + 1; sequence <= rows_.size(); ++sequence)
+            state.replay(entry(sequence));
         state.discard_changes();
     }
 
@@ -98,22 +107,26 @@ private:
         for (const auto& [id, row] : nodes_) state.restore(row);
         for (const auto& [id, row] : markets_) state.restore(row);
         for (const auto& [id, row] : offers_)
-            if (row.state == OfferState::active || row.state == OfferState::paused || row.slots_used > 0)
+            if (row.state == OfferState::active || row.state == OfferState::paused ||
+                row.slots_used > 0)
                 state.restore(row);
         for (const auto& [id, row] : requests_)
             if (row.ended_at.us == 0 || row.ended_at > line) state.restore(row);
         for (const auto& [id, row] : jobs_)
             if (row.ended_at.us == 0 || row.ended_at > line) state.restore(row);
         for (const auto& [id, row] : payouts_)
-            if (row.state == PayoutState::queued || row.state == PayoutState::sent) state.restore(row);
+            if (row.state == PayoutState::queued || row.state == PayoutState::sent)
+                state.restore(row);
         for (const auto& [id, row] : webhooks_) state.restore(row);
         for (const auto& [id, row] : deposits_) state.restore(row);
         state.restore_fee(fee_basis_points_);
         state.finish_restore(counters_);
         for (std::uint64_t sequence = 1; sequence <= projected_; ++sequence) {
             const Entry& row = rows_[sequence - 1].entry;
-            if (!row.idempotency_key.empty() && row.at > counters_.last_at - seconds(limits::idempotency_seconds))
-                state.remember(row.actor, row.idempotency_key, {row.input_hash, row.answer, row.at, row.sequence});
+            if (!row.idempotency_key.empty() &&
+                row.at > counters_.last_at - seconds(limits::idempotency_seconds))
+                state.remember(row.actor, row.idempotency_key,
+                               {row.input_hash, row.answer, row.at, row.sequence});
         }
     }
 

@@ -1,6 +1,6 @@
-// A seeded world that sends the writer anything a client, node, chain or operator could, over a journal
-// that fails, and checks everything after every step. Used by the tests (short) and by the program
-// `simulation` (long). Throws std::runtime_error with what is wrong.
+// A seeded world that sends the writer anything a client, node, chain or operator could, over a
+// journal that fails, and checks everything after every step. Used by the tests (short) and by the
+// program `simulation` (long). Throws std::runtime_error with what is wrong.
 #pragma once
 
 #include <chrono>
@@ -25,12 +25,18 @@ public:
 
     void step() {
         const std::uint64_t luck = pick(100);
-        if (luck < 70) now_ = now_ + milliseconds(static_cast<std::int64_t>(pick(3'000)));
-        else if (luck < 92) now_ = now_ + seconds(static_cast<std::int64_t>(pick(120)));
-        else if (luck < 94) now_ = now_ + minutes(static_cast<std::int64_t>(pick(300)));
-        else now_ = now_ - seconds(static_cast<std::int64_t>(pick(100)));
-        if (pick(10) == 0) overlapped();
-        else single();
+        if (luck < 70)
+            now_ = now_ + milliseconds(static_cast<std::int64_t>(pick(3'000)));
+        else if (luck < 92)
+            now_ = now_ + seconds(static_cast<std::int64_t>(pick(120)));
+        else if (luck < 94)
+            now_ = now_ + minutes(static_cast<std::int64_t>(pick(300)));
+        else
+            now_ = now_ - seconds(static_cast<std::int64_t>(pick(100)));
+        if (pick(10) == 0)
+            overlapped();
+        else
+            single();
         tick();
         verify();
         journal_.project(pick(4));
@@ -59,14 +65,19 @@ private:
         for (auto& byte : value) byte = static_cast<std::uint8_t>(random_());
         return value;
     }
-    template <class T> const T& any(const std::vector<T>& list) { return list[pick(list.size())]; }
+    template <class T>
+    const T& any(const std::vector<T>& list) {
+        return list[pick(list.size())];
+    }
 
     // A random live id of a table, sometimes one that does not exist.
     template <class IdType, class Record, class Of>
     IdType some(const Table<IdType, Record>& table, std::uint64_t next, Of&& of) {
         if (chance(3)) return IdType{next + pick(5)};
         std::vector<IdType> ids;
-        table.for_each([&](const Record& record) { if (of(record)) ids.push_back(id_of(record)); });
+        table.for_each([&](const Record& record) {
+            if (of(record)) ids.push_back(id_of(record));
+        });
         return ids.empty() ? IdType{pick(next) + 1} : any(ids);
     }
     static AccountId id_of(const AccountRecord& r) { return r.account.id; }
@@ -81,19 +92,24 @@ private:
         return some(state().accounts, state().counters.account,
                     [&](const AccountRecord& r) { return r.account.kind == kind; });
     }
-    NodeId some_node() { return some(state().nodes, state().counters.node, [](const NodeRecord&) { return true; }); }
+    NodeId some_node() {
+        return some(state().nodes, state().counters.node, [](const NodeRecord&) { return true; });
+    }
     OfferId some_offer() {
         return some(state().offers, state().counters.offer,
                     [](const OfferRecord&) { return true; });
     }
     RequestId some_request(bool resting) {
         return some(state().requests, state().counters.request, [&](const RequestRecord& r) {
-            return !resting || r.request.state == RequestState::resting; });
+            return !resting || r.request.state == RequestState::resting;
+        });
     }
     JobId some_job() {
         const bool only_open = chance(85);
         return some(state().jobs, state().counters.job, [&](const JobRecord& r) {
-            return !only_open || r.job.state == JobState::reserved || r.job.state == JobState::running; });
+            return !only_open || r.job.state == JobState::reserved ||
+                   r.job.state == JobState::running;
+        });
     }
     KeyId some_key() {
         return some(state().keys, state().counters.key,
@@ -129,7 +145,10 @@ private:
             return Nano{static_cast<std::int64_t>(pick(most)) * step};
         };
         PriceVector made;
-        if (compute) { made.gpu_second = amount(900); return made; }
+        if (compute) {
+            made.gpu_second = amount(900);
+            return made;
+        }
         made.prompt = amount(20, 10'000);
         made.completion = amount(20, 40'000);
         made.cached = chance(50) ? made.prompt : amount(200, 1'000);
@@ -147,7 +166,8 @@ private:
         command.offer.node = some_node();
         const auto* node = state().nodes.find(command.offer.node);
         command.offer.provider = node && !chance(3) ? node->node.provider : AccountId{3};
-        do command.market = market(); while (command.market == "inference:unknown");
+        do command.market = market();
+        while (command.market == "inference:unknown");
         const bool compute = command.market.starts_with("compute");
         command.offer.price = price(compute != chance(2));
         command.offer.slots = static_cast<std::uint32_t>(pick(chance(3) ? 5'000 : 5));
@@ -157,7 +177,8 @@ private:
         if (chance(10)) command.offer.notice_seconds = 60;
         if (chance(10)) command.offer.deny = {some_account(AccountKind::developer)};
         if (chance(5)) command.offer.allow = {some_account(AccountKind::developer)};
-        if (chance(10)) command.offer.expires_at = now_ + seconds(static_cast<std::int64_t>(pick(5'000)));
+        if (chance(10))
+            command.offer.expires_at = now_ + seconds(static_cast<std::int64_t>(pick(5'000)));
         if (chance(15)) {
             const auto from = static_cast<std::uint16_t>(pick(10'000));
             command.offer.windows = {{from, static_cast<std::uint16_t>(from + pick(2'000))}};
@@ -184,7 +205,8 @@ private:
                                 0};
         if (chance(2)) request.quantity.prompt = -1;
         if (chance(50)) request.cap_total = Nano{static_cast<std::int64_t>(pick(200'000))};
-        if (chance(20)) request.cap_price.completion = Nano{static_cast<std::int64_t>(pick(900'000))};
+        if (chance(20))
+            request.cap_price.completion = Nano{static_cast<std::int64_t>(pick(900'000))};
         if (chance(20)) request.cap_price.prompt = Nano{static_cast<std::int64_t>(pick(200'000))};
         Constraints& wants = request.constraints;
         wants.tiers = chance(92) ? 0b11111 : static_cast<TierSet>(pick(32));
@@ -207,7 +229,8 @@ private:
     QuantityVector usage(const Job& job) {
         QuantityVector used = job.usage;
         const auto add = [&](std::int64_t& count, std::int64_t bound) {
-            count += static_cast<std::int64_t>(pick(static_cast<std::uint64_t>(std::max<std::int64_t>(bound, 0) + 2)));
+            count += static_cast<std::int64_t>(
+                pick(static_cast<std::uint64_t>(std::max<std::int64_t>(bound, 0) + 2)));
             if (chance(3)) count -= 10;
         };
         if (chance(80)) add(used.prompt, job.quantity.prompt);
@@ -215,7 +238,11 @@ private:
         add(used.gpu_seconds, job.quantity.gpu_seconds);
         return used;
     }
-    Envelope market_itself(Command command) { Envelope made; made.command = std::move(command); return made; }
+    Envelope market_itself(Command command) {
+        Envelope made;
+        made.command = std::move(command);
+        return made;
+    }
 
     Envelope job_command() {
         const JobId id = some_job();
@@ -223,9 +250,13 @@ private:
         const Job job = record ? record->job : Job{};
         const std::uint64_t token = chance(95) ? job.fencing_token : pick(100);
         switch (pick(11)) {
-            case 0: case 1: case 2: return market_itself(StartJob{id, token});
+            case 0:
+            case 1:
+            case 2: return market_itself(StartJob{id, token});
             case 9: return market_itself(CloseSession{id, token});
-            case 3: case 4: case 5: {
+            case 3:
+            case 4:
+            case 5: {
                 CompleteJob command{id,
                                     token,
                                     usage(job),
@@ -241,7 +272,8 @@ private:
                 command.output_ms = static_cast<std::uint32_t>(pick(9'000));
                 return market_itself(std::move(command));
             }
-            case 6: return market_itself(FailJob{id, token, "upstream_failed", chance(70), chance(70)});
+            case 6:
+                return market_itself(FailJob{id, token, "upstream_failed", chance(70), chance(70)});
             case 7:
                 return market_itself(CaptureUsage{id, token, job.counter + pick(3), usage(job),
                                                   "c" + std::to_string(pick(50)), "{}"});
@@ -257,8 +289,14 @@ private:
         const NodeId id = some_node();
         const NodeRecord* record = state().nodes.find(id);
         switch (pick(12)) {
-            case 0: case 1: case 2: case 3: return market_itself(verdict(id));
-            case 4: case 5: case 6: case 7: return market_itself(SetNodePresence{id, chance(85)});
+            case 0:
+            case 1:
+            case 2:
+            case 3: return market_itself(verdict(id));
+            case 4:
+            case 5:
+            case 6:
+            case 7: return market_itself(SetNodePresence{id, chance(85)});
             case 8:
                 return market_itself(DrainNode{
                     record && chance(95) ? record->node.provider : AccountId{2}, id, chance(15)});
@@ -290,21 +328,26 @@ private:
     }
     Envelope money_command() {
         switch (pick(8)) {
-            case 0: case 1: case 2: case 3: {
+            case 0:
+            case 1:
+            case 2:
+            case 3: {
                 const auto* account = state().accounts.find(some_account(AccountKind::developer));
                 return market_itself(
                     CreditDeposit{account ? account->account.deposit_memo : "nobody",
                                   Nano{static_cast<std::int64_t>(pick(400'000))},
                                   "tx" + std::to_string(pick(100'000))});
             }
-            case 4: case 5:
+            case 4:
+            case 5:
                 return market_itself(RequestPayout{
                     some_account(chance(70) ? AccountKind::provider : AccountKind::developer),
                     chance(70) ? Bucket::earned : Bucket::available,
                     Nano{static_cast<std::int64_t>(pick(30'000))}});
             default: {
                 AdvancePayouts command;
-                for (const auto& [id, payout] : state().payouts) if (chance(30)) command.payouts.push_back(id);
+                for (const auto& [id, payout] : state().payouts)
+                    if (chance(30)) command.payouts.push_back(id);
                 command.state = static_cast<PayoutState>(1 + pick(3));
                 command.reference = "batch";
                 return market_itself(std::move(command));
@@ -320,16 +363,20 @@ private:
                     made.account = owner(id);
                     return made;
                 }()});
-            case 1: case 2: case 3: {
+            case 1:
+            case 2:
+            case 3: {
                 AmendKey command{owner(id), id, {}, {}, {}, {}};
-                command.cap_total = Nano{static_cast<std::int64_t>(chance(50) ? 0 : pick(5'000'000))};
+                command.cap_total =
+                    Nano{static_cast<std::int64_t>(chance(50) ? 0 : pick(5'000'000))};
                 command.cap_day = Nano{static_cast<std::int64_t>(chance(50) ? 0 : pick(900'000))};
                 return market_itself(std::move(command));
             }
             case 4:
                 return market_itself(RotateKey{owner(id), id, digest(), "ck_",
                                                minutes(static_cast<std::int64_t>(pick(60)))});
-            case 5: return chance(5) ? market_itself(RevokeKey{owner(id), id}) : market_itself(Tick{});
+            case 5:
+                return chance(5) ? market_itself(RevokeKey{owner(id), id}) : market_itself(Tick{});
             case 6: {
                 Webhook hook;
                 hook.account = owner(id);
@@ -347,10 +394,15 @@ private:
                 return market_itself(FreezeAccount{
                     some_account(chance(50) ? AccountKind::developer : AccountKind::provider),
                     chance(15), "n"});
-            case 2: case 3: return market_itself(PauseMarket{market(), chance(15), "n"});
+            case 2:
+            case 3: return market_itself(PauseMarket{market(), chance(15), "n"});
             case 4: return market_itself(SetFee{static_cast<int>(pick(11'000)) - 500, "n"});
             // not allowed
-            default: { Envelope made = market_itself(SetFee{100, "n"}); made.actor = AccountId{2}; return made; }
+            default: {
+                Envelope made = market_itself(SetFee{100, "n"});
+                made.actor = AccountId{2};
+                return made;
+            }
         }
     }
     Envelope request_command() {
@@ -362,7 +414,8 @@ private:
             case 0: {
                 AmendRequest command{account, id, chance(90) ? 0 : pick(4), {}, {}, {}, {}};
                 if (chance(70)) command.cap_total = Nano{static_cast<std::int64_t>(pick(400'000))};
-                if (chance(30)) command.rest_until = now_ + seconds(static_cast<std::int64_t>(pick(9'000)));
+                if (chance(30))
+                    command.rest_until = now_ + seconds(static_cast<std::int64_t>(pick(9'000)));
                 if (chance(20)) command.constraints = Constraints{};
                 return market_itself(std::move(command));
             }
@@ -392,16 +445,27 @@ private:
     Envelope envelope() {
         Envelope made;
         const std::uint64_t luck = pick(100);
-        if (luck < 30) made = market_itself(place_request());
-        else if (luck < 33) made = market_itself(PlaceRequests{{place_request(), place_request(), place_request()}});
-        else if (luck < 43) made = request_command();
-        else if (luck < 58) made = offer_command();
-        else if (luck < 78) made = job_command();
-        else if (luck < 85) made = node_command();
-        else if (luck < 92) made = money_command();
-        else if (luck < 96) made = key_command();
-        else if (luck < 98) made = operator_command();
-        else made = market_itself(open_account());
+        if (luck < 30)
+            made = market_itself(place_request());
+        else if (luck < 33)
+            made =
+                market_itself(PlaceRequests{{place_request(), place_request(), place_request()}});
+        else if (luck < 43)
+            made = request_command();
+        else if (luck < 58)
+            made = offer_command();
+        else if (luck < 78)
+            made = job_command();
+        else if (luck < 85)
+            made = node_command();
+        else if (luck < 92)
+            made = money_command();
+        else if (luck < 96)
+            made = key_command();
+        else if (luck < 98)
+            made = operator_command();
+        else
+            made = market_itself(open_account());
         if (chance(25)) {
             made.actor = made.actor ? made.actor : AccountId{2 + pick(3)};
             if (std::holds_alternative<SetFee>(made.command) ||
@@ -478,7 +542,8 @@ private:
         note(sent, writer_->settle(std::move(pending), outcome));
         if (!writer_->loaded()) writer_->prepare({}, now_);
         const StateHash& expected = outcome == Journal::Outcome::stored ? after : before;
-        if (!(state().hash() == expected)) throw std::runtime_error{"a commit was neither whole nor absent"};
+        if (!(state().hash() == expected))
+            throw std::runtime_error{"a commit was neither whole nor absent"};
     }
     void overlapped() {
         const std::vector<Envelope> one = envelopes();
@@ -489,7 +554,8 @@ private:
         const auto outcome = writer_->commit(first.batch);
         note(one, writer_->settle(std::move(first), outcome));
         const auto other = writer_->commit(second.batch);
-        if (outcome != Journal::Outcome::stored && other == Journal::Outcome::stored && !second.batch.entries.empty())
+        if (outcome != Journal::Outcome::stored && other == Journal::Outcome::stored &&
+            !second.batch.entries.empty())
             throw std::runtime_error{"a batch was stored on top of one that was not"};
         note(two, writer_->settle(std::move(second), other));
         if (!writer_->loaded()) writer_->prepare({}, now_);
@@ -513,24 +579,27 @@ private:
             ++commands_;
             const Answered& answered = answers[i];
             if (!answered.reply) ++refused_;
-            const bool lost = !answered.reply && answered.reply.error().code == ErrorCode::commit_failed;
+            const bool lost =
+                !answered.reply && answered.reply.error().code == ErrorCode::commit_failed;
             if (lost) continue;
             if (answered.sequence > journal_.last_sequence())
                 throw std::runtime_error{"an answer is ahead of the journal"};
-            if (const auto* one = answered.reply ? std::get_if<RequestAnswer>(&*answered.reply)
-                                                 : nullptr;
+            if (const auto* one =
+                    answered.reply ? std::get_if<RequestAnswer>(&*answered.reply) : nullptr;
                 one && one->job)
                 ++matches_;
             if (!sent[i].idempotency_key.empty()) remember(sent[i], answered);
         }
     }
     void remember(const Envelope& sent, const Answered& answered) {
-        if (!answered.reply && answered.reply.error().code == ErrorCode::idempotency_key_reused) return;
+        if (!answered.reply && answered.reply.error().code == ErrorCode::idempotency_key_reused)
+            return;
         const std::string name = std::to_string(sent.actor.value) + sent.idempotency_key;
         const std::string bytes = encode_reply(answered.reply);
         if (answered.replayed) {
             ++replays_;
-            if (const auto known = answers_.find(name); known != answers_.end() && known->second != bytes)
+            if (const auto known = answers_.find(name);
+                known != answers_.end() && known->second != bytes)
                 throw std::runtime_error{"a repeated key got another answer"};
         } else if (!is_question(sent.command)) {
             answers_[name] = bytes;
@@ -543,7 +612,8 @@ private:
             throw std::runtime_error{violations.front() + " (" + std::to_string(violations.size()) +
                                      " violations)"};
         const std::unique_ptr<State> reloaded = journal_.load();
-        if (!(reloaded->hash() == state().hash())) throw std::runtime_error{"the reloaded state differs"};
+        if (!(reloaded->hash() == state().hash()))
+            throw std::runtime_error{"the reloaded state differs"};
         const std::vector<std::string> others = check(*reloaded, at);
         if (!others.empty()) throw std::runtime_error{"after a reload: " + others.front()};
         compare_searches(at);
@@ -556,11 +626,14 @@ private:
             Request request = command.request;
             for (const NamedAlternative& alternative : command.alternatives)
                 if (const auto* market = state().market_by_name(alternative.market))
-                    request.alternatives = request.alternatives.with({market->market.id, alternative.build});
+                    request.alternatives =
+                        request.alternatives.with({market->market.id, alternative.build});
             request.quantity.prompt = std::max<std::int64_t>(request.quantity.prompt, 0);
             request.slots = std::max(request.slots, 1u);
-            const Nano budget = chance(50) ? unlimited : Nano{static_cast<std::int64_t>(pick(100'000))};
-            const Choice fast = choose(state(), request, at, budget), slow = choose_naive(state(), request, at, budget);
+            const Nano budget =
+                chance(50) ? unlimited : Nano{static_cast<std::int64_t>(pick(100'000))};
+            const Choice fast = choose(state(), request, at, budget),
+                         slow = choose_naive(state(), request, at, budget);
             if (fast.offer != slow.offer || fast.alternative != slow.alternative)
                 throw std::runtime_error{"the book and the naive search disagree"};
         }

@@ -19,8 +19,13 @@ struct World {
     KeyId node_key;
     std::uint8_t digests = 0;
 
-    Digest digest() { Digest made{}; made[0] = ++digests; return made; }
-    Answered ask(Command command, std::string key = {}, std::uint8_t body = 0, KeyId actor_key = {}) {
+    Digest digest() {
+        Digest made{};
+        made[0] = ++digests;
+        return made;
+    }
+    Answered ask(Command command, std::string key = {}, std::uint8_t body = 0,
+                 KeyId actor_key = {}) {
         Envelope envelope;
         envelope.actor = key.empty() && !actor_key ? AccountId{} : developer;
         envelope.key = actor_key;
@@ -29,7 +34,10 @@ struct World {
         envelope.command = std::move(command);
         return owned->step(std::vector<Envelope>{envelope}, monday).at(0);
     }
-    template <class T> T must(Command command) { return std::get<T>(ask(std::move(command)).reply.value()); }
+    template <class T>
+    T must(Command command) {
+        return std::get<T>(ask(std::move(command)).reply.value());
+    }
 
     OpenAccount account(AccountKind kind, ScopeSet second) {
         OpenAccount command;
@@ -168,7 +176,8 @@ TEST_CASE("a stranger's refusal leaves no entry; what a stranger opened is remem
     CHECK(world.journal.last_sequence() == before + 1);
     const Answered again = ask(open, "sign-up");
     CHECK(again.replayed);
-    CHECK(std::get<AccountAnswer>(*again.reply).account == std::get<AccountAnswer>(*opened.reply).account);
+    CHECK(std::get<AccountAnswer>(*again.reply).account ==
+          std::get<AccountAnswer>(*opened.reply).account);
 }
 
 TEST_CASE("bug: a key past its end went on taking holds for what rested") {
@@ -200,7 +209,10 @@ TEST_CASE("bug: a key past its end went on taking holds for what rested") {
 }
 
 TEST_CASE("a commit is stored, absent, or found out by reading back") {
-    struct Row { Fault fault; bool stored; };
+    struct Row {
+        Fault fault;
+        bool stored;
+    };
     for (const Row& row : {Row{Fault::none, true}, Row{Fault::refuse, false},
                            Row{Fault::throw_before, false}, Row{Fault::throw_after, true}}) {
         World world;
@@ -227,7 +239,8 @@ TEST_CASE("a batch prepared on top of one that is not stored falls with it") {
     Pending first = world.owned->prepare(one, monday), second = world.owned->prepare(one, monday);
     world.journal.next_fault = Fault::refuse;
     const auto outcome = world.owned->commit(first.batch);
-    CHECK(code_of(world.owned->settle(std::move(first), outcome).at(0)) == ErrorCode::commit_failed);
+    CHECK(code_of(world.owned->settle(std::move(first), outcome).at(0)) ==
+          ErrorCode::commit_failed);
     const auto other = world.owned->commit(second.batch);
     CHECK(other == Journal::Outcome::not_stored);
     CHECK(code_of(world.owned->settle(std::move(second), other).at(0)) == ErrorCode::commit_failed);
@@ -265,7 +278,8 @@ TEST_CASE("limits of nodes, keys and webhooks are refused by name") {
         made.secret_hash[1] = static_cast<std::uint8_t>(1 + i);
         return CreateKey{made};
     };
-    for (std::uint32_t i = 2; i < limits::keys_per_account_max; ++i) REQUIRE(world.ask(key(i)).reply.has_value());
+    for (std::uint32_t i = 2; i < limits::keys_per_account_max; ++i)
+        REQUIRE(world.ask(key(i)).reply.has_value());
     CHECK(code_of(world.ask(key(200))) == ErrorCode::limit_reached);
     Webhook hook;
     hook.account = world.developer;
@@ -283,7 +297,9 @@ TEST_CASE("each request of a batch stands for itself") {
     world.must<OfferAnswer>(world.offer());
     PlaceRequest wrong = world.request();
     wrong.alternatives = {{"inference:none", ""}};
-    const auto answers = world.must<RequestsAnswer>(PlaceRequests{{world.request(), wrong, world.request()}}).answers;
+    const auto answers =
+        world.must<RequestsAnswer>(PlaceRequests{{world.request(), wrong, world.request()}})
+            .answers;
     REQUIRE(answers.size() == 3);
     CHECK(answers[0].value().job.has_value());
     CHECK(answers[1].error().code == ErrorCode::unknown_market);

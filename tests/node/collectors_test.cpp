@@ -395,8 +395,13 @@ TEST_CASE("an older TDX kernel's local report becomes a quote at the host's serv
         const std::size_t size = 24 + quote.size();
         for (int shift = 24; shift >= 0; shift -= 8)
             out.push_back(static_cast<std::uint8_t>(size >> shift));
-        for (const auto& [value, bytes] : {std::pair<std::size_t, int>{1, 2}, {1, 2}, {type, 4},
-                                          {size, 4}, {error, 4}, {0, 4}, {quote.size(), 4}})
+        for (const auto& [value, bytes] : {std::pair<std::size_t, int>{1, 2},
+                                           {1, 2},
+                                           {type, 4},
+                                           {size, 4},
+                                           {error, 4},
+                                           {0, 4},
+                                           {quote.size(), 4}})
             made::append_little(out, value, static_cast<std::size_t>(bytes));
         out.insert(out.end(), quote.begin(), quote.end());
         return out;
@@ -417,7 +422,10 @@ TEST_CASE("an older TDX kernel's local report becomes a quote at the host's serv
     };
     const Row rows[] = {
         {ErrorCode::node_unavailable, "hung up", [](const ReportData&) { return Bytes{}; }},
-        {ErrorCode::node_unavailable, "hung up", [](const ReportData&) { return Bytes{0, 0, 1}; }},
+        {ErrorCode::node_unavailable, "hung up",
+         [](const ReportData&) {
+             return Bytes{0, 0, 1};
+         }},
         {ErrorCode::internal_error, "announces", [](const ReportData&) { return Bytes(4, 0xFF); }},
         {ErrorCode::internal_error, "not understood",
          [](const ReportData&) { return Bytes{0, 0, 0, 2, 1, 0}; }},

@@ -15,7 +15,7 @@ namespace cocoon::node::test {
 class FakeKernel final : public TsmFiles {
 public:
     std::string provider = "tdx_guest";
-    std::function<Bytes(const attestation::ReportData&)> answer;  // empty bytes: outblob fails
+    std::function<Bytes(const attestation::ReportData&)> answer;     // empty bytes: outblob fails
     std::function<Bytes(const attestation::ReportData&)> auxiliary;  // not set: no such attribute
     int strangers_writes = 0;  // between our question and our reading
 

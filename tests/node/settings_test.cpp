@@ -153,8 +153,7 @@ TEST_CASE("the tiers of hardware need no more than their name, and may name ever
     CHECK(settings->collectors.sev_guest_device == "/s");
     CHECK(settings->collectors.nvml_library == "/opt/libnvidia-ml.so.1");
     CHECK(settings->collectors.event_log_file == "/etc/cocoon/events.json");
-    CHECK(settings->collectors.collateral_files ==
-          std::vector<std::string>{"/etc/cocoon/c.json"});
+    CHECK(settings->collectors.collateral_files == std::vector<std::string>{"/etc/cocoon/c.json"});
 }
 
 TEST_CASE("all problems of a configuration are reported at once; what is no object is refused") {

@@ -127,11 +127,11 @@ public:
         serve(tcb_path, {200,
                          {{"TCB-Info-Issuer-Chain", percent_encoded(tdx.tcb_info_issuer_chain)}},
                          object("tcbInfo", tdx.tcb_info, tdx.tcb_info_signature)});
-        serve(identity_path,
-              {200,
-               {{"SGX-Enclave-Identity-Issuer-Chain",
-                 percent_encoded(tdx.qe_identity_issuer_chain)}},
-               object("enclaveIdentity", tdx.qe_identity, tdx.qe_identity_signature)});
+        serve(
+            identity_path,
+            {200,
+             {{"SGX-Enclave-Identity-Issuer-Chain", percent_encoded(tdx.qe_identity_issuer_chain)}},
+             object("enclaveIdentity", tdx.qe_identity, tdx.qe_identity_signature)});
         serve(pck_list_path,
               {200,
                {{"SGX-PCK-CRL-Issuer-Chain", percent_encoded(tdx.pck_crl_issuer_chain)}},
@@ -410,9 +410,8 @@ TEST_CASE("malformed answers are not used, and not asked for again at once") {
 
 TEST_CASE("what a false source serves is refused where evidence is judged") {
     const Made made = make("tdx");
-    const Made forged = make("tdx", [](TdxParts& parts) {
-        parts.tcb_info_signer = &TdxKeys::get().stranger;
-    });
+    const Made forged =
+        make("tdx", [](TdxParts& parts) { parts.tcb_info_signer = &TdxKeys::get().stranger; });
     Stage stage;
     stage.vendors.serve_tdx(forged.whole.tdx);
     const Verdict verdict = stage.judged(made, made.bare);
@@ -448,7 +447,8 @@ TEST_CASE("many submissions at once fetch each piece once") {
     std::array<api::CompletedEvidence, 8> completed;
     std::vector<std::thread> threads;
     for (std::size_t i = 0; i < completed.size(); ++i)
-        threads.emplace_back([&, i] { completed[i] = stage.service->complete(NodeId{i + 1}, bare); });
+        threads.emplace_back(
+            [&, i] { completed[i] = stage.service->complete(NodeId{i + 1}, bare); });
     for (std::thread& thread : threads) thread.join();
     for (const auto& one : completed) CHECK(one.bytes == completed[0].bytes);
     for (const char* path : {tcb_path, identity_path, pck_list_path, root_list_path})
@@ -532,9 +532,8 @@ TEST_CASE("a fetch that throws leaves nobody waiting") {
     Metrics metrics;
     CollateralCache cache{clock, metrics};
     for (int i = 0; i < 2; ++i) {
-        const auto found = cache.get("a", days(1), []() -> Result<CollateralPiece> {
-            throw std::runtime_error{"broken"};
-        });
+        const auto found = cache.get(
+            "a", days(1), []() -> Result<CollateralPiece> { throw std::runtime_error{"broken"}; });
         REQUIRE_FALSE(found);
         CHECK(found.error().code == ErrorCode::upstream_failed);
     }
@@ -551,7 +550,8 @@ TEST_CASE("Intel's own answers, as recorded, are read to the byte") {
         return;
     }
     Vendors vendors;
-    const char* files[] = {"tcb.json", "qe_identity.json", "pckcrl_platform.der", "root_ca_crl.der"};
+    const char* files[] = {"tcb.json", "qe_identity.json", "pckcrl_platform.der",
+                           "root_ca_crl.der"};
     const char* paths[] = {tcb_path, identity_path, pck_list_path, root_list_path};
     for (std::size_t i = 0; i < 4; ++i) {
         const auto record = nlohmann::json::parse(text(std::string{files[i]} + ".http.json"));

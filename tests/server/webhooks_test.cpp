@@ -37,7 +37,9 @@ public:
         server_.reset();
     }
 
-    std::string url() const { return "http://127.0.0.1:" + std::to_string(server_->port()) + "/hook"; }
+    std::string url() const {
+        return "http://127.0.0.1:" + std::to_string(server_->port()) + "/hook";
+    }
     void answer(int status) {
         const std::lock_guard lock{mutex_};
         status_ = status;
@@ -111,7 +113,8 @@ struct Stage {
         return webhook;
     }
     WebhookId add(bool disabled = false) {
-        return market.must<matching::WebhookAnswer>(matching::PutWebhook{webhook(disabled)}).webhook;
+        return market.must<matching::WebhookAnswer>(matching::PutWebhook{webhook(disabled)})
+            .webhook;
     }
     std::int64_t deliveries() const {
         return database.number("select count(*) from webhook_deliveries");

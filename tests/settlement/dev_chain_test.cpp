@@ -130,9 +130,15 @@ TEST_CASE("a restart keeps the history, and a batch sent before it is not execut
 TEST_CASE("an edited history is noticed") {
     TestClock clock;
     TempFile file;
-    { DevChain chain{{.file = file.path}, clock}; REQUIRE(chain.faucet("memo", Nano{44})); }
+    {
+        DevChain chain{{.file = file.path}, clock};
+        REQUIRE(chain.faucet("memo", Nano{44}));
+    }
     std::string content;
-    { std::ifstream in{file.path}; content.assign(std::istreambuf_iterator<char>{in}, {}); }
+    {
+        std::ifstream in{file.path};
+        content.assign(std::istreambuf_iterator<char>{in}, {});
+    }
     content.replace(content.find(" in 44 "), 8, " in 45 ");
     std::ofstream{file.path, std::ios::trunc} << content;
     CHECK_THROWS_AS(DevChain({.file = file.path}, clock), std::runtime_error);
@@ -142,8 +148,8 @@ TEST_CASE("addresses and faucet amounts are checked") {
     TestClock clock;
     TempFile file;
     DevChain chain{{.file = file.path}, clock};
-    for (const std::string good
-        : {"dev:alice", "EQCxE6mUtQJKFnGfaROTKOt1lZbDiiX1kCixRv7Nw2Id_sDs"}) {
+    for (const std::string good :
+         {"dev:alice", "EQCxE6mUtQJKFnGfaROTKOt1lZbDiiX1kCixRv7Nw2Id_sDs"}) {
         CHECK(chain.normal_address(good).has_value());
     }
     for (const std::string bad : {"", "ab", "with space", "new\nline", "\xc3\xa4\xc3\xa4"}) {

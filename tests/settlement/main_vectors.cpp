@@ -356,7 +356,8 @@ void check_mnemonic(const Json& test) {
     std::string words;
     if (list && list->is_array())
         for (const Json& word : list->items()) words += std::string{word.text().value_or("")} + " ";
-    else words = text_at(test, {"words", "mnemonic"});
+    else
+        words = text_at(test, {"words", "mnemonic"});
     const auto key = key_from_mnemonic(words);
     if (settled(key, test)) return;
     expect_hash(key->public_key(), text_at(test, "public_key"), "public key");

@@ -103,9 +103,12 @@ private:
                 continue;
             }
             Outcome outcome;
-            if (verb == "accepted") outcome.accepted = true;
-            else if (verb == "refused") lines >> outcome.exit_code;
-            else if (verb == "parameter") lines >> word, outcome.parameter = cell_of(word);
+            if (verb == "accepted")
+                outcome.accepted = true;
+            else if (verb == "refused")
+                lines >> outcome.exit_code;
+            else if (verb == "parameter")
+                lines >> word, outcome.parameter = cell_of(word);
             else {
                 AccountLine& account = outcome.account;
                 lines >> account.balance.value >> account.used.cells >> account.used.bits >>
