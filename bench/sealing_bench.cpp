@@ -4,10 +4,9 @@
 // medians of rounds.
 #include <openssl/evp.h>
 
-#include <functional>
 #include <memory>
 
-#include "bench/http_peer.hpp"
+#include "bench/figure.hpp"
 #include "core/encoding.hpp"
 #include "sealing/keyset.hpp"
 #include "sealing/ohttp.hpp"
@@ -17,6 +16,7 @@ namespace {
 
 using namespace cocoon;
 using namespace cocoon::sealing;
+using bench::Figure;
 using bench::give_up;
 using bench::now_ns;
 
@@ -30,24 +30,6 @@ Value must(Result<Value> result) {
         give_up(std::string{describe(result.error().code).name} + ": " + result.error().detail);
     return *std::move(result);
 }
-
-// One named figure: how often a call is repeated in a round, and what each round gave.
-struct Figure {
-    const char* name;
-    int repeats;
-    std::function<void()> call;
-    std::vector<double> microseconds{};
-
-    void round() {
-        const std::int64_t begin = now_ns();
-        for (int i = 0; i < repeats; ++i) call();
-        microseconds.push_back(static_cast<double>(now_ns() - begin) / 1e3 / repeats);
-    }
-    double median() {
-        std::sort(microseconds.begin(), microseconds.end());
-        return microseconds[microseconds.size() / 2];
-    }
-};
 
 struct World {
     SealingKey sealing_key = SealingKey::generate();

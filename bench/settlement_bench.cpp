@@ -2,9 +2,7 @@
 // it back as a provider's answer, signing and verifying a voucher. The anchors are one bare Ed25519
 // signature and verification, which a batch and a voucher cannot cost less than. Prints one JSON
 // object: microseconds, medians of rounds.
-#include <functional>
-
-#include "bench/http_peer.hpp"
+#include "bench/figure.hpp"
 #include "settlement/boc.hpp"
 #include "settlement/comment.hpp"
 #include "settlement/highload_wallet.hpp"
@@ -14,29 +12,12 @@ namespace {
 
 using namespace cocoon;
 using namespace cocoon::settlement::ton;
+using bench::Figure;
 using bench::give_up;
 using bench::now_ns;
 
 constexpr int rounds = 7;
 constexpr std::size_t batch_payouts = 200;
-
-// One named figure: how often a call is repeated in a round, and what each round gave.
-struct Figure {
-    const char* name;
-    int repeats;
-    std::function<void()> call;
-    std::vector<double> microseconds{};
-
-    void round() {
-        const std::int64_t begin = now_ns();
-        for (int i = 0; i < repeats; ++i) call();
-        microseconds.push_back(static_cast<double>(now_ns() - begin) / 1e3 / repeats);
-    }
-    double median() {
-        std::sort(microseconds.begin(), microseconds.end());
-        return microseconds[microseconds.size() / 2];
-    }
-};
 
 std::vector<OutAction> payouts() {
     std::vector<OutAction> actions;

@@ -5,6 +5,7 @@
 #include <random>
 
 #include "tests/attestation/gpu_maker.hpp"
+#include "tests/attestation/reasons.hpp"
 #include "tests/catch.hpp"
 
 using namespace cocoon;
@@ -17,20 +18,6 @@ const Reason* failure(const std::vector<Reason>& reasons) {
     for (const Reason& reason : reasons)
         if (reason.outcome == Outcome::failed) return &reason;
     return nullptr;
-}
-
-bool has(const std::vector<Reason>& reasons, std::string_view code, Outcome outcome) {
-    return std::any_of(reasons.begin(), reasons.end(), [&](const Reason& reason) {
-        return reason.code == code && reason.outcome == outcome;
-    });
-}
-
-std::string text_of(const std::vector<Reason>& reasons) {
-    std::string text;
-    for (const Reason& reason : reasons)
-        text +=
-            reason.code + " " + std::string{to_text(reason.outcome)} + ": " + reason.text + "\n";
-    return text;
 }
 
 NvidiaResult judged(const GpuMaker& gpu) {

@@ -5,6 +5,7 @@
 #include <random>
 
 #include "tests/attestation/gpu_maker.hpp"
+#include "tests/attestation/reasons.hpp"
 #include "tests/catch.hpp"
 
 using namespace cocoon;
@@ -12,20 +13,6 @@ using namespace cocoon::attestation;
 using namespace cocoon::attestation::test;
 
 namespace {
-
-bool has(const std::vector<Reason>& reasons, std::string_view code, Outcome outcome) {
-    return std::any_of(reasons.begin(), reasons.end(), [&](const Reason& reason) {
-        return reason.code == code && reason.outcome == outcome;
-    });
-}
-
-std::string text_of(const std::vector<Reason>& reasons) {
-    std::string text;
-    for (const Reason& reason : reasons)
-        text +=
-            reason.code + " " + std::string{to_text(reason.outcome)} + ": " + reason.text + "\n";
-    return text;
-}
 
 NvidiaTokenResult judged(const GpuMaker& gpu, Instant at = gpu_made_at) {
     return verify_nvidia_answer(gpu.answer_text(), parse_nvidia_key_set(gpu.key_set()).value(),

@@ -2,31 +2,17 @@
 #include <cstdio>
 #include <filesystem>
 #include <string>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/catch.hpp"
+#include "tests/run_program.hpp"
 
 namespace {
 
-struct Run {
-    int status;
-    std::string output;
-};
+using Run = cocoon::test::ProgramRun;
 
-// attestation_vectors stands beside this test program.
 Run run_vectors(const std::filesystem::path& directory) {
-    const auto program =
-        std::filesystem::read_symlink("/proc/self/exe").parent_path() / "attestation_vectors";
-    const std::string command = "'" + program.string() + "' '" + directory.string() + "' 2>&1";
-    FILE* pipe = ::popen(command.c_str(), "r");
-    REQUIRE(pipe != nullptr);
-    Run run{};
-    char buffer[4096];
-    while (const std::size_t count = std::fread(buffer, 1, sizeof buffer, pipe))
-        run.output.append(buffer, count);
-    run.status = WEXITSTATUS(::pclose(pipe));
-    return run;
+    return cocoon::test::run_program("attestation_vectors", directory);
 }
 
 }  // namespace

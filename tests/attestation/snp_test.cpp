@@ -4,6 +4,7 @@
 #include <random>
 
 #include "tests/attestation/snp_maker.hpp"
+#include "tests/attestation/reasons.hpp"
 #include "tests/catch.hpp"
 
 using namespace cocoon;
@@ -16,16 +17,6 @@ SnpResult judged(const SnpEvidence& evidence, Instant at = snp_made_at) {
     return verify_snp(evidence.report, evidence.collateral, evidence.policy, at);
 }
 
-// Codes with this outcome, in order, each once, separated by spaces.
-std::string codes(const std::vector<Reason>& reasons, Outcome outcome) {
-    std::string out, last;
-    for (const Reason& reason : reasons) {
-        if (reason.outcome != outcome || reason.code == last) continue;
-        last = reason.code;
-        out += (out.empty() ? "" : " ") + reason.code;
-    }
-    return out;
-}
 std::string failed(const SnpResult& result) { return codes(result.reasons, Outcome::failed); }
 std::string refused(const SnpResult& result) {
     return codes(result.policy_reasons, Outcome::failed);

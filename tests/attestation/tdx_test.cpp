@@ -7,6 +7,7 @@
 
 #include "attestation/tdx_tcb.hpp"
 #include "tests/attestation/tdx_maker.hpp"
+#include "tests/attestation/reasons.hpp"
 #include "tests/catch.hpp"
 
 using namespace cocoon;
@@ -19,16 +20,6 @@ TdxResult judged(const TdxEvidence& evidence, Instant at = tdx_made_at) {
     return verify_tdx(evidence.quote, evidence.collateral, evidence.policy, at);
 }
 
-// Codes with this outcome, in order, each once, separated by spaces.
-std::string codes(const std::vector<Reason>& reasons, Outcome outcome) {
-    std::string out, last;
-    for (const Reason& reason : reasons) {
-        if (reason.outcome != outcome || reason.code == last) continue;
-        last = reason.code;
-        out += (out.empty() ? "" : " ") + reason.code;
-    }
-    return out;
-}
 std::string failed(const TdxResult& result) { return codes(result.reasons, Outcome::failed); }
 std::string refused(const TdxResult& result) {
     return codes(result.policy_reasons, Outcome::failed);

@@ -1,33 +1,19 @@
 // The vectors beside this file, made with other people's implementation, through the program that
 // users run; and those that live outside the repository.
-#include <sys/wait.h>
 #include <unistd.h>
 #include <cstdio>
 #include <filesystem>
 #include <string>
 
 #include "tests/catch.hpp"
+#include "tests/run_program.hpp"
 
 namespace {
 
-struct Run {
-    int status;
-    std::string output;
-};
+using Run = cocoon::test::ProgramRun;
 
-// ton_vectors stands beside this test program.
-Run run_vectors(const std::string& directory) {
-    const auto program =
-        std::filesystem::read_symlink("/proc/self/exe").parent_path() / "ton_vectors";
-    const std::string command = "'" + program.string() + "' '" + directory + "' 2>&1";
-    FILE* pipe = ::popen(command.c_str(), "r");
-    REQUIRE(pipe != nullptr);
-    Run run{};
-    char buffer[4096];
-    while (const std::size_t count = std::fread(buffer, 1, sizeof buffer, pipe))
-        run.output.append(buffer, count);
-    run.status = WEXITSTATUS(::pclose(pipe));
-    return run;
+Run run_vectors(const std::filesystem::path& directory) {
+    return cocoon::test::run_program("ton_vectors", directory);
 }
 
 }  // namespace
