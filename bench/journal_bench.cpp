@@ -1,8 +1,8 @@
 // Durable placed-and-matched requests per second: Writer, PgJournal and Projector on PostgreSQL,
-// without HTTP, alternated with pgbench TPC-B (16 clients, prepared) on the same server. WAL per
-// request with the projections included, and how far the projector fell behind.
-//   COCOON_BENCH_DATABASE_URL=postgresql://… journal_bench [rounds] [requests per batch] [alone]
-// `alone` leaves pgbench out.
+// without HTTP; WAL per request with the projections included, and how far the projector fell
+// behind. One round for each empty line on standard input, so that the caller can alternate it with
+// an anchor; at the end of input the books are checked.
+//   yes '' | head -5 | COCOON_BENCH_DATABASE_URL=postgresql://… journal_bench [requests per batch]
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -29,7 +29,6 @@ namespace {
 
 constexpr int developers = 10'000, offers = 64, round_seconds = 4;
 constexpr const char* market_database = "cocoon_journal_bench";
-constexpr const char* anchor_database = "cocoon_pgbench";
 
 std::string url() {
     const char* text = std::getenv("COCOON_BENCH_DATABASE_URL");
@@ -255,79 +254,32 @@ private:
     Instant at_{1'790'000'000'000'000};
 };
 
-// Transactions per second of pgbench's TPC-B, or 0 if there is no pgbench.
-double anchor(bool initialise) {
-    Connection connection{options_for({})};
-    const std::string database = anchor_database;
-    if (initialise) {
-        connection.execute("drop database if exists " + database + " with (force)");
-        connection.execute("create database " + database);
-    }
-    // The same server, by libpq's own variables, so that no password appears in a command line.
-    const Rows where = connection.query(
-        "select split_part(current_setting('unix_socket_directories'), ',', 1), "
-        "current_setting('port'), current_user::text");
-    setenv("PGHOST", std::string{where.text(0, 0)}.c_str(), 1);
-    setenv("PGPORT", std::string{where.text(0, 1)}.c_str(), 1);
-    setenv("PGUSER", std::string{where.text(0, 2)}.c_str(), 1);
-    const std::string command = initialise
-                                    ? "pgbench -i -s 50 -q " + database + " 2>&1"
-                                    : "pgbench -M prepared -c 16 -j 2 -T " +
-                                          std::to_string(round_seconds) + " " + database + " 2>&1";
-    FILE* pipe = popen(
-        ("PATH=$PATH:/usr/lib/postgresql/15/bin:/usr/lib/postgresql/17/bin " + command).c_str(),
-        "r");
-    if (!pipe) return 0;
-    char line[512];
-    double tps = 0;
-    while (std::fgets(line, sizeof line, pipe)) std::sscanf(line, "tps = %lf", &tps);
-    pclose(pipe);
-    return tps;
-}
-
-double median(std::vector<double> values) {
-    std::ranges::sort(values);
-    return values[values.size() / 2];
-}
-
 }  // namespace
 
 int main(int count, char** arguments) {
-    const int rounds = count > 1 ? std::max(1, std::atoi(arguments[1])) : 5;
     const std::size_t size =
-        count > 2 ? static_cast<std::size_t>(std::max(1, std::atoi(arguments[2]))) : 100;
-    const bool anchored = count <= 3;
+        count > 1 ? static_cast<std::size_t>(std::max(1, std::atoi(arguments[1]))) : 100;
     log::set_level(log::Level::error);
     Connection admin{options_for({})};
     admin.execute(std::string{"drop database if exists "} + market_database + " with (force)");
     admin.execute(std::string{"create database "} + market_database);
     if (!migrate(options_for(market_database))) return 2;
-    std::printf(
-        "durable placed-and-matched requests, batches of %zu, %d accounts, projector running\n",
-        size, developers);
-    if (anchored) anchor(true);
-    std::vector<double> rates, ratios, wal;
     {
         Bench bench;
         bench.run(size);  // warm-up, discarded
-        for (int round = 0; round < rounds; ++round) {
-            const double tps = anchored ? anchor(false) : 0;
+        std::printf("durable placed-and-matched requests, batches of %zu, %d accounts\n", size,
+                    developers);
+        std::fflush(stdout);
+        while (std::getchar() == '\n') {
             const Bench::Figures figures = bench.run(size);
-            rates.push_back(figures.per_second);
-            wal.push_back(figures.wal_bytes);
-            ratios.push_back(tps > 0 ? figures.per_second / tps : 0);
             std::printf(
-                "round %d: %8.0f requests/s, pgbench TPC-B %6.0f tps, ratio %.2f, WAL %5.0f "
-                "B/request, "
-                "projector behind at most %.0f ms, done %.0f ms after the last commit, WAL from %s "
-                "to %s\n",
-                round + 1, figures.per_second, tps, ratios.back(), figures.wal_bytes,
-                figures.lag_ms, figures.drain_ms, figures.wal_from.c_str(), figures.wal_to.c_str());
+                "round: %.0f requests/s, WAL %.0f B/request, projector behind at most %.0f ms, "
+                "done %.0f ms after the last commit, WAL from %s to %s\n",
+                figures.per_second, figures.wal_bytes, figures.lag_ms, figures.drain_ms,
+                figures.wal_from.c_str(), figures.wal_to.c_str());
             std::fflush(stdout);
         }
     }
-    std::printf("median: %.0f requests/s, ratio %.2f, WAL %.0f B/request\n", median(rates),
-                median(ratios), median(wal));
     const std::size_t problems = check_books(options_for(market_database)).size();
     const ReplayReport report = rebuild_and_compare(options_for(market_database));
     std::printf("books: %zu problems; replay of %llu entries: %zu tables differ\n", problems,

@@ -622,20 +622,31 @@ def engine(world):
 
 def journal(world):
     """The durable part alone, without HTTP: writer, journal and projector in one process, 10,000 accounts."""
-    world.start_postgres()
-    environment = {**os.environ, "COCOON_BENCH_DATABASE_URL": world.postgres.url("postgres")}
-    done = subprocess.run([BINARIES / "journal_bench", str(world.rounds)], env=environment, stdout=subprocess.PIPE,
-                          text=True, timeout=1800)
-    note(done.stdout)
-    if done.returncode != 0:
-        raise Failure(f"journal_bench ended with {done.returncode}")
+    world.prepare_pgbench()
     rate = Figure("placed and matched without HTTP, 10,000 accounts", "req/s", "ratio",
                   anchor_name="TPC-B tps, 16 clients")
     wal = Figure("… WAL per request", "bytes", better="lower")
-    line = r"round \d+: +(\d+) requests/s, pgbench TPC-B +(\d+) tps, ratio [\d.]+, WAL +(\d+) B"
-    for found in re.finditer(line, done.stdout):
-        rate.add(float(found[1]), float(found[2]))
-        wal.add(float(found[3]))
+    environment = {**os.environ, "COCOON_BENCH_DATABASE_URL": world.postgres.url("postgres")}
+    bench = subprocess.Popen([BINARIES / "journal_bench"], env=environment, stdin=subprocess.PIPE,
+                             stdout=subprocess.PIPE, text=True)
+    try:
+        note(bench.stdout.readline())  # warm
+        for _ in range(world.rounds):
+            transactions = tpc_b(world.postgres, world.seconds)
+            bench.stdin.write("\n")
+            bench.stdin.flush()
+            told = bench.stdout.readline()
+            note(told)
+            found = re.match(r"round: (\d+) requests/s, WAL (\d+) B", told)
+            if found is None:
+                raise Failure("journal_bench ended early")
+            rate.add(float(found[1]), transactions)
+            wal.add(float(found[2]))
+        note(bench.communicate(timeout=600)[0])
+    finally:
+        bench.kill()
+    if bench.wait() != 0:
+        raise Failure(f"journal_bench ended with {bench.returncode}")
     return [rate, wal]
 
 
@@ -674,7 +685,7 @@ def main():
             try:
                 figures += FIGURES[name](world)
                 (HOME / "table.md").write_text(markdown(figures))  # what there is, should the rest be cut short
-            except (Failure, OSError, KeyError, ValueError, subprocess.SubprocessError) as failure:
+            except (Failure, OSError, ArithmeticError, LookupError, ValueError, subprocess.SubprocessError) as failure:
                 failures.append(f"{name}: {type(failure).__name__}: {failure}")
                 note(failures[-1])
                 world.stop_market()
