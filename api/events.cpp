@@ -4,6 +4,7 @@
 
 #include "api/wire_accounts.hpp"
 #include "api/wire_supply.hpp"
+#include "api/wire_trust.hpp"
 #include "api/wire_vectors.hpp"
 
 namespace cocoon::api {
@@ -44,6 +45,13 @@ constexpr std::array<std::string_view, std::variant_size_v<Event>> names{"accoun
                                                                          "fee.changed",
                                                                          "webhook.put",
                                                                          "webhook.removed",
+                                                                         "",
+                                                                         "node.retired",
+                                                                         "node.standing",
+                                                                         "measurement.submitted",
+                                                                         "measurement.decided",
+                                                                         "",
+                                                                         "",
                                                                          ""};
 
 struct DataWriter {
@@ -175,6 +183,24 @@ struct DataWriter {
     }
     void operator()(const WebhookRemoved& event) { out.id("id", event.webhook); }
     void operator()(const Audited&) {}
+    void operator()(const NodeRetired& event) { out.id("node", event.node); }
+    void operator()(const NodeStanding& event) {
+        out.id("node", event.node);
+        out.text("standing", name_of(event.standing));
+        out.id_or_null("measurement_id", event.measurement);
+        out.text_or_null("reason", event.reason);
+    }
+    void operator()(const MeasurementSubmitted& event) {
+        write_measurement_members(out, event.measurement);
+    }
+    void operator()(const MeasurementDecided& event) {
+        out.id("id", event.measurement);
+        out.text("state", name_of(event.state));
+        out.text("reason", event.reason);
+    }
+    void operator()(const IdentityDenied&) {}
+    void operator()(const DenialLifted&) {}
+    void operator()(const TrustRuleChanged&) {}
 };
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include "api/secrets.hpp"
 #include "api/wire_accounts.hpp"
 #include "api/wire_supply.hpp"
+#include "api/wire_trust.hpp"
 #include "api/wire_vectors.hpp"
 #include "attestation/policy.hpp"
 #include "core/encoding.hpp"
@@ -255,7 +256,8 @@ Result<PendingCommand> submit_evidence(const Call& call, const Context& context)
     submit.node = *id;
     submit.tier = *tier;
     submit.measurement = verdict->measurement;
-    submit.platform = verdict->platform_id;
+    submit.registers = registers_of(*verdict);
+    submit.identities = identities_of(*verdict);
     submit.keyset_digest = keyset->digest;
     submit.keyset_document = keyset->document;
     submit.evidence_hash = to_hex(sealing::sha256(submitted->evidence.bytes));
@@ -265,7 +267,7 @@ Result<PendingCommand> submit_evidence(const Call& call, const Context& context)
     PendingCommand pending;
     pending.render = [verdict = *verdict, digest = submit.keyset_digest,
                       hash = submit.evidence_hash](const Answer& answer, bool) {
-        answer_as<Done>(answer);
+        const VerdictAnswer& stands = answer_as<VerdictAnswer>(answer);
         JsonWriter out;
         out.open_object();
         out.open_object("verdict");
@@ -273,6 +275,12 @@ Result<PendingCommand> submit_evidence(const Call& call, const Context& context)
         out.close_object();
         out.text("keyset_digest", digest);
         out.text("evidence_hash", hash);
+        out.text("standing", name_of(stands.standing));
+        out.text_or_null("standing_reason", stands.reason);
+        out.text_or_null("advice", advice_for(stands, verdict.measurement));
+        out.id_or_null("measurement_id", stands.measurement);
+        write_registers(out, "registers", registers_of(verdict));
+        out.integer("probation_jobs_left", stands.probation_jobs_left);
         out.close_object();
         return json_response(200, out.take());
     };
@@ -303,6 +311,16 @@ Result<PendingCommand> set_draining(const Call& call, bool draining) {
 }
 
 }  // namespace
+
+Result<PendingCommand> retire_node(const Call& call, const Context&) {
+    const auto id = captured_id<NodeId>(call);
+    if (!id) return id.error();
+    if (auto empty = no_body(call); !empty) return empty.error();
+    PendingCommand pending;
+    pending.command = RetireNode{call.principal.account, *id};
+    pending.render = done_without_content;
+    return pending;
+}
 
 Result<PendingCommand> drain_node(const Call& call, const Context&) {
     return set_draining(call, true);

@@ -50,6 +50,11 @@ const Route table[] = {
     {Method::post, "/v1/nodes/{id}/challenge", scope_node, challenge_node},
     {Method::post, "/v1/nodes/{id}:drain", scope_offer | scope_node, drain_node},
     {Method::post, "/v1/nodes/{id}:resume", scope_offer | scope_node, resume_node},
+    {Method::post, "/v1/nodes/{id}:retire", scope_offer, retire_node},
+
+    {Method::get, "/v1/measurements", everyone, list_measurements},
+    {Method::post, "/v1/measurements", scope_offer | scope_manage, submit_measurement, keyed},
+    {Method::get, "/v1/measurements/{id}", everyone, read_measurement},
 
     {Method::get, "/v1/offers", offers_seen | overseen, list_offers},
     {Method::post, "/v1/offers", scope_offer | scope_node, place_offer, keyed},
@@ -105,6 +110,11 @@ const Route table[] = {
     {Method::post, "/v1/admin/accounts/{id}:unfreeze", scope_admin, unfreeze_account},
     {Method::post, "/v1/admin/nodes/{id}:suspend", scope_admin, suspend_node},
     {Method::post, "/v1/admin/nodes/{id}:restore", scope_admin, restore_node},
+    {Method::post, "/v1/admin/measurements/{id}:approve", scope_admin, approve_measurement},
+    {Method::post, "/v1/admin/measurements/{id}:revoke", scope_admin, revoke_measurement},
+    {Method::get, "/v1/admin/denials", operated, list_denials},
+    {Method::post, "/v1/admin/denials", scope_admin, deny_identity},
+    {Method::post, "/v1/admin/denials/{id}:lift", scope_admin, lift_denial},
     {Method::post, "/v1/admin/markets/{name}:pause", scope_admin, pause_market},
     {Method::post, "/v1/admin/markets/{name}:resume", scope_admin, resume_market},
     {Method::put, "/v1/admin/fee", scope_admin, set_fee},

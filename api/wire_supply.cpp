@@ -1,6 +1,7 @@
 #include "api/wire_supply.hpp"
 
 #include "api/wire_accounts.hpp"
+#include "api/wire_trust.hpp"
 #include "api/wire_vectors.hpp"
 #include "sealing/canonical_json.hpp"
 
@@ -131,13 +132,17 @@ void write_node_members(JsonWriter& out, const Node& node, Instant at, bool ever
     out.text("gpu_model", node.gpu_model);
     out.integer("gpu_count", node.gpu_count);
     out.text_or_null("measurement", node.measurement);
+    write_registers(out, "registers", node.registers);
+    out.id_or_null("measurement_id", node.measurement_id);
+    out.text("standing", name_of(node.standing));
+    out.integer("probation_jobs_left", node.probation_jobs_left);
     out.text_or_null("evidence_hash", node.evidence_hash);
     out.instant_or_null("evidence_valid_until", node.evidence_valid_until);
     out.text_or_null("evidence_url",
                      attested ? "/v1/nodes/" + node.id.text() + "/evidence" : std::string{});
     out.text_or_null("keyset_digest", node.keyset_digest);
-    out.boolean("available", node.connected && !node.draining && !node.suspended &&
-                                 node.evidence_valid_until > at);
+    out.boolean("available", node.connected && !node.draining && !node.suspended && !node.retired &&
+                                 node.standing == Standing::good && node.evidence_valid_until > at);
     out.integer("reliability_permille", node.reliability_permille);
     count_or_null(out, "first_output_ms", node.first_output_ms);
     count_or_null(out, "tokens_per_second", node.tokens_per_second);
@@ -146,7 +151,9 @@ void write_node_members(JsonWriter& out, const Node& node, Instant at, bool ever
     if (!everything) return;
     out.text("name", node.name);
     write_stored_json(out, "hardware", node.hardware);
-    out.text_or_null("platform", node.platform);
+    write_texts(out, "identities", node.identities);
+    out.text_or_null("standing_reason", node.standing_reason);
+    out.boolean("retired", node.retired);
     out.boolean("connected", node.connected);
     out.boolean("draining", node.draining);
     out.boolean("suspended", node.suspended);
@@ -158,7 +165,9 @@ void write_verdict_members(JsonWriter& out, const attestation::Verdict& verdict)
     out.text("status", attestation::to_text(verdict.status));
     out.text("tier", verdict.tier);
     out.text_or_null("measurement", verdict.measurement);
+    write_texts(out, "registers", verdict.registers);
     out.text_or_null("platform_id", verdict.platform_id);
+    out.text_or_null("family", verdict.family);
     write_texts(out, "devices", verdict.devices);
     out.text_or_null("tcb_status", verdict.tcb_status);
     write_texts(out, "advisory_ids", verdict.advisory_ids);

@@ -84,10 +84,14 @@ void Judgement::cpu(const TdxPart& evidence, const TdxCollateral& collateral) {
     if (!result.report) return;
     const TdReport& report = *result.report;
     verdict_.platform_id = result.platform_id;
+    verdict_.family = result.fmspc;
     bound(report.report_data);
     std::string parts = "MRTD " + to_hex(report.mr_td);
-    for (std::size_t i = 0; i < report.rtmr.size(); ++i)
+    verdict_.registers = {"tdx.mrtd:" + to_hex(report.mr_td)};
+    for (std::size_t i = 0; i < report.rtmr.size(); ++i) {
         parts += ", RTMR" + std::to_string(i) + " " + to_hex(report.rtmr[i]);
+        verdict_.registers.push_back("tdx.rtmr" + std::to_string(i) + ":" + to_hex(report.rtmr[i]));
+    }
     measured(tdx_measurement(report), parts);
     if (evidence.event_log.empty()) return;
     const auto events = parse_event_log(evidence.event_log);
@@ -109,6 +113,7 @@ void Judgement::cpu(const SnpPart& evidence, const SnpCollateral& collateral) {
     verdict_.tcb_status = snp_tcb(report.reported_tcb, *result.product).text();
     bound(report.report_data);
     const std::string measurement = to_hex(report.measurement);
+    verdict_.registers = {"snp.measurement:" + measurement};
     measured(measurement, "launch digest " + measurement);
 }
 

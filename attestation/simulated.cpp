@@ -198,6 +198,7 @@ Verdict verify_simulated(const Evidence& evidence, const ReportData& expected_re
               "the signature is not the simulation key's over this report");
         if (right) {
             verdict.measurement = parsed->report.measurement;
+            verdict.registers = {"simulated.measurement:" + verdict.measurement};
             verdict.platform_id = parsed->report.platform_id;
             judge_report(verdict, *parsed, expected_report_data, policy, at);
             verdict.valid_until = parsed->report.issued_at + policy.age_max;

@@ -40,7 +40,10 @@ struct Verdict {
     Status status = Status::unknown;
     std::string tier;         // as claimed by the evidence: "tdx+gpu-cc", "snp", "simulated"
     std::string measurement;  // lower-case hex; empty unless the evidence's signature was right
-    std::string platform_id;  // of the CPU: one machine for ever
+    // What the measurement is made of: "tdx.mrtd:<hex>", "snp.measurement:<hex>"; ascending.
+    std::vector<std::string> registers;
+    std::string platform_id;           // of the CPU: one machine for ever
+    std::string family;                // of the CPU: Intel's FMSPC; empty elsewhere
     std::vector<std::string> devices;  // of the GPUs, in the order of the evidence
     std::string tcb_status;            // in the vendor's words: "UpToDate", or AMD's versions
     std::vector<std::string> advisory_ids;

@@ -66,6 +66,12 @@ struct DepositTag {
 struct WebhookTag {
     static constexpr std::string_view prefix = "hook_";
 };
+struct MeasurementTag {
+    static constexpr std::string_view prefix = "meas_";
+};
+struct DenialTag {
+    static constexpr std::string_view prefix = "deny_";
+};
 
 using AccountId = Id<AccountTag>;
 using KeyId = Id<KeyTag>;
@@ -77,6 +83,8 @@ using JobId = Id<JobTag>;
 using PayoutId = Id<PayoutTag>;
 using DepositId = Id<DepositTag>;
 using WebhookId = Id<WebhookTag>;
+using MeasurementId = Id<MeasurementTag>;
+using DenialId = Id<DenialTag>;
 
 }  // namespace cocoon
 

@@ -48,6 +48,10 @@ template <>
 inline constexpr SqlType sql_type<matching::JobState>{"job_state", 6};
 template <>
 inline constexpr SqlType sql_type<matching::PayoutState>{"payout_state", 4};
+template <>
+inline constexpr SqlType sql_type<matching::MeasurementState>{"measurement_state", 3};
+template <>
+inline constexpr SqlType sql_type<matching::Standing>{"standing", 4};
 
 template <class Enum>
 Enum enum_from_sql(std::string_view name) {
@@ -457,8 +461,14 @@ void columns(V& v, typename V::template Of<matching::Node>& n) {
     v.required("suspended", n.suspended);
     v.optional("suspended_reason", n.suspended_reason);
     v.required("tier", n.tier);
+    v.required("retired", n.retired);
     v.optional("measurement", n.measurement);
-    v.optional("platform", n.platform);
+    v.optional("registers", n.registers);
+    v.optional("identities", n.identities);
+    v.optional("measurement_id", n.measurement_id);
+    v.required("standing", n.standing);
+    v.optional("standing_reason", n.standing_reason);
+    v.optional("probation_jobs_left", n.probation_jobs_left);
     v.optional("valid_until", n.evidence_valid_until);
     detail::hash_column(v, "evidence_hash", n.evidence_hash);
     detail::hash_column(v, "keyset_digest", n.keyset_digest, detail::keyset_prefix);
@@ -468,6 +478,37 @@ void columns(V& v, typename V::template Of<matching::Node>& n) {
     v.optional("tokens_per_second", n.tokens_per_second);
     v.required("jobs_completed", n.jobs_completed);
     v.required("jobs_failed", n.jobs_failed);
+}
+
+template <class V>
+void columns(V& v, typename V::template Of<matching::Measurement>& m) {
+    v.key("id", m.id);
+    v.required("submitter", m.submitter);
+    v.required("name", m.name);
+    v.required("version", m.version);
+    v.required("source", m.source);
+    v.optional("notes", m.notes);
+    v.required("registers", m.registers);
+    v.required("state", m.state);
+    v.optional("reason", m.reason);
+    v.required("submitted_at", m.submitted_at);
+    v.optional("decided_at", m.decided_at);
+}
+
+template <class V>
+void columns(V& v, typename V::template Of<matching::Platform>& p) {
+    v.key("identity", p.identity);
+    v.required("node", p.node);
+    v.required("first_seen_at", p.first_seen_at);
+    v.required("probation_jobs_left", p.probation_jobs_left);
+}
+
+template <class V>
+void columns(V& v, typename V::template Of<matching::Denial>& d) {
+    v.key("identity", d.identity);
+    v.required("id", d.id);
+    v.required("reason", d.reason);
+    v.required("at", d.at);
 }
 
 template <class V>

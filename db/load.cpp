@@ -27,8 +27,10 @@ const Statement read_journal{
 const Statement read_journal_end{
     "read_journal_end",
     "select coalesce((select last from journal order by first desc limit 1), 0)"};
-const Statement read_projection{"read_projection",
-                                "select sequence, fee_basis_points, counters from projection"};
+const Statement read_projection{
+    "read_projection",
+    "select sequence, fee_basis_points, counters, coalesce(approved_tiers, 0), "
+    "coalesce(probation_jobs, 0) from projection"};
 const Statement read_hash{"read_state_hash", "select sequence, hash from state_hash"};
 
 const Statement load_accounts{"load_accounts", select_sql<matching::Account>("accounts", "")};
@@ -39,6 +41,10 @@ const Statement load_webhooks{"load_webhooks", select_sql<matching::Webhook>("we
 const Statement load_nodes{"load_nodes", select_sql<matching::Node>("nodes", "")};
 const Statement load_markets{"load_markets", select_sql<matching::Market>("markets", "")};
 const Statement load_deposits{"load_deposits", select_sql<matching::Deposit>("deposits", "")};
+const Statement load_measurements{"load_measurements",
+                                  select_sql<matching::Measurement>("measurements", "")};
+const Statement load_platforms{"load_platforms", select_sql<matching::Platform>("platforms", "")};
+const Statement load_denials{"load_denials", select_sql<matching::Denial>("denials", "")};
 const Statement load_offers{
     "load_offers",
     select_sql<matching::Offer>("offers", "where state in ('active', 'paused') or slots_used > 0")};
@@ -178,12 +184,17 @@ std::unique_ptr<matching::State> restore_state(Connection& connection) {
     restore_each<matching::Node>(connection, load_nodes, *state);
     restore_each<matching::Market>(connection, load_markets, *state);
     restore_each<matching::Deposit>(connection, load_deposits, *state);
+    restore_each<matching::Measurement>(connection, load_measurements, *state);
+    restore_each<matching::Platform>(connection, load_platforms, *state);
+    restore_each<matching::Denial>(connection, load_denials, *state);
     restore_each<matching::Offer>(connection, load_offers, *state);
     restore_requests(connection, *state, ended);
     restore_each<matching::Job>(connection, load_jobs, *state);
     restore_each<matching::Job>(connection, load_ended_jobs, *state, ended);
     restore_each<matching::Payout>(connection, load_payouts, *state);
     if (!cursor.null(0, 1)) state->restore_fee(static_cast<int>(cursor.integer(0, 1)));
+    state->restore(matching::TrustRule{static_cast<matching::TierSet>(cursor.integer(0, 3)),
+                                       static_cast<std::uint32_t>(cursor.integer(0, 4))});
     restore_remembered(connection, *state, counters);
     state->finish_restore(counters);
     state->discard_changes();

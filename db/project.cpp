@@ -45,19 +45,28 @@ const GrowingTable<matching::Job> jobs{"jobs"};
 const Table<matching::Deposit> deposits{"deposits"};
 const Table<matching::Payout> payouts{"payouts"};
 const Table<matching::Webhook> webhooks{"webhooks"};
+const Table<matching::Measurement> measurements{"measurements"};
+const Table<matching::Platform> platforms{"platforms"};
+const Table<matching::Denial> denials{"denials"};
 
 const Statement drop_enrolments{"project_enrolments_ended",
                                 "delete from enrolments where token_hash = any($1::bytea[])"};
 const Statement drop_webhooks{"project_webhooks_removed",
                               "delete from webhooks where id = any($1::bigint[])"};
+const Statement drop_denials{"project_denials_ended",
+                             "delete from denials where identity = any($1::text[])"};
 const Statement move_cursor{
     "project_cursor",
     "update projection set sequence = $1::bigint, counters = $2::bytea, "
-    "fee_basis_points = coalesce($3::bigint, fee_basis_points) where sequence = $4::bigint"};
+    "fee_basis_points = coalesce($3::bigint, fee_basis_points), "
+    "approved_tiers = coalesce($5::bigint, approved_tiers), "
+    "probation_jobs = coalesce($6::bigint, probation_jobs) where sequence = $4::bigint"};
 
 using Batches = std::span<const Batch* const>;
 
 std::uint64_t identity(const auto& noun) { return noun.id.value; }
+std::string identity(const matching::Platform& platform) { return platform.identity; }
+std::string identity(const matching::Denial& denial) { return denial.identity; }
 std::string identity(const matching::Enrolment& enrolment) {
     return std::string{as_text(enrolment.token_hash)};
 }
@@ -122,6 +131,25 @@ std::uint64_t write_nouns(Connection& connection, const GrowingTable<Noun>& tabl
     return nouns.size();
 }
 
+// A denial may end and begin again: the last word of each identity counts.
+std::uint64_t write_denials(Connection& connection, Batches batches) {
+    std::map<std::string, const matching::Denial*> last;
+    for (const Batch* batch : batches) {
+        for (const matching::Denial& denial : batch->changes.denials)
+            last[denial.identity] = &denial;
+        for (const std::string& ended : batch->changes.denials_ended) last[ended] = nullptr;
+    }
+    std::vector<const matching::Denial*> denied;
+    ArrayBuilder ended{ArrayBuilder::Type::text};
+    for (const auto& [identity, denial] : last)
+        if (denial != nullptr)
+            denied.push_back(denial);
+        else
+            ended.add_raw(pack_text(identity));
+    if (ended.size()) connection.run(drop_denials, Parameters{}.add_encoded(ended.finish()));
+    return update_rows<matching::Denial>(connection, denials, denied);
+}
+
 std::uint64_t write_all_nouns(Connection& connection, Batches batches, const Made& requests_made,
                               const Made& jobs_made) {
     using matching::Changes;
@@ -137,6 +165,9 @@ std::uint64_t write_all_nouns(Connection& connection, Batches batches, const Mad
     rows += write_nouns(connection, deposits, batches, &Changes::deposits);
     rows += write_nouns(connection, payouts, batches, &Changes::payouts);
     rows += write_nouns(connection, webhooks, batches, &Changes::webhooks);
+    rows += write_nouns(connection, measurements, batches, &Changes::measurements);
+    rows += write_nouns(connection, platforms, batches, &Changes::platforms);
+    rows += write_denials(connection, batches);
     ArrayBuilder ended{ArrayBuilder::Type::bytea}, removed{ArrayBuilder::Type::bigint};
     for (const Batch* batch : batches) {
         for (const matching::Digest& hash : batch->changes.enrolments_ended)
@@ -187,7 +218,6 @@ void columns(V& v, const EvidenceLine& line) {
     v.required("at", line.at);
     v.required("tier", line.event.tier);
     v.optional("measurement", line.event.measurement);
-    v.optional("platform", line.event.platform);
     detail::hash_column(v, "keyset_digest", line.event.keyset_digest, detail::keyset_prefix);
     v.required("keyset_document", line.event.keyset_document);
     detail::hash_column(v, "evidence_hash", line.event.evidence_hash);
@@ -497,13 +527,18 @@ Projected project(Connection& connection, std::span<const Batch* const> batches,
                   std::uint64_t cursor) {
     const Batch& last = *batches.back();
     int fee = -1;
-    for (const Batch* batch : batches)
+    std::optional<matching::TrustRule> rule;
+    for (const Batch* batch : batches) {
         if (batch->changes.fee_basis_points >= 0) fee = batch->changes.fee_basis_points;
+        if (batch->changes.trust_rule) rule = batch->changes.trust_rule;
+    }
     Parameters parameters;
     parameters.add(static_cast<std::int64_t>(last.last()))
         .add_bytes(as_bytes(matching::encode_counters(last.changes.counters)));
     fee < 0 ? parameters.add_null() : parameters.add(std::int64_t{fee});
     parameters.add(static_cast<std::int64_t>(cursor));
+    rule ? parameters.add(std::int64_t{rule->approved_tiers}) : parameters.add_null();
+    rule ? parameters.add(std::int64_t{rule->probation_jobs}) : parameters.add_null();
     // The cursor first: its row lock keeps a second projector waiting until this one is done.
     if (connection.run(move_cursor, parameters).affected() != 1) throw CursorMoved{};
 

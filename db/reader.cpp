@@ -120,15 +120,28 @@ const Statement list_nodes{"list_nodes",
                            "select " + listed<Node>() +
                                " from nodes t where ($1::bigint is null or provider = $1::bigint) "
                                "and id < $2::bigint and ($3::bigint is null or (connected and not "
-                               "draining and not suspended "
+                               "draining and not suspended and not retired "
+                               "and standing in ('good', 'measurement_pending') "
                                "and valid_until > $3::bigint)) order by id desc limit $4::bigint"};
 const Statement find_node{"read_node",
                           "select " + listed<Node>() + " from nodes t where id = $1::bigint"};
 const Statement find_evidence{
     "read_evidence",
-    "select node, sequence, at, valid_until, tier, measurement, platform, keyset_digest, "
+    "select node, sequence, at, valid_until, tier, measurement, keyset_digest, "
     "keyset_document, evidence_hash, evidence, verdict from evidence where node = $1::bigint "
     "and ($2::bytea is null or evidence_hash = $2::bytea) order by sequence desc limit 1"};
+const Statement list_measurements{
+    "list_measurements",
+    "select " + listed<Measurement>() +
+        " from measurements t where id < $1::bigint and ($2::text is null or state = "
+        "$2::text::measurement_state) order by id desc limit $3::bigint"};
+const Statement find_measurement{
+    "read_measurement",
+    "select " + listed<Measurement>() + " from measurements t where id = $1::bigint"};
+const Statement list_denials{"list_denials",
+                             "select " + listed<Denial>() +
+                                 " from denials t where id < $1::bigint order by id desc "
+                                 "limit $2::bigint"};
 const std::string select_offers =
     "select " + listed<Offer>() +
     ", m.name, n.name, n.region, n.country, n.gpu_model, n.tier, n.connected, "
@@ -229,7 +242,8 @@ const std::string market_reach =
     "bit_or(1 << (array_position(enum_range(null::tier), n.tier) - 1)) as tiers "
     "from offers o join nodes n on n.id = o.node where o.state = 'active' and n.connected and not "
     "n.draining "
-    "and not n.suspended group by o.market)";
+    "and not n.suspended and not n.retired and n.standing = 'good' "
+    "group by o.market)";
 const Statement list_markets{"list_markets",
                              "select " + listed<Market>() +
                                  ", coalesce(o.offers, 0)::bigint, coalesce(o.slots, 0)::bigint, "
@@ -311,6 +325,9 @@ const Statement owners_of_offers{
     "owners_of_offers", "select id, 0::bigint, provider from offers where id = any($1::bigint[])"};
 const Statement owners_of_nodes{
     "owners_of_nodes", "select id, 0::bigint, provider from nodes where id = any($1::bigint[])"};
+const Statement owners_of_measurements{
+    "owners_of_measurements",
+    "select id, submitter, 0::bigint from measurements where id = any($1::bigint[])"};
 const Statement owners_of_payouts{
     "owners_of_payouts", "select id, account, 0::bigint from payouts where id = any($1::bigint[])"};
 const Statement owners_of_keys{
@@ -513,6 +530,26 @@ std::optional<Node> Reader::node(NodeId node) {
     return first_of(nouns_of<Node>(held_->run(find_node, Parameters{}.add(number(node.value))), 1));
 }
 
+Listed<Measurement> Reader::measurements(std::optional<MeasurementState> state, PageBefore page) {
+    Parameters parameters;
+    parameters.add(below(page));
+    add_optional(parameters, state);
+    parameters.add(std::int64_t{page.rows_max} + 1);
+    return nouns_of<Measurement>(held_->run(list_measurements, parameters), page.rows_max);
+}
+
+std::optional<Measurement> Reader::measurement(MeasurementId measurement) {
+    return first_of(nouns_of<Measurement>(
+        held_->run(find_measurement, Parameters{}.add(number(measurement.value))), 1));
+}
+
+Listed<Denial> Reader::denials(PageBefore page) {
+    Parameters parameters;
+    parameters.add(below(page));
+    parameters.add(std::int64_t{page.rows_max} + 1);
+    return nouns_of<Denial>(held_->run(list_denials, parameters), page.rows_max);
+}
+
 std::optional<EvidenceRow> Reader::evidence(NodeId node) { return evidence(node, {}); }
 
 std::optional<EvidenceRow> Reader::evidence(NodeId node, std::string_view evidence_hash) {
@@ -528,12 +565,11 @@ std::optional<EvidenceRow> Reader::evidence(NodeId node, std::string_view eviden
                        .valid_until = {rows.integer(0, 3)},
                        .tier = enum_from_sql<Tier>(rows.text(0, 4)),
                        .measurement = text_or_empty(rows, 0, 5),
-                       .platform = text_or_empty(rows, 0, 6),
-                       .keyset_digest = hash_or_empty(rows, 0, 7, detail::keyset_prefix),
-                       .keyset_document = text_or_empty(rows, 0, 8),
-                       .evidence_hash = hash_or_empty(rows, 0, 9),
-                       .evidence = std::string{rows.text(0, 10)},
-                       .verdict = text_or_empty(rows, 0, 11)};
+                       .keyset_digest = hash_or_empty(rows, 0, 6, detail::keyset_prefix),
+                       .keyset_document = text_or_empty(rows, 0, 7),
+                       .evidence_hash = hash_or_empty(rows, 0, 8),
+                       .evidence = std::string{rows.text(0, 9)},
+                       .verdict = text_or_empty(rows, 0, 10)};
 }
 
 Listed<OfferRow> Reader::offers(const OfferFilter& filter, PageBefore page) {
@@ -769,8 +805,8 @@ std::int64_t Reader::newest_id() {
 namespace {
 
 // Whom an event concerns: directly, or by the id that has to be looked up.
-enum class Lookup { none, job, request, offer, node, payout, key };
-constexpr std::size_t lookup_count = 7;
+enum class Lookup { none, job, request, offer, node, payout, key, measurement };
+constexpr std::size_t lookup_count = 8;
 struct Concern {
     AccountId account, provider;
     Lookup lookup = Lookup::none;
@@ -814,6 +850,15 @@ struct ConcernOf {
     C operator()(const WebhookPut& e) const { return {e.webhook.account, {}}; }
     C operator()(const WebhookRemoved&) const { return {}; }
     C operator()(const Audited& e) const { return {e.actor, {}}; }
+    C operator()(const NodeRetired& e) const { return {{}, {}, Lookup::node, e.node.value}; }
+    C operator()(const NodeStanding& e) const { return {{}, {}, Lookup::node, e.node.value}; }
+    C operator()(const MeasurementSubmitted& e) const { return {e.measurement.submitter, {}}; }
+    C operator()(const MeasurementDecided& e) const {
+        return {{}, {}, Lookup::measurement, e.measurement.value};
+    }
+    C operator()(const IdentityDenied&) const { return {}; }
+    C operator()(const DenialLifted&) const { return {}; }
+    C operator()(const TrustRuleChanged&) const { return {}; }
 };
 
 }  // namespace
@@ -842,7 +887,7 @@ void Reader::Held::assign_owners(std::vector<FeedEvent>& events) {
     }
     const Statement* const statements[lookup_count] = {
         nullptr,          &owners_of_jobs,    &owners_of_requests, &owners_of_offers,
-        &owners_of_nodes, &owners_of_payouts, &owners_of_keys};
+        &owners_of_nodes, &owners_of_payouts, &owners_of_keys,     &owners_of_measurements};
     std::unordered_map<std::uint64_t, std::pair<AccountId, AccountId>> found[lookup_count];
     for (std::size_t kind = 1; kind < lookup_count; ++kind)
         found[kind] = owners(*statements[kind], ids[kind]);

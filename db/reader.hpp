@@ -65,6 +65,10 @@ public:
     // ---- Supply
     Listed<matching::Node> nodes(const NodeFilter& filter, PageBefore page);
     std::optional<matching::Node> node(NodeId node);
+    Listed<matching::Measurement> measurements(std::optional<matching::MeasurementState> state,
+                                               PageBefore page);
+    std::optional<matching::Measurement> measurement(MeasurementId measurement);
+    Listed<matching::Denial> denials(PageBefore page);
     std::optional<EvidenceRow> evidence(NodeId node);
     // A bundle by its hash, for jobs whose node has attested anew since.
     std::optional<EvidenceRow> evidence(NodeId node, std::string_view evidence_hash);

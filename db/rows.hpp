@@ -74,8 +74,7 @@ struct EvidenceRow {  // the newest bundle of a node and what it proved
     std::uint64_t sequence = 0;
     Instant at, valid_until;
     matching::Tier tier = matching::Tier::simulated;
-    std::string measurement, platform, keyset_digest, keyset_document, evidence_hash, evidence,
-        verdict;
+    std::string measurement, keyset_digest, keyset_document, evidence_hash, evidence, verdict;
 };
 struct AuditRow {
     EntryKey key;

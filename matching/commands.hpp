@@ -59,8 +59,10 @@ struct EnrolNode {
 struct SubmitVerdict {  // the API verified the evidence; a refuted verdict never gets here
     NodeId node;
     Tier tier = Tier::simulated;
-    std::string measurement, platform, keyset_digest, keyset_document, evidence_hash, evidence,
-        verdict;
+    std::string measurement;
+    Registers registers;
+    Identities identities;
+    std::string keyset_digest, keyset_document, evidence_hash, evidence, verdict;
     Instant valid_until;
 };
 struct SetNodePresence {
@@ -71,6 +73,32 @@ struct DrainNode {
     AccountId provider;
     NodeId node;
     bool draining = true;
+};
+struct RetireNode {  // for good: its hardware may show itself as another node at once
+    AccountId provider;
+    NodeId node;
+};
+
+// ---- Trust ------------------------------------------------------------------------------------
+
+struct SubmitMeasurement {
+    Measurement measurement;  // submitter, name, version, source, notes, registers
+};
+struct DecideMeasurement {  // audited; revoking takes its nodes out at once
+    MeasurementId measurement;
+    MeasurementState state = MeasurementState::approved;  // or revoked
+    std::string reason;
+};
+struct DenyIdentity {  // audited; takes its nodes out at once
+    std::string identity, reason;
+};
+struct LiftDenial {  // audited; lets its nodes back in at once
+    DenialId denial;
+    std::string reason;
+};
+struct SetTrustRule {  // audited
+    TrustRule rule;
+    std::string note;
 };
 
 // ---- Supply -----------------------------------------------------------------------------------
@@ -231,13 +259,13 @@ struct WhatIf {
     PlaceRequest request;
 };
 
-using Command =
-    std::variant<OpenAccount, AmendAccount, CreateKey, AmendKey, RotateKey, RevokeKey,
-                 IssueEnrolment, EnrolNode, SubmitVerdict, SetNodePresence, DrainNode, PlaceOffer,
-                 AmendOffer, CancelOffer, PlaceRequest, PlaceRequests, AmendRequest, CancelRequest,
-                 StartJob, CompleteJob, FailJob, CaptureUsage, RenewJob, CancelJob, CloseSession,
-                 CreditDeposit, RequestPayout, AdvancePayouts, FreezeAccount, SuspendNode,
-                 PauseMarket, SetFee, PutWebhook, RemoveWebhook, Tick, Explain, WhatIf>;
+using Command = std::variant<
+    OpenAccount, AmendAccount, CreateKey, AmendKey, RotateKey, RevokeKey, IssueEnrolment, EnrolNode,
+    SubmitVerdict, SetNodePresence, DrainNode, RetireNode, SubmitMeasurement, DecideMeasurement,
+    DenyIdentity, LiftDenial, SetTrustRule, PlaceOffer, AmendOffer, CancelOffer, PlaceRequest,
+    PlaceRequests, AmendRequest, CancelRequest, StartJob, CompleteJob, FailJob, CaptureUsage,
+    RenewJob, CancelJob, CloseSession, CreditDeposit, RequestPayout, AdvancePayouts, FreezeAccount,
+    SuspendNode, PauseMarket, SetFee, PutWebhook, RemoveWebhook, Tick, Explain, WhatIf>;
 
 // ---- Answers ----------------------------------------------------------------------------------
 
@@ -248,6 +276,9 @@ enum class Constraint : std::uint8_t {
     draining,
     suspended,
     evidence,
+    platform_denied,
+    measurement_revoked,
+    measurement_pending,
     tier,
     region,
     country,
@@ -263,6 +294,7 @@ enum class Constraint : std::uint8_t {
     developer_list,
     lost_node,
     slots,
+    probation,
     price_dimension,
     price_total
 };
@@ -308,6 +340,22 @@ struct NodeAnswer {
     KeyId key;
     COCOON_FIELDS(NodeAnswer, node, key)
 };
+// What the accepted evidence is good for.
+struct VerdictAnswer {
+    Standing standing = Standing::good;
+    MeasurementId measurement;  // none: unregistered
+    std::string reason;
+    std::uint32_t probation_jobs_left = 0;
+    COCOON_FIELDS(VerdictAnswer, standing, measurement, reason, probation_jobs_left)
+};
+struct MeasurementAnswer {
+    Measurement measurement;
+    COCOON_FIELDS(MeasurementAnswer, measurement)
+};
+struct DenialAnswer {
+    Denial denial;
+    COCOON_FIELDS(DenialAnswer, denial)
+};
 struct OfferAnswer {
     Offer offer;
     COCOON_FIELDS(OfferAnswer, offer)
@@ -347,7 +395,7 @@ struct ExplainAnswer {
 
 using Answer = std::variant<Done, AccountAnswer, KeyAnswer, NodeAnswer, OfferAnswer, RequestAnswer,
                             RequestsAnswer, JobAnswer, DepositAnswer, PayoutAnswer, WebhookAnswer,
-                            ExplainAnswer>;
+                            ExplainAnswer, VerdictAnswer, MeasurementAnswer, DenialAnswer>;
 using Reply = Result<Answer>;
 
 }  // namespace cocoon::matching

@@ -63,7 +63,9 @@ constexpr std::uint8_t count_of(RequestState) { return 7; }
 constexpr std::uint8_t count_of(JobState) { return 6; }
 constexpr std::uint8_t count_of(PayoutState) { return 4; }
 constexpr std::uint8_t count_of(NodeOutcome) { return 3; }
-constexpr std::uint8_t count_of(Constraint) { return 23; }
+constexpr std::uint8_t count_of(Constraint) { return 27; }
+constexpr std::uint8_t count_of(MeasurementState) { return 3; }
+constexpr std::uint8_t count_of(Standing) { return 4; }
 
 // Sink needs: void bytes(const void*, size_t), void byte(uint8_t).
 template <class Sink>

@@ -76,9 +76,12 @@ void Engine::Task::end_job(JobRecord& record, JobEnded ended) {
     ended.released = record.job.hold - ended.amount;
     NodeRecord& node = *record.node;
     const std::uint32_t reliability = node.node.reliability_permille;
+    const bool on_probation = node.node.probation_jobs_left > 0;
     emit(std::move(ended));
-    if (node.node.reliability_permille > reliability)
-        offers_of(node);  // may now satisfy a wanted reputation
+    // May now satisfy a wanted reputation, or have slots that probation shares out among its
+    // offers.
+    if (node.node.reliability_permille > reliability || on_probation)
+        offers_of(node);
     else
         freed_.offers.push_back(offer);
 }
@@ -202,7 +205,8 @@ Reply Engine::Task::operator()(const RenewJob& command) {
     if (!in_range(command.more) || command.longer.us < 0)
         return invalid("/quantity", "Out of range.");
     const Node& node = record->node->node;
-    if (node.draining || node.suspended)
+    if (node.draining || node.suspended || node.retired ||
+        node.standing > Standing::measurement_pending)
         return refuse(ErrorCode::wrong_state, "The node takes no more work.");
     QuantityVector quantity = job.quantity;
     quantity.prompt += command.more.prompt;

@@ -1,4 +1,4 @@
-// Nodes: enrolment, evidence, presence, draining, suspension.
+// Nodes: enrolment, evidence, presence, draining, suspension, retirement.
 #include "matching/engine_task.hpp"
 
 namespace cocoon::matching {
@@ -13,7 +13,9 @@ Reply Engine::Task::operator()(const IssueEnrolment& command) {
     if (command.lifetime.us <= 0 || command.lifetime > days(30))
         return invalid("/lifetime", "At most 30 days.");
     if (state_.enrolments.contains(command.token_hash)) return refuse(ErrorCode::already_exists);
-    if (record->enrolments + record->nodes.size() >= limits::nodes_per_provider_max)
+    const auto working = std::count_if(record->nodes.begin(), record->nodes.end(),
+                                       [](const NodeRecord* node) { return !node->node.retired; });
+    if (record->enrolments + static_cast<std::size_t>(working) >= limits::nodes_per_provider_max)
         return refuse(ErrorCode::limit_reached,
                       "The account has as many nodes and open tokens as it may have.");
     emit(EnrolmentIssued{{command.token_hash, command.provider, at_ + command.lifetime}});
@@ -55,16 +57,48 @@ Reply Engine::Task::operator()(const EnrolNode& command) {
     return Answer{answer};
 }
 
+// The CPU or GPU that another node shows in evidence that still holds, or nothing.
+const Platform* Engine::Task::held_by_another(const SubmitVerdict& command) const {
+    for (const std::string& identity : command.identities) {
+        const auto found = state_.platforms.find(identity);
+        if (found == state_.platforms.end() || found->second.node == command.node) continue;
+        const Node& holder = state_.nodes.find(found->second.node)->node;
+        // A node that shows other hardware by now has let go of what it showed before.
+        const bool shows = std::find(holder.identities.begin(), holder.identities.end(),
+                                     identity) != holder.identities.end();
+        if (shows && !holder.retired && holder.evidence_valid_until > at_) return &found->second;
+    }
+    return nullptr;
+}
+
 Reply Engine::Task::operator()(const SubmitVerdict& command) {
     NodeRecord* record = state_.nodes.find(command.node);
     if (record == nullptr) return refuse(ErrorCode::not_found);
+    if (record->node.retired) return refuse(ErrorCode::wrong_state, "The node is retired.");
     if (command.valid_until <= at_)
         return refuse(ErrorCode::verdict_refused, "The evidence has already ended.");
-    emit(NodeAttested{command.node, command.tier, command.measurement, command.platform,
-                      command.keyset_digest, command.keyset_document, command.evidence_hash,
-                      command.evidence, command.verdict, command.valid_until});
+    if (command.registers.size() > limits::registers_max ||
+        command.identities.size() > limits::identities_max ||
+        !std::is_sorted(command.registers.begin(), command.registers.end()))
+        return refuse(ErrorCode::verdict_refused,
+                      "The evidence shows more registers or devices than a node may have.");
+    if (const Platform* held = held_by_another(command)) {
+        const Node& holder = state_.nodes.find(held->node)->node;
+        return refuse(ErrorCode::platform_in_use,
+                      held->identity + " is shown by " + holder.id.text() + " until " +
+                          holder.evidence_valid_until.text() +
+                          ". Retire that node, or wait until its evidence has ended.");
+    }
+    const bool is_real = (real_tiers & tier_bit(command.tier)) != 0;
+    emit(NodeAttested{command.node, command.tier, command.measurement, command.registers,
+                      command.identities, command.keyset_digest, command.keyset_document,
+                      command.evidence_hash, command.evidence, command.verdict, command.valid_until,
+                      is_real ? state_.trust_rule.probation_jobs : 0});
+    judge_standing({record});
     offers_of(*record);
-    return Answer{Done{}};
+    const Node& node = record->node;
+    return Answer{VerdictAnswer{node.standing, node.measurement_id, node.standing_reason,
+                                node.probation_jobs_left}};
 }
 
 Reply Engine::Task::operator()(const SetNodePresence& command) {
@@ -83,6 +117,26 @@ Reply Engine::Task::operator()(const DrainNode& command) {
     if (record->node.draining == command.draining) return Answer{Done{}};
     emit(NodeDrained{command.node, command.draining});
     offers_of(*record);
+    return Answer{Done{}};
+}
+
+Reply Engine::Task::operator()(const RetireNode& command) {
+    NodeRecord* record = state_.nodes.find(command.node);
+    if (record == nullptr || record->node.provider != command.provider)
+        return refuse(ErrorCode::not_found);
+    if (record->node.retired) return Answer{Done{}};
+    emit(NodeRetired{command.node});
+    const std::vector<OfferRecord*> offers = record->offers;
+    for (const OfferRecord* offer : offers)
+        emit(OfferEnded{offer->offer.id, OfferState::cancelled});
+    std::vector<KeyAmended> ended;
+    state_.keys.for_each([&](const KeyRecord& one) {
+        const ApiKey& key = one.key;
+        if (key.node == command.node && !key.revoked)
+            ended.push_back({key.id, key.name, key.cap_total, key.cap_day, key.expires_at, true});
+    });
+    for (KeyAmended& key : ended) emit(std::move(key));
+    give_up_reserved(*record, "node_retired");
     return Answer{Done{}};
 }
 

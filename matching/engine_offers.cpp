@@ -74,6 +74,7 @@ Reply Engine::Task::operator()(const PlaceOffer& command) {
         key && key->key.node && key->key.node != wanted.node)
         return refuse(ErrorCode::not_found);
     if (node->provider->account.frozen) return refuse(ErrorCode::account_frozen);
+    if (node->node.retired) return refuse(ErrorCode::wrong_state, "The node is retired.");
     if (!kind) return invalid("/market", "\"inference:<model>\" or \"compute:<gpu class>\".");
     if (auto error = bad_terms(wanted, *kind, at_)) return *error;
     if (node->offers.size() >= limits::offers_per_node_max)

@@ -285,7 +285,8 @@ bool Engine::Task::try_match(RequestRecord& record) {
 bool Engine::Task::consider(RequestRecord& record, const BidLink& bid, const OfferRecord& offer) {
     const Request& request = record.request;
     const Alternative& alternative = request.alternatives[bid.alternative];
-    if (first_failed({offer.offer, offer.node->node, request, alternative.build, true, at_}))
+    if (first_failed({offer.offer, offer.node->node, request, alternative.build,
+                      offer.node->slots_used, true, at_}))
         return false;
     if (price_failed(offer.offer.price, request)) return false;
     const Nano hold = *cost_max(offer.offer.price, request.quantity);

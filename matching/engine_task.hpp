@@ -28,7 +28,14 @@ public:
     Reply operator()(const SubmitVerdict&);
     Reply operator()(const SetNodePresence&);
     Reply operator()(const DrainNode&);
+    Reply operator()(const RetireNode&);
     Reply operator()(const SuspendNode&);
+    // engine_trust.cpp
+    Reply operator()(const SubmitMeasurement&);
+    Reply operator()(const DecideMeasurement&);
+    Reply operator()(const DenyIdentity&);
+    Reply operator()(const LiftDenial&);
+    Reply operator()(const SetTrustRule&);
     // engine_offers.cpp
     Reply operator()(const PlaceOffer&);
     Reply operator()(const AmendOffer&);
@@ -104,12 +111,22 @@ private:
     void rest_again(RequestId id, NodeId lost, std::string reason);
     void cancel_job(JobRecord& record);
 
+    // ---- trust (engine_trust.cpp)
+    // Looks anew at what the nodes show; where that changes what one is good for, says so, and
+    // takes it out or lets it back in.
+    void judge_standing(const std::vector<NodeRecord*>& nodes);
+    template <class Of>
+    std::vector<NodeRecord*> nodes_that(Of&& of);
+    // Jobs of the node that have not begun go to others, through no fault of its own.
+    void give_up_reserved(NodeRecord& node, const std::string& reason);
+
     // ---- ticks (engine_jobs.cpp)
     void due(const Timer& timer);
     void due_job(const Timer& timer);
     void due_node(const Timer& timer);
     void due_enrolments();
 
+    const Platform* held_by_another(const SubmitVerdict& command) const;
     bool is_operator() const { return !actor_.account || (actor_.scopes & scope_admin) != 0; }
     void offers_of(NodeRecord& node);  // all of them may match again
 

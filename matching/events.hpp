@@ -47,12 +47,49 @@ struct NodeEnrolled {
 struct NodeAttested {
     NodeId node;
     Tier tier = Tier::simulated;
-    std::string measurement, platform, keyset_digest, keyset_document, evidence_hash;
+    std::string measurement;
+    Registers registers;
+    Identities identities;
+    std::string keyset_digest, keyset_document, evidence_hash;
     std::string evidence;  // the raw bundle, for buyers; kept by the projection, not in memory
     std::string verdict;   // canonical JSON of all checks; likewise
     Instant valid_until;
-    COCOON_FIELDS(NodeAttested, node, tier, measurement, platform, keyset_digest, keyset_document,
-                  evidence_hash, evidence, verdict, valid_until)
+    std::uint32_t probation_jobs = 0;  // of its CPU, if that was never seen before
+    COCOON_FIELDS(NodeAttested, node, tier, measurement, registers, identities, keyset_digest,
+                  keyset_document, evidence_hash, evidence, verdict, valid_until, probation_jobs)
+};
+struct NodeRetired {
+    NodeId node;
+    COCOON_FIELDS(NodeRetired, node)
+};
+struct NodeStanding {
+    NodeId node;
+    MeasurementId measurement;
+    Standing standing = Standing::good;
+    std::string reason;
+    COCOON_FIELDS(NodeStanding, node, measurement, standing, reason)
+};
+struct MeasurementSubmitted {
+    Measurement measurement;
+    COCOON_FIELDS(MeasurementSubmitted, measurement)
+};
+struct MeasurementDecided {
+    MeasurementId measurement;
+    MeasurementState state = MeasurementState::approved;
+    std::string reason;
+    COCOON_FIELDS(MeasurementDecided, measurement, state, reason)
+};
+struct IdentityDenied {
+    Denial denial;
+    COCOON_FIELDS(IdentityDenied, denial)
+};
+struct DenialLifted {
+    std::string identity;
+    COCOON_FIELDS(DenialLifted, identity)
+};
+struct TrustRuleChanged {
+    TrustRule rule;
+    COCOON_FIELDS(TrustRuleChanged, rule)
 };
 struct NodePresence {
     NodeId node;
@@ -199,6 +236,8 @@ using Event =
                  NodeSuspended, MarketOpened, MarketPaused, OfferPlaced, OfferAmended, OfferEnded,
                  RequestPlaced, RequestAmended, RequestRested, RequestEnded, JobReserved,
                  JobStarted, JobRenewed, UsageCaptured, JobEnded, ReceiptStored, DepositCredited,
-                 PayoutRequested, PayoutAdvanced, FeeChanged, WebhookPut, WebhookRemoved, Audited>;
+                 PayoutRequested, PayoutAdvanced, FeeChanged, WebhookPut, WebhookRemoved, Audited,
+                 NodeRetired, NodeStanding, MeasurementSubmitted, MeasurementDecided,
+                 IdentityDenied, DenialLifted, TrustRuleChanged>;
 
 }  // namespace cocoon::matching

@@ -166,6 +166,67 @@ struct Checker {
         });
     }
 
+    // The register's answer by looking at every entry, as the rule is written down.
+    const Measurement* measurement_of(const Node& node) const {
+        const auto shown = [&](const Measurement& one) {
+            return std::includes(node.registers.begin(), node.registers.end(),
+                                 one.registers.begin(), one.registers.end());
+        };
+        const Measurement* found = nullptr;
+        for (const auto& [id, one] : state.measurements) {
+            if (!shown(one)) continue;
+            const bool superseded = std::any_of(
+                state.measurements.begin(), state.measurements.end(), [&](const auto& other) {
+                    const Measurement& later = other.second;
+                    return later.registers == one.registers && later.id != id &&
+                           std::pair{later.decided_at, later.decided_at.us ? later.id : id} >
+                               std::pair{one.decided_at, id};
+                });
+            if (superseded) continue;
+            if (found == nullptr || one.state > found->state) found = &one;
+        }
+        return found;
+    }
+
+    void trust() {
+        std::map<std::string, const Node*> holders;
+        state.nodes.for_each([&](const NodeRecord& record) {
+            const Node& node = record.node;
+            std::uint32_t slots = 0;
+            for (const JobRecord* job : record.jobs) slots += job->job.slots;
+            expect(record.slots_used == slots, node.id.text(), ": its jobs' slots are miscounted");
+            if (node.evidence_valid_until.us == 0) return;
+            const Measurement* measurement = measurement_of(node);
+            expect(node.measurement_id == (measurement ? measurement->id : MeasurementId{}),
+                   node.id.text(), " is spoken for by another measurement");
+            const bool denied = std::any_of(
+                node.identities.begin(), node.identities.end(),
+                [&](const std::string& identity) { return state.denials.contains(identity); });
+            const MeasurementState registered =
+                measurement ? measurement->state : MeasurementState::pending;
+            const bool wanted = (state.trust_rule.approved_tiers & tier_bit(node.tier)) != 0;
+            const Standing right =
+                denied                                              ? Standing::platform_denied
+                : registered == MeasurementState::revoked           ? Standing::measurement_revoked
+                : wanted && registered == MeasurementState::pending ? Standing::measurement_pending
+                                                                    : Standing::good;
+            expect(node.standing == right, node.id.text(), " stands as ", name_of(node.standing));
+            for (const std::string& identity : node.identities) {
+                if (!is_exclusive(identity)) continue;
+                const auto platform = state.platforms.find(identity);
+                expect(platform != state.platforms.end(), identity, " is not known");
+                if (platform == state.platforms.end() || node.retired ||
+                    node.evidence_valid_until <= at)
+                    continue;
+                expect(holders.emplace(identity, &node).second, identity, " is at two nodes");
+                expect(platform->second.node == node.id, identity, " is at another node");
+                expect(!identity.starts_with("cpu:") ||
+                           platform->second.probation_jobs_left == node.probation_jobs_left,
+                       node.id.text(), ": its probation is miscounted");
+            }
+        });
+    }
+
     void unmatched() {
         state.requests.for_each([&](const RequestRecord& record) {
             const Request& request = record.request;
@@ -190,6 +251,7 @@ std::vector<std::string> check(const State& state, Instant at, CheckOptions opti
     checker.slots();
     checker.requests();
     checker.books();
+    checker.trust();
     if (options.unmatched) checker.unmatched();
     return std::move(checker.violations);
 }

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -34,13 +35,13 @@ struct Entry {
 struct Counters {
     std::uint64_t sequence = 0;  // of the newest entry
     std::uint64_t account = 2, key = 1, node = 1, market = 1, offer = 1, request = 1, job = 1,
-                  payout = 1, deposit = 1,
-                  webhook = 1;        // the next id of each kind; account 1 is the house
+                  payout = 1, deposit = 1, webhook = 1, measurement = 1,
+                  denial = 1;         // the next id of each kind; account 1 is the house
     std::uint64_t priority = 1;       // next place in a queue
     std::uint64_t fencing_token = 1;  // next
     Instant last_at;                  // of the newest event: time never goes back
     COCOON_FIELDS(Counters, sequence, account, key, node, market, offer, request, job, payout,
-                  deposit, webhook, priority, fencing_token, last_at)
+                  deposit, webhook, measurement, denial, priority, fencing_token, last_at)
 };
 
 // The newest value of everything a batch touched: what the projector writes, last value wins.
@@ -57,6 +58,11 @@ struct Changes {
     std::vector<Payout> payouts;
     std::vector<Webhook> webhooks;
     std::vector<WebhookId> webhooks_removed;
+    std::vector<Measurement> measurements;
+    std::vector<Platform> platforms;
+    std::vector<Denial> denials;
+    std::vector<std::string> denials_ended;
+    std::optional<TrustRule> trust_rule;
     int fee_basis_points = -1;      // -1: unchanged
     std::vector<Deposit> deposits;  // all are new
     Counters counters;              // as of the last entry of the batch

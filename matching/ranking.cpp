@@ -59,6 +59,12 @@ void judge(const Look& look, Failed&& failed) {
     COCOON_REQUIRE(!node.suspended, suspended);
     // The proof must outlive the job that relies on it.
     COCOON_REQUIRE(node.evidence_valid_until >= look.at + request.job_duration, evidence);
+    COCOON_REQUIRE(node.standing != Standing::platform_denied, platform_denied);
+    COCOON_REQUIRE(node.standing != Standing::measurement_revoked, measurement_revoked);
+    // Who names a measurement has looked at it; the register need not have.
+    COCOON_REQUIRE(node.standing != Standing::measurement_pending ||
+                       contains(wants.measurements, node.measurement),
+                   measurement_pending);
     COCOON_REQUIRE((wants.tiers & tier_bit(node.tier)) != 0, tier);
     COCOON_REQUIRE(allows(wants.regions, node.region), region);
     COCOON_REQUIRE(allows(wants.countries, node.country), country);
@@ -66,7 +72,9 @@ void judge(const Look& look, Failed&& failed) {
     COCOON_REQUIRE(allows(wants.gpu_models, node.gpu_model), gpu);
     COCOON_REQUIRE((offer.data_policy & wants.data_policy) == wants.data_policy, data_policy);
     COCOON_REQUIRE(offer.notice_seconds >= wants.notice_seconds_min, notice);
-    COCOON_REQUIRE(node.reliability_permille >= wants.reputation_permille_min, reputation);
+    COCOON_REQUIRE(wants.reputation_permille_min == 0 ||
+                       reputation_permille(node) >= wants.reputation_permille_min,
+                   reputation);
     COCOON_REQUIRE(
         request.session || offer.context_tokens_max == 0 || in + out <= offer.context_tokens_max,
         context);
@@ -81,15 +89,24 @@ void judge(const Look& look, Failed&& failed) {
     COCOON_REQUIRE(!contains(request.nodes_lost, offer.node), lost_node);
     COCOON_REQUIRE(
         offer.slots >= offer.slots_used && offer.slots - offer.slots_used >= request.slots, slots);
+    COCOON_REQUIRE(node.probation_jobs_left == 0 ||
+                       look.node_slots_used + request.slots <= weights.probation_slots,
+                   probation);
 #undef COCOON_REQUIRE
 }
 
 }  // namespace
 
+std::uint32_t reputation_permille(const Node& node) {
+    return node.probation_jobs_left == 0
+               ? node.reliability_permille
+               : std::min(node.reliability_permille, reliability_start_permille);
+}
+
 std::uint32_t node_penalty_permille(const Node& node) {
     const std::uint32_t step = weights.reliability_step_permille;
     const std::uint32_t reliability =
-        std::min(1000u, (node.reliability_permille + step - 1) / step * step);
+        std::min(1000u, (reputation_permille(node) + step - 1) / step * step);
     return 1000 + weights.reliability_permille * (1000 - reliability) / 1000;
 }
 

@@ -21,6 +21,9 @@ struct Weights {
     // Added when the node's measured figure misses what the request prefers, or is not known.
     std::uint32_t first_output_missed_permille = 150;
     std::uint32_t tokens_per_second_missed_permille = 150;
+    // A node on probation is trusted with so many slots at a time, whatever it offers, and counts
+    // as no more reliable than a fresh one, however well it did.
+    std::uint32_t probation_slots = 4;
 };
 constexpr Weights weights{};
 
@@ -30,6 +33,8 @@ constexpr std::uint32_t reliability_start_permille = 900;
 constexpr std::uint32_t reliability_up_divisor = 32, reliability_down_divisor = 8;
 constexpr std::uint32_t speed_divisor = 8;  // share of a new sample in the moving averages
 
+// What the node's reliability counts for: measured, and less on probation.
+std::uint32_t reputation_permille(const Node& node);
 // The penalty that belongs to the node itself: 1000 (none) and up.
 std::uint32_t node_penalty_permille(const Node& node);
 // The whole penalty of a node for a request: the above plus missed preferences.
@@ -66,8 +71,9 @@ struct Look {  // what is judged
     const Offer& offer;
     const Node& node;
     const Request& request;
-    const std::string& build;  // of the alternative
-    bool open;                 // market not paused and provider not frozen
+    const std::string& build;       // of the alternative
+    std::uint32_t node_slots_used;  // of all offers of the node
+    bool open;                      // market not paused and provider not frozen
     Instant at;
 };
 

@@ -13,6 +13,7 @@ Look look_at(const State& state, const OfferRecord& record, const Request& reque
             record.node->node,
             request,
             alternative.build,
+            record.node->slots_used,
             state.open_for_trade(record),
             at};
 }
@@ -140,11 +141,12 @@ std::string suggestion_for(Constraint constraint, const OfferRecord& record, con
         case Constraint::tier: return std::string{tier_name(node.tier)};
         case Constraint::region: return node.region;
         case Constraint::country: return node.country;
-        case Constraint::measurement: return node.measurement;
+        case Constraint::measurement:
+        case Constraint::measurement_pending: return node.measurement;
         case Constraint::gpu: return node.gpu_model;
         case Constraint::data_policy: return std::to_string(offer.data_policy);
         case Constraint::notice: return std::to_string(offer.notice_seconds);
-        case Constraint::reputation: return std::to_string(node.reliability_permille);
+        case Constraint::reputation: return std::to_string(reputation_permille(node));
         case Constraint::context: return std::to_string(offer.context_tokens_max);
         case Constraint::output: return std::to_string(offer.output_tokens_max);
         case Constraint::developer_list: return offer.provider.text();
@@ -174,13 +176,14 @@ std::string suggestion_for(Constraint constraint, const OfferRecord& record, con
 // What the developer could ask differently. The rest (a node away, a paused offer) is not theirs to
 // change.
 constexpr ConstraintSet relaxable =
-    constraint_bit(Constraint::build) | constraint_bit(Constraint::tier) |
-    constraint_bit(Constraint::region) | constraint_bit(Constraint::country) |
-    constraint_bit(Constraint::measurement) | constraint_bit(Constraint::gpu) |
-    constraint_bit(Constraint::data_policy) | constraint_bit(Constraint::notice) |
-    constraint_bit(Constraint::reputation) | constraint_bit(Constraint::context) |
-    constraint_bit(Constraint::output) | constraint_bit(Constraint::developer_list) |
-    constraint_bit(Constraint::price_dimension) | constraint_bit(Constraint::price_total);
+    constraint_bit(Constraint::build) | constraint_bit(Constraint::measurement_pending) |
+    constraint_bit(Constraint::tier) | constraint_bit(Constraint::region) |
+    constraint_bit(Constraint::country) | constraint_bit(Constraint::measurement) |
+    constraint_bit(Constraint::gpu) | constraint_bit(Constraint::data_policy) |
+    constraint_bit(Constraint::notice) | constraint_bit(Constraint::reputation) |
+    constraint_bit(Constraint::context) | constraint_bit(Constraint::output) |
+    constraint_bit(Constraint::developer_list) | constraint_bit(Constraint::price_dimension) |
+    constraint_bit(Constraint::price_total);
 
 constexpr std::size_t constraint_count = static_cast<std::size_t>(Constraint::price_total) + 1;
 

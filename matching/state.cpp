@@ -115,6 +115,58 @@ const MarketRecord* State::market_by_name(const std::string& name) const {
     return const_cast<State*>(this)->market_by_name(name);
 }
 
+namespace {
+
+std::string joined(std::span<const std::string> registers) {
+    std::string text;
+    for (const std::string& name : registers) text += name + ' ';
+    return text;
+}
+
+}  // namespace
+
+std::span<const MeasurementId> State::measurements_with(const Registers& registers) const {
+    const auto found = measurements_by_registers_.find(joined(registers));
+    if (found == measurements_by_registers_.end()) return {};
+    return found->second;
+}
+
+const Measurement* State::measurement_with(const std::string& joined) const {
+    const auto found = measurements_by_registers_.find(joined);
+    if (found == measurements_by_registers_.end()) return nullptr;
+    const Measurement* newest = nullptr;
+    for (const MeasurementId id : found->second) {
+        const Measurement& one = measurements.find(id)->second;
+        if (newest == nullptr || one.decided_at > newest->decided_at ||
+            (one.decided_at == newest->decided_at && one.decided_at.us != 0))
+            newest = &one;
+    }
+    return newest;
+}
+
+void State::add(const Measurement& measurement) {
+    measurements.insert_or_assign(measurement.id, measurement);
+    measurements_by_registers_[joined(measurement.registers)].push_back(measurement.id);
+}
+
+// A register names at most limits::registers_max values, so all its subsets are few.
+const Measurement* State::measurement_for(const Registers& registers) const {
+    const Measurement* found = nullptr;
+    const std::size_t count = std::min<std::size_t>(registers.size(), limits::registers_max);
+    std::vector<std::string> shown;
+    for (std::uint32_t chosen = 1; chosen < 1u << count; ++chosen) {
+        shown.clear();
+        for (std::size_t i = 0; i < count; ++i)
+            if ((chosen >> i & 1) != 0) shown.push_back(registers[i]);
+        const Measurement* one = measurement_with(joined(shown));
+        if (one == nullptr) continue;
+        if (found == nullptr || one->state > found->state ||
+            (one->state == found->state && one->id < found->id))
+            found = one;
+    }
+    return found;
+}
+
 bool State::open_for_trade(const OfferRecord& record) const {
     return !record.market->market.paused && !record.node->provider->account.frozen;
 }
@@ -123,7 +175,8 @@ bool State::matchable(const OfferRecord& record) const {
     const Offer& offer = record.offer;
     const Node& node = record.node->node;
     return offer.state == OfferState::active && offer.slots_used < offer.slots && node.connected &&
-           !node.draining && !node.suspended && open_for_trade(record);
+           !node.draining && !node.suspended && !node.retired &&
+           node.standing <= Standing::measurement_pending && open_for_trade(record);
 }
 
 // ---- Indexes and links ------------------------------------------------------------------------
@@ -220,11 +273,13 @@ void State::unlink(OfferRecord& record) {
 }
 
 void State::link(JobRecord& record) {
+    record.node->slots_used += record.job.slots;
     record.node_position = static_cast<std::uint32_t>(record.node->jobs.size());
     record.node->jobs.push_back(&record);
 }
 
 void State::unlink(JobRecord& record) {
+    record.node->slots_used -= record.job.slots;
     std::vector<JobRecord*>& all = record.node->jobs;
     all[record.node_position] = all.back();
     all[record.node_position]->node_position = record.node_position;
@@ -272,6 +327,7 @@ void State::touch(RequestRecord& record) {
 void State::touch(JobRecord& record) {
     if (!std::exchange(record.changed, true)) jobs_touched_.push_back(record.job.id);
 }
+void State::touch(Platform& platform) { platforms_touched_.push_back(platform.identity); }
 void State::market_seen(MarketRecord& record) {
     if (!std::exchange(record.seen_change, true)) markets_seen_.push_back(record.market.id);
 }
@@ -307,6 +363,20 @@ Changes State::take_changes() {
         else
             changes.webhooks_removed.push_back(id);
     }
+    distinct(measurements_touched_);
+    for (const MeasurementId id : std::exchange(measurements_touched_, {}))
+        changes.measurements.push_back(measurements.at(id));
+    distinct(platforms_touched_);
+    for (const std::string& identity : std::exchange(platforms_touched_, {}))
+        changes.platforms.push_back(platforms.at(identity));
+    distinct(denials_touched_);
+    for (const std::string& identity : std::exchange(denials_touched_, {})) {
+        if (const auto found = denials.find(identity); found != denials.end())
+            changes.denials.push_back(found->second);
+        else
+            changes.denials_ended.push_back(identity);
+    }
+    if (std::exchange(trust_rule_touched_, false)) changes.trust_rule = trust_rule;
     for (const Digest& digest : std::exchange(enrolments_touched_, {}))
         if (const auto found = enrolments.find(digest); found != enrolments.end())
             changes.enrolments.push_back(found->second);
@@ -331,7 +401,10 @@ void State::discard_changes() {
     enrolments_touched_.clear();
     enrolments_ended_.clear();
     deposits_new_.clear();
-    fee_touched_ = false;
+    measurements_touched_.clear();
+    platforms_touched_.clear();
+    denials_touched_.clear();
+    fee_touched_ = trust_rule_touched_ = false;
 }
 
 StateHash State::hash() const {
@@ -357,6 +430,10 @@ StateHash State::hash() const {
     std::map<Digest, const Enrolment*> in_order;
     for (const auto& [digest, enrolment] : enrolments) in_order.emplace(digest, &enrolment);
     for (const auto& [digest, enrolment] : in_order) hasher.add(11, *enrolment);
+    for (const auto& [id, measurement] : measurements) hasher.add(12, measurement);
+    for (const auto& [identity, platform] : platforms) hasher.add(13, platform);
+    for (const auto& [identity, denial] : denials) hasher.add(14, denial);
+    hasher.add(15, trust_rule);
     return hasher.result();
 }
 

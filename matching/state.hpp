@@ -37,6 +37,7 @@ struct AccountRecord {
     std::uint32_t live_keys = 0;  // not revoked; nodes' own ones apart
     std::uint32_t webhooks = 0;
     std::uint32_t enrolments = 0;  // not used yet
+    std::uint32_t measurements = 0;
     std::vector<NodeRecord*> nodes{};
     // Resting requests that would match if there were money for them: tried again when some comes.
     std::vector<RequestId> starved{};
@@ -51,6 +52,7 @@ struct NodeRecord {
     AccountRecord* provider = nullptr;
     std::vector<OfferRecord*> offers{};  // active and paused ones
     std::vector<JobRecord*> jobs{};      // open ones
+    std::uint32_t slots_used = 0;        // of all its offers
     std::uint32_t penalty_permille = 1000;
     Instant away_since{};
     std::shared_ptr<const std::string> keyset_document{};  // travels with matches
@@ -123,7 +125,8 @@ struct State {
     void replay(const Entry& entry);
 
     // ---- Load: the projections' rows in any order, then finish_restore() once -------------------
-    // Rows wanted: all accounts, keys, nodes, markets, webhooks, enrolments, deposits; offers that
+    // Rows wanted: all accounts, keys, nodes, markets, webhooks, enrolments, deposits,
+    // measurements, platforms, denials; offers that
     // are active or paused or have slots used; requests and jobs that are open or ended within
     // limits::terminal_in_memory_seconds; payouts queued or sent; remembered keys younger than
     // limits::idempotency_seconds.
@@ -138,7 +141,11 @@ struct State {
     void restore(Payout payout);
     void restore(Webhook webhook);
     void restore(const Deposit& deposit);
+    void restore(Measurement measurement);
+    void restore(Platform platform);
+    void restore(Denial denial);
     void restore_fee(int basis_points);
+    void restore(const TrustRule& rule);
     void finish_restore(const Counters& counters);
 
     void remember(AccountId actor, std::string idempotency_key, Remembered remembered);
@@ -163,6 +170,12 @@ struct State {
     const ApiKey* key_by_secret(const Digest& secret_hash) const;
     MarketRecord* market_by_name(const std::string& name);
     const MarketRecord* market_by_name(const std::string& name) const;
+    // The register's entries with exactly these registers, oldest first.
+    std::span<const MeasurementId> measurements_with(const Registers& registers) const;
+    // The entry that speaks for a machine with these registers: of those of which it shows all
+    // registers, a revoked one before an approved one before a pending one. Where several have the
+    // same registers, the newest decision counts. Null: none.
+    const Measurement* measurement_for(const Registers& registers) const;
     bool deposit_known(const std::string& reference) const { return deposits.contains(reference); }
 
     // Whether the offer belongs in the book now (time aside: schedule and evidence are judged per
@@ -184,6 +197,10 @@ struct State {
     Table<JobId, JobRecord> jobs;
     std::map<PayoutId, Payout> payouts;
     std::map<WebhookId, Webhook> webhooks;
+    std::map<MeasurementId, Measurement> measurements;
+    std::map<std::string, Platform, std::less<>> platforms;  // by identity
+    std::map<std::string, Denial, std::less<>> denials;      // likewise
+    TrustRule trust_rule;
     std::unordered_map<Digest, Enrolment, DigestHash> enrolments;
     std::unordered_map<std::string, DepositId> deposits;  // reference → id: credited once
     int fee_basis_points = 500;
@@ -226,7 +243,10 @@ private:
     void touch(OfferRecord& record);
     void touch(RequestRecord& record);
     void touch(JobRecord& record);
+    void touch(Platform& platform);
     void market_seen(MarketRecord& record);
+    void add(const Measurement& measurement);
+    const Measurement* measurement_with(const std::string& joined) const;
 
     std::unordered_map<std::string, AccountId> memos_;
     std::unordered_map<Digest, KeyId, DigestHash> secrets_;
@@ -237,7 +257,10 @@ private:
     Instant midnight_;  // for which a timer stands
     std::vector<Digest> enrolments_touched_, enrolments_ended_;
     std::vector<Deposit> deposits_new_;
-    bool fee_touched_ = false;
+    bool fee_touched_ = false, trust_rule_touched_ = false;
+    std::unordered_map<std::string, std::vector<MeasurementId>> measurements_by_registers_;
+    std::vector<MeasurementId> measurements_touched_;
+    std::vector<std::string> platforms_touched_, denials_touched_;
     std::vector<AccountId> accounts_touched_;
     std::vector<KeyId> keys_touched_;
     std::vector<NodeId> nodes_touched_;

@@ -173,15 +173,73 @@ struct State::Applier {
         Node& node = record.node;
         node.tier = event.tier;
         node.measurement = event.measurement;
-        node.platform = event.platform;
+        node.registers = event.registers;
+        node.identities = event.identities;
         node.keyset_digest = event.keyset_digest;
         node.keyset_document = event.keyset_document;
         node.evidence_hash = event.evidence_hash;
         node.evidence_valid_until = event.valid_until;
+        node.probation_jobs_left = 0;
+        for (const std::string& identity : event.identities)
+            if (is_exclusive(identity)) shown(identity, node, event.probation_jobs);
         record.keyset_document = std::make_shared<const std::string>(event.keyset_document);
         state.touch(record);
         state.reindex_node(record);
     }
+    void shown(const std::string& identity, Node& node, std::uint32_t probation_jobs) {
+        const auto [place, fresh] = state.platforms.try_emplace(identity);
+        Platform& platform = place->second;
+        const bool is_cpu = identity.starts_with("cpu:");
+        if (fresh) platform = {identity, node.id, at, is_cpu ? probation_jobs : 0};
+        platform.node = node.id;
+        if (is_cpu) node.probation_jobs_left = platform.probation_jobs_left;
+        state.touch(platform);
+    }
+    void operator()(const NodeRetired& event) {
+        NodeRecord& record = present(state.nodes.find(event.node));
+        record.node.retired = true;
+        state.touch(record);
+        state.reindex_node(record);
+    }
+    void operator()(const NodeStanding& event) {
+        NodeRecord& record = present(state.nodes.find(event.node));
+        record.node.measurement_id = event.measurement;
+        record.node.standing = event.standing;
+        record.node.standing_reason = event.reason;
+        state.touch(record);
+        state.reindex_node(record);
+    }
+
+    // ---- Trust ------------------------------------------------------------------------------
+    void operator()(const MeasurementSubmitted& event) {
+        const Measurement& measurement = event.measurement;
+        state.add(measurement);
+        next_after(state.counters.measurement, measurement.id.value);
+        ++present(state.accounts.find(measurement.submitter)).measurements;
+        state.measurements_touched_.push_back(measurement.id);
+    }
+    void operator()(const MeasurementDecided& event) {
+        const auto found = state.measurements.find(event.measurement);
+        ENSURE(found != state.measurements.end());
+        found->second.state = event.state;
+        found->second.reason = event.reason;
+        found->second.decided_at = at;
+        state.measurements_touched_.push_back(event.measurement);
+    }
+    void operator()(const IdentityDenied& event) {
+        state.denials.insert_or_assign(event.denial.identity, event.denial);
+        next_after(state.counters.denial, event.denial.id.value);
+        state.denials_touched_.push_back(event.denial.identity);
+    }
+    void operator()(const DenialLifted& event) {
+        state.denials.erase(event.identity);
+        state.denials_touched_.push_back(event.identity);
+    }
+    void operator()(const TrustRuleChanged& event) {
+        state.trust_rule = event.rule;
+        state.trust_rule_touched_ = true;
+    }
+
     void operator()(const NodePresence& event) {
         NodeRecord& record = present(state.nodes.find(event.node));
         record.node.connected = event.connected;
@@ -448,8 +506,22 @@ struct State::Applier {
     void measure_node(NodeRecord& node, const JobEnded& event) {
         measure(node.node, event.node_outcome == NodeOutcome::completed, event.first_output_ms,
                 event.output_ms, event.usage.completion + event.usage.reasoning);
+        if (node.node.probation_jobs_left > 0 && event.node_outcome == NodeOutcome::completed)
+            count_probation(node.node);
         state.touch(node);
         if (node_penalty_permille(node.node) != node.penalty_permille) state.reindex_node(node);
+    }
+    // The CPU's count is the truth; a node that lost it to another one keeps what it had.
+    void count_probation(Node& node) {
+        for (const std::string& identity : node.identities) {
+            const auto found = state.platforms.find(identity);
+            if (found == state.platforms.end()) continue;
+            Platform& platform = found->second;
+            if (platform.node != node.id || platform.probation_jobs_left == 0) continue;
+            node.probation_jobs_left = --platform.probation_jobs_left;
+            state.touch(platform);
+            return;
+        }
     }
     void operator()(const ReceiptStored&) {}
 

@@ -70,7 +70,13 @@ void State::restore(Job job) { fresh(jobs, job.id, "job").job = std::move(job); 
 void State::restore(Payout payout) { payouts[payout.id] = std::move(payout); }
 void State::restore(Webhook webhook) { webhooks[webhook.id] = std::move(webhook); }
 void State::restore(const Deposit& deposit) { deposits[deposit.reference] = deposit.id; }
+void State::restore(Measurement measurement) { add(measurement); }
+void State::restore(Platform platform) {
+    platforms.insert_or_assign(platform.identity, std::move(platform));
+}
+void State::restore(Denial denial) { denials.insert_or_assign(denial.identity, std::move(denial)); }
 void State::restore_fee(int basis_points) { fee_basis_points = basis_points; }
+void State::restore(const TrustRule& rule) { trust_rule = rule; }
 
 void State::finish_restore(const Counters& stored) {
     counters = stored;
@@ -88,6 +94,9 @@ void State::restore_links() {
         ++required(accounts.find(webhook.account), "account").webhooks;
     for (const auto& [digest, enrolment] : enrolments)
         ++required(accounts.find(enrolment.provider), "account").enrolments;
+    for (auto& [joined, ids] : measurements_by_registers_) std::sort(ids.begin(), ids.end());
+    for (const auto& [id, measurement] : measurements)
+        ++required(accounts.find(measurement.submitter), "account").measurements;
     nodes.for_each([&](NodeRecord& record) {
         record.provider = &required(accounts.find(record.node.provider), "account");
         record.provider->nodes.push_back(&record);

@@ -82,10 +82,13 @@ COCOON_NAMES(RequestState, "resting", "matched", "completed", "failed", "cancell
              "unmatched")
 COCOON_NAMES(JobState, "reserved", "running", "completed", "failed", "cancelled", "expired")
 COCOON_NAMES(PayoutState, "queued", "sent", "paid", "returned")
-COCOON_NAMES(Constraint, "build", "state", "node_away", "draining", "suspended", "evidence", "tier",
-             "region", "country", "measurement", "gpu", "data_policy", "notice", "reputation",
-             "context", "output", "schedule", "provider_list", "developer_list", "lost_node",
-             "slots", "price_dimension", "price_total")
+COCOON_NAMES(MeasurementState, "pending", "approved", "revoked")
+COCOON_NAMES(Standing, "good", "measurement_pending", "measurement_revoked", "platform_denied")
+COCOON_NAMES(Constraint, "build", "state", "node_away", "draining", "suspended", "evidence",
+             "platform_denied", "measurement_revoked", "measurement_pending", "tier", "region",
+             "country", "measurement", "gpu", "data_policy", "notice", "reputation", "context",
+             "output", "schedule", "provider_list", "developer_list", "lost_node", "slots",
+             "probation", "price_dimension", "price_total")
 #undef COCOON_NAMES
 
 }  // namespace cocoon::matching

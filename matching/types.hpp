@@ -85,6 +85,67 @@ constexpr TierSet tier_bit(Tier tier) {
 }
 constexpr TierSet real_tiers = 0b11110;
 
+// What a machine's evidence says it runs, as the registers that its hardware measured:
+// "tdx.mrtd:<hex>", "snp.measurement:<hex>". Ascending, each name once.
+using Registers = List<std::string>;
+// Which hardware evidence shows: "cpu:<hex>" and "gpu:<hex>" are one device each and one node's at
+// a time, "fmspc:<hex>" is a family, "simulated:<text>" is nothing but a name. The CPU's is first.
+using Identities = List<std::string>;
+constexpr bool is_exclusive(std::string_view identity) {
+    return identity.starts_with("cpu:") || identity.starts_with("gpu:");
+}
+
+enum class MeasurementState : std::uint8_t { pending, approved, revoked };
+
+// A build of the software that confidential machines run, in the public register. It speaks for
+// every machine that shows all of its registers, whatever else that machine shows.
+struct Measurement {
+    MeasurementId id;
+    AccountId submitter;
+    std::string name, version;
+    std::string source;  // https link to what it was built from
+    std::string notes;
+    Registers registers;
+    MeasurementState state = MeasurementState::pending;
+    std::string reason;  // of the newest decision
+    Instant submitted_at, decided_at;
+    COCOON_FIELDS(Measurement, id, submitter, name, version, source, notes, registers, state,
+                  reason, submitted_at, decided_at)
+};
+
+// A CPU or GPU that evidence has shown.
+struct Platform {
+    std::string identity;
+    NodeId node;  // the newest that showed it
+    Instant first_seen_at;
+    std::uint32_t probation_jobs_left = 0;  // CPUs only
+    COCOON_FIELDS(Platform, identity, node, first_seen_at, probation_jobs_left)
+};
+
+// An identity whose nodes may not trade.
+struct Denial {
+    DenialId id;
+    std::string identity, reason;
+    Instant at;
+    COCOON_FIELDS(Denial, id, identity, reason, at)
+};
+
+// What the operator demands of all nodes beyond a proven verdict.
+struct TrustRule {
+    TierSet approved_tiers = 0;        // of these, only machines whose measurement is approved
+    std::uint32_t probation_jobs = 0;  // that a CPU never seen before completes under restraint
+    COCOON_FIELDS(TrustRule, approved_tiers, probation_jobs)
+};
+
+// What register, deny-list and rule together say of a node. Only `good` trades with everybody; a
+// `measurement_pending` one only with who names its measurement.
+enum class Standing : std::uint8_t {
+    good,
+    measurement_pending,
+    measurement_revoked,
+    platform_denied
+};
+
 // Bits a provider promises and a developer may demand.
 enum DataPolicy : std::uint8_t {
     zero_retention = 1,
@@ -177,12 +238,18 @@ struct Node {
     // presence and state
     bool connected = false;
     bool draining = false;   // no new matches; running jobs finish
-    bool suspended = false;  // by the operator or by evidence
+    bool suspended = false;  // by the operator
+    bool retired = false;    // by its provider, for good
     std::string suspended_reason;
     // trust: from the newest verdict
     Tier tier = Tier::simulated;
-    std::string measurement;       // hex
-    std::string platform;          // PPID, CHIP_ID or the simulated id, hex
+    std::string measurement;  // all registers as one value, hex
+    Registers registers;
+    Identities identities;
+    MeasurementId measurement_id;  // the register's entry that speaks for it; none: unregistered
+    Standing standing = Standing::good;
+    std::string standing_reason;
+    std::uint32_t probation_jobs_left = 0;
     Instant evidence_valid_until;  // 0: no verdict yet
     std::string evidence_hash;     // hex SHA-256 of the bundle
     std::string keyset_digest;     // "sha256:..."
@@ -193,10 +260,11 @@ struct Node {
     std::uint32_t tokens_per_second = 0;  // 0: not measured
     std::uint64_t jobs_completed = 0, jobs_failed = 0;
     COCOON_FIELDS(Node, id, provider, name, region, country, gpu_model, gpu_count, hardware,
-                  enrolled_at, connected, draining, suspended, suspended_reason, tier, measurement,
-                  platform, evidence_valid_until, evidence_hash, keyset_digest, keyset_document,
-                  reliability_permille, first_output_ms, tokens_per_second, jobs_completed,
-                  jobs_failed)
+                  enrolled_at, connected, draining, suspended, retired, suspended_reason, tier,
+                  measurement, registers, identities, measurement_id, standing, standing_reason,
+                  probation_jobs_left, evidence_valid_until, evidence_hash, keyset_digest,
+                  keyset_document, reliability_permille, first_output_ms, tokens_per_second,
+                  jobs_completed, jobs_failed)
 };
 
 enum class MarketKind : std::uint8_t { inference, compute };
@@ -379,5 +447,7 @@ std::string_view name_of(TimeInForce);
 std::string_view name_of(RequestState);
 std::string_view name_of(JobState);
 std::string_view name_of(PayoutState);
+std::string_view name_of(MeasurementState);
+std::string_view name_of(Standing);
 
 }  // namespace cocoon::matching

@@ -16,10 +16,11 @@ void add_asks(MarketView& view, const Book& book, Instant at) {
         ViewLevel& shown = view.asks.back();
         for (const OfferRecord* record = level.head; record != nullptr;
              record = record->link.next) {
-            if (record->node->node.evidence_valid_until <= at ||
+            const Node& node = record->node->node;
+            if (node.evidence_valid_until <= at || node.standing != Standing::good ||
                 !window_open(record->offer.windows, at))
                 continue;
-            const auto tier = static_cast<std::size_t>(record->node->node.tier);
+            const auto tier = static_cast<std::size_t>(node.tier);
             ++shown.offers;
             ++shown.offers_by_tier[tier];
             shown.slots_free += record->offer.slots - record->offer.slots_used;

@@ -15,6 +15,8 @@ create type time_in_force as enum ('immediate', 'rest');
 create type request_state as enum
     ('resting', 'matched', 'completed', 'failed', 'cancelled', 'expired', 'unmatched');
 create type job_state as enum ('reserved', 'running', 'completed', 'failed', 'cancelled', 'expired');
+create type measurement_state as enum ('pending', 'approved', 'revoked');
+create type standing as enum ('good', 'measurement_pending', 'measurement_revoked', 'platform_denied');
 create type payout_state as enum ('queued', 'sent', 'paid', 'returned');
 
 -- ---- The truth --------------------------------------------------------------------------------
@@ -44,6 +46,8 @@ create table projection (
     only_row         boolean primary key default true check (only_row),
     sequence         bigint not null check (sequence >= 0),
     fee_basis_points bigint check (fee_basis_points between 0 and 10000),  -- NULL: never set
+    approved_tiers   bigint,  -- bit i: the i-th tier; likewise
+    probation_jobs   bigint check (probation_jobs >= 0),
     counters         bytea  -- matching::Counters: ids and places already given out
 ) with (fillfactor = 10);
 insert into projection (sequence) values (0);
@@ -126,9 +130,15 @@ create table nodes (
     draining             boolean not null,
     suspended            boolean not null,
     suspended_reason     text,
+    retired              boolean not null,
     tier                 tier not null,
     measurement          text,
-    platform             text,
+    registers            text[],
+    identities           text[],  -- of its hardware; digests where the hardware has a name for life
+    measurement_id       bigint,
+    standing             standing not null,
+    standing_reason      text,
+    probation_jobs_left  bigint,
     valid_until          bigint,
     evidence_hash        bytea,
     keyset_digest        bytea,
@@ -148,7 +158,6 @@ create table evidence (
     at              bigint not null,
     tier            tier not null,
     measurement     text,
-    platform        text,
     keyset_digest   bytea,
     keyset_document text not null,
     evidence_hash   bytea,
@@ -156,6 +165,36 @@ create table evidence (
     verdict         text not null,
     valid_until     bigint not null,
     primary key (node, sequence)
+);
+
+-- The public register of what confidential machines run.
+create table measurements (
+    id           bigint primary key check (id > 0),
+    submitter    bigint not null,
+    name         text not null,
+    version      text not null,
+    source       text not null,
+    notes        text,
+    registers    text[] not null check (cardinality(registers) between 1 and 8),
+    state        measurement_state not null,
+    reason       text,
+    submitted_at bigint not null,
+    decided_at   bigint,
+    check ((decided_at is null) = (state = 'pending'))
+);
+
+-- CPUs and GPUs that evidence has shown, and what may not trade.
+create table platforms (
+    identity            text primary key,
+    node                bigint not null,
+    first_seen_at       bigint not null,
+    probation_jobs_left bigint not null check (probation_jobs_left >= 0)
+);
+create table denials (
+    identity text primary key,
+    id       bigint not null unique check (id > 0),
+    reason   text not null,
+    at       bigint not null
 );
 
 create table markets (

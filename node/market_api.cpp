@@ -7,6 +7,7 @@
 
 #include "core/encoding.hpp"
 #include "core/ids.hpp"
+#include "core/log.hpp"
 #include "node/files.hpp"
 #include "node/wire.hpp"
 #include "sealing/canonical_json.hpp"
@@ -231,6 +232,11 @@ Result<Instant> MarketApi::submit_evidence(const std::string& node, const sealin
     const auto text = holder == nullptr ? std::nullopt : holder->text_at("valid_until");
     const auto until = text ? Instant::parse(*text) : std::nullopt;
     if (!until) return unreadable("no valid_until");
+    // Proven is not all: the register may not know the build, or the operator deny the hardware.
+    if (const auto advice = document->text_at("advice"))
+        log::warning("not traded with everybody",
+                     {{"standing", document->text_at("standing").value_or("")},
+                      {"advice", *advice}});
     return *until;
 }
 

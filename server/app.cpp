@@ -295,6 +295,7 @@ Market::Market(const Config& settings) : config{settings} {
     projector.catch_up();
     writer = std::make_unique<matching::Writer>(journal);
     open_first_admin(*writer, config, clock.now());
+    set_trust_rule(*writer, config, clock.now());
     directory.fill(writer->state());
     LaneOptions lane_options;
     lane_options.inbox_commands_max = static_cast<std::size_t>(config.inbox_commands_max);

@@ -83,4 +83,13 @@ void open_first_admin(matching::Writer& writer, const Config& config, Instant no
     log::info("first_start", {{"admin_token_file", config.admin_token_file}});
 }
 
+void set_trust_rule(matching::Writer& writer, const Config& config, Instant now) {
+    std::array<matching::Envelope, 1> envelopes;
+    envelopes[0].command = matching::SetTrustRule{config.trust_rule(), "settings at start"};
+    for (const matching::Answered& answered : writer.step(envelopes, now))
+        if (!answered.reply)
+            throw std::runtime_error("the rule of trust could not be set: " +
+                                     answered.reply.error().detail);
+}
+
 }  // namespace cocoon::server

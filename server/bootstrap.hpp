@@ -22,5 +22,8 @@ std::string context_secret(const sealing::SigningKey& key);
 // If the market has no admin yet: opens the account, sets the first fee, and writes the key to the
 // configured file before the commit. REQUIRES: the writer is loaded and the lane does not run.
 void open_first_admin(matching::Writer& writer, const Config& config, Instant now);
+// What the settings demand of nodes becomes the market's rule, in the audit log if it is another
+// one than before. REQUIRES: as above.
+void set_trust_rule(matching::Writer& writer, const Config& config, Instant now);
 
 }  // namespace cocoon::server

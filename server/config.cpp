@@ -35,6 +35,10 @@ Setting number(std::string_view name, Number member, std::string_view default_va
     return {name, member, default_value, {}, minimum, maximum, false, false, help};
 }
 
+Setting secret(std::string_view name, Text member, std::string_view help) {
+    return {name, member, "", {}, 0, 0, true, true, help};
+}
+
 const std::vector<Setting>& settings() {
     static const std::vector<Setting> table{
         {"MARKET_LISTEN",
@@ -46,15 +50,8 @@ const std::vector<Setting>& settings() {
          false,
          false,
          "address and port; [::1]:8080 for IPv6; port 0 lets the kernel choose"},
-        {"DATABASE_URL",
-         &Config::database_url,
-         "",
-         {},
-         0,
-         0,
-         true,
-         true,
-         "PostgreSQL: postgresql://user:password@host:port/name"},
+        secret("DATABASE_URL", &Config::database_url,
+               "PostgreSQL: postgresql://user:password@host:port/name"),
         text("MARKET_PUBLIC_URL", &Config::public_url, "",
              "how clients reach this market; default http(s)://MARKET_LISTEN"),
         text("MARKET_TLS_CERTIFICATE", &Config::tls_certificate_file, "",
@@ -68,6 +65,12 @@ const std::vector<Setting>& settings() {
              "whether evidence of the `simulated` tier (proves nothing) may trade", "refuse|allow"),
         text("MARKET_ATTESTATION_POLICY", &Config::attestation_policy_file, "",
              "JSON file: what evidence is accepted, instead of the built-in policy"),
+        text("MARKET_APPROVED_TIERS", &Config::approved_tiers, "tdx+gpu-cc,snp+gpu-cc,tdx,snp",
+             "tiers whose machines trade only with a measurement that the register has approved, "
+             "or for who names it; `none`: any build"),
+        number("MARKET_PROBATION_JOBS", &Config::probation_jobs, "20", 0,
+               limits::probation_jobs_max,
+               "jobs that a CPU never seen before completes with few slots at a time"),
         text("MARKET_COLLATERAL_TDX_URL", &Config::collateral_tdx_url, "",
              "Intel PCS v4 or a PCCS, for TDX evidence that lacks collateral; empty: not asked"),
         text("MARKET_COLLATERAL_TDX_ROOT_LIST_URL", &Config::collateral_tdx_root_list_url, "",
@@ -141,6 +144,20 @@ std::optional<std::int64_t> integer_in(std::string_view value) {
     return parsed;
 }
 
+// Nothing if one of the comma-separated names is no tier.
+std::optional<matching::TierSet> tiers_in(std::string_view names) {
+    matching::TierSet tiers = 0;
+    while (names != "none") {
+        const std::size_t end = names.find(',');
+        const auto tier = matching::tier_from_name(names.substr(0, end));
+        if (!tier) return std::nullopt;
+        tiers |= matching::tier_bit(*tier);
+        if (end == std::string_view::npos) break;
+        names.remove_prefix(end + 1);
+    }
+    return tiers;
+}
+
 bool among(std::string_view value, std::string_view choices) {
     while (true) {
         const std::size_t end = choices.find('|');
@@ -203,6 +220,11 @@ log::Level Config::level() const {
     return log::Level::info;
 }
 
+matching::TrustRule Config::trust_rule() const {
+    return {tiers_in(approved_tiers).value_or(matching::real_tiers),
+            static_cast<std::uint32_t>(probation_jobs)};
+}
+
 Environment process_environment() {
     Environment environment;
     for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
@@ -236,6 +258,9 @@ Result<Config> read_config(const Environment& environment) {
         error.fields.push_back(
             {"MARKET_TLS_KEY", "must be set together with MARKET_TLS_CERTIFICATE"});
     }
+    if (!tiers_in(config.approved_tiers))
+        error.fields.push_back(
+            {"MARKET_APPROVED_TIERS", "must be tiers with commas between them, or none"});
     if (config.batch_commands_max > config.inbox_commands_max) {
         error.fields.push_back(
             {"MARKET_BATCH_COMMANDS_MAX", "must not exceed MARKET_INBOX_COMMANDS_MAX"});

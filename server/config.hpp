@@ -13,6 +13,7 @@
 #include "core/log.hpp"
 #include "core/result.hpp"
 #include "core/time.hpp"
+#include "matching/types.hpp"
 
 namespace cocoon::server {
 
@@ -24,8 +25,8 @@ struct Config {
     std::string tls_certificate_file, tls_key_file;
     std::string key_file;
     std::int64_t fee_basis_points = 500;
-    std::string simulated_tier, attestation_policy_file, chain, chain_file, coin_name,
-        admin_token_file, cors_origin;
+    std::string simulated_tier, attestation_policy_file, approved_tiers, chain, chain_file,
+        coin_name, admin_token_file, cors_origin;
     std::string collateral_tdx_url, collateral_tdx_root_list_url, collateral_snp_url;
     std::string collateral_rim_url, collateral_ocsp_url;
     std::string webhook_destinations, proxy_addresses, log_level, access_log;
@@ -34,10 +35,11 @@ struct Config {
                  failed_credentials_per_minute = 0;
     std::int64_t connections_max = 0, connections_per_address_max = 0;
     std::int64_t inbox_commands_max = 0, batch_commands_max = 0;
-    std::int64_t drain_seconds = 0, settlement_interval_ms = 0;
+    std::int64_t drain_seconds = 0, settlement_interval_ms = 0, probation_jobs = 0;
 
     bool simulated_allowed() const { return simulated_tier == "allow"; }
     log::Level level() const;
+    matching::TrustRule trust_rule() const;
 };
 
 using Environment = std::vector<std::pair<std::string, std::string>>;

@@ -149,6 +149,12 @@ TEST_CASE("enumerations in the contract are the program's") {
     CHECK(listed("RequestState") == requests);
     CHECK(listed("OfferState") == offers);
     CHECK(listed("PayoutState") == payouts);
+    std::vector<std::string> measurements, standings;
+    for (int i = 0; i < 3; ++i)
+        measurements.emplace_back(name_of(static_cast<matching::MeasurementState>(i)));
+    for (int i = 0; i < 4; ++i) standings.emplace_back(name_of(static_cast<matching::Standing>(i)));
+    CHECK(listed("MeasurementState") == measurements);
+    CHECK(listed("Standing") == standings);
 }
 
 TEST_CASE("every reference in the contract leads somewhere") {
@@ -182,11 +188,13 @@ TEST_CASE("every example of a request body is accepted by the real reader") {
                 const std::string schema =
                     path.starts_with("/v1/nodes") || path.find("nodes") != std::string::npos
                         ? "node_5"
-                    : path.find("offers") != std::string::npos   ? "off_5"
-                    : path.find("keys") != std::string::npos     ? "key_5"
-                    : path.find("jobs") != std::string::npos     ? "job_5"
-                    : path.find("accounts") != std::string::npos ? "acc_5"
-                                                                 : "req_5";
+                    : path.find("offers") != std::string::npos       ? "off_5"
+                    : path.find("keys") != std::string::npos         ? "key_5"
+                    : path.find("jobs") != std::string::npos         ? "job_5"
+                    : path.find("accounts") != std::string::npos     ? "acc_5"
+                    : path.find("measurements") != std::string::npos ? "meas_5"
+                    : path.find("denials") != std::string::npos      ? "deny_5"
+                                                                     : "req_5";
                 path.replace(at, 4, schema);
             }
             if (const std::size_t at = path.find("{name}"); at != std::string::npos)

@@ -95,16 +95,17 @@ public:
         enrol.node.hardware = "{}";
         enrol.credential.secret_hash = digest(++secrets);
         node = must<NodeAnswer>(enrol).node;
-        must<Done>(SubmitVerdict{.node = node,
-                                 .tier = Tier::tdx_gpu_cc,
-                                 .measurement = std::string(64, 'a'),
-                                 .platform = "ppid",
-                                 .keyset_digest = "sha256:" + std::string(64, 'b'),
-                                 .keyset_document = "{\"keys\":[]}",
-                                 .evidence_hash = std::string(64, 'c'),
-                                 .evidence = std::string("\0\1\xff binary", 10),
-                                 .verdict = "{\"checks\":[]}",
-                                 .valid_until = now + days(30)});
+        must<VerdictAnswer>(SubmitVerdict{.node = node,
+                                          .tier = Tier::tdx_gpu_cc,
+                                          .measurement = std::string(64, 'a'),
+                                          .registers = {"tdx.mrtd:aa", "tdx.rtmr0:bb"},
+                                          .identities = {"cpu:1", "gpu:2", "fmspc:00"},
+                                          .keyset_digest = "sha256:" + std::string(64, 'b'),
+                                          .keyset_document = "{\"keys\":[]}",
+                                          .evidence_hash = std::string(64, 'c'),
+                                          .evidence = std::string("\0\1\xff binary", 10),
+                                          .verdict = "{\"checks\":[]}",
+                                          .valid_until = now + days(30)});
         must<Done>(SetNodePresence{node, true});
         offer = place_offer(slots).id;
     }
@@ -175,6 +176,27 @@ public:
         must<Done>(SetFee{250, "spring"});
         must<Done>(FreezeAccount{provider, true, "test"});
         must<Done>(FreezeAccount{provider, false, "over"});
+        trust_a_little();
+    }
+    // Entries in each state, a denial that stands and one that was lifted, a rule.
+    void trust_a_little() {
+        const char* registers[] = {"tdx.mrtd:00", "tdx.mrtd:{1}", "tdx.mrtd:\"2\""};
+        std::vector<MeasurementId> made;
+        for (const char* text : registers) {
+            SubmitMeasurement submit;
+            submit.measurement.submitter = developer;
+            submit.measurement.name = "image";
+            submit.measurement.version = "1, \"x\"";
+            submit.measurement.source = "https://example.org/{1}";
+            submit.measurement.registers = {text, "tdx.rtmr0:00"};
+            made.push_back(must<MeasurementAnswer>(submit, developer).measurement.id);
+        }
+        must<MeasurementAnswer>(DecideMeasurement{made[1], MeasurementState::approved, "rebuilt"});
+        must<MeasurementAnswer>(DecideMeasurement{made[2], MeasurementState::revoked, "leaks"});
+        must<DenialAnswer>(DenyIdentity{"fmspc:07", "extracted"});
+        const Denial gone = must<DenialAnswer>(DenyIdentity{"gpu:07", "shown twice"}).denial;
+        must<Done>(LiftDenial{gone.id, "mended"});
+        must<Done>(SetTrustRule{{real_tiers, 3}, "from now on"});
     }
 
     bool projecting = true;

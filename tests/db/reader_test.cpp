@@ -77,6 +77,21 @@ TEST_CASE("reader: every table as the state has it") {
         CHECK(reader.offers(filter, {}).rows.size() == 1);
     CHECK(reader.offers({.state = OfferState::expired}, {}).rows.empty());
 
+    const auto measurements = reader.measurements(std::nullopt, {});
+    REQUIRE(measurements.rows.size() == 3);
+    for (const Measurement& measurement : measurements.rows) {
+        CHECK(measurement == state.measurements.at(measurement.id));
+        CHECK(reader.measurement(measurement.id) == measurement);
+        CHECK(reader.measurements(measurement.state, {}).rows == std::vector{measurement});
+    }
+    const auto newest = reader.measurements(std::nullopt, {.before = 0, .rows_max = 2});
+    CHECK(newest.more);
+    CHECK(reader.measurements(std::nullopt, {newest.rows.back().id.value, 2}).rows.size() == 1);
+    CHECK_FALSE(reader.measurement({99}));
+    const auto denials = reader.denials({});
+    REQUIRE(denials.rows.size() == 1);
+    CHECK(denials.rows[0] == state.denials.at("fmspc:07"));
+
     CHECK(reader.deposits(market.developer, {}).rows.size() == 1);
     CHECK(reader.deposits(market.provider, {}).rows.empty());
     CHECK(reader.payouts(market.provider, {}).rows.at(0).amount.value == 1'000'000);

@@ -137,7 +137,8 @@ def tests(world):
             concrete = re.sub(r"\{[^}]*\}", "1", path)
             for captured, value in (("/keys/", "key_999999"), ("/nodes/", "node_999999"), ("/offers/", "off_999999"),
                                     ("/requests/", "req_999999"), ("/jobs/", "job_999999"),
-                                    ("/accounts/", "acc_999999"), ("/webhooks/", "hook_999999")):
+                                    ("/accounts/", "acc_999999"), ("/webhooks/", "hook_999999"),
+                                    ("/measurements/", "meas_999999"), ("/denials/", "deny_999999")):
                 concrete = concrete.replace(captured + "1", captured + value)
             headers = {"If-Match": '"1"'}
             if concrete.endswith("/exchange"):

@@ -77,6 +77,7 @@ private:
     std::string job_step(const Line&);
     std::string money_step(const Line&);
     std::string operator_step(const Line&);
+    std::string trust_step(const Line&);
     std::string look(const Line&);
 
     SimJournal journal_;
@@ -91,6 +92,7 @@ private:
     std::map<std::string, RequestId> requests_;
     std::map<std::string, std::vector<JobId>> jobs_;
     std::map<std::string, PayoutId> payouts_;
+    std::map<std::string, MeasurementId> measurements_;
 };
 
 }  // namespace cocoon::matching

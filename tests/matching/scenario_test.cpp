@@ -149,10 +149,19 @@ std::string Scenario::submit_verdict(const Line& line) {
     verdict.node = nodes_[line.subject];
     verdict.tier = tier_from_name(line.text("tier", "tdx+gpu-cc")).value();
     verdict.measurement = line.text("measurement", "aa");
+    verdict.registers = split(line.text("registers", "tdx.mrtd:" + verdict.measurement), ',');
+    verdict.identities = split(line.text("shows", "cpu:" + line.subject), ',');
     verdict.keyset_digest = "sha256:" + line.subject;
     verdict.keyset_document = "{}";
     verdict.valid_until = now_ + span_of(line.text("valid", "7d"));
-    return told(send(std::move(verdict)));
+    const Reply reply = send(std::move(verdict));
+    if (!reply) return told(reply);
+    const auto& answer = std::get<VerdictAnswer>(*reply);
+    std::string text{name_of(answer.standing)};
+    if (!answer.reason.empty()) text += " because " + answer.reason;
+    if (answer.probation_jobs_left > 0)
+        text += " probation " + std::to_string(answer.probation_jobs_left);
+    return text;
 }
 
 std::string Scenario::add_node(const Line& line) {
@@ -171,7 +180,49 @@ std::string Scenario::add_node(const Line& line) {
     nodes_[line.subject] = std::get<NodeAnswer>(*reply).node;
     const std::string judged = submit_verdict(line);
     const Reply present = send(SetNodePresence{nodes_[line.subject], true});
-    return judged == "done" && present ? "enrolled" : judged;
+    return present ? "enrolled " + judged : told(present);
+}
+
+std::string Scenario::trust_step(const Line& line) {
+    if (line.verb == "measurement") {
+        SubmitMeasurement command;
+        Measurement& measurement = command.measurement;
+        measurement.submitter = accounts_[line.text("by")];
+        measurement.name = line.subject;
+        measurement.version = "1";
+        measurement.source = line.text("source", "https://example.org/" + line.subject);
+        measurement.registers = split(line.text("registers"), ',');
+        const Reply reply = send(std::move(command), line.text("key"), &line);
+        if (!reply) return told(reply);
+        const Measurement& made = std::get<MeasurementAnswer>(*reply).measurement;
+        measurements_[line.subject] = made.id;
+        return std::string{name_of(made.state)};
+    }
+    if (line.verb == "approve" || line.verb == "revoke") {
+        const MeasurementState state =
+            line.verb == "approve" ? MeasurementState::approved : MeasurementState::revoked;
+        return told(send(DecideMeasurement{measurements_[line.subject], state,
+                                           line.text("because", "reviewed")}));
+    }
+    if (line.verb == "deny")
+        return told(send(DenyIdentity{line.subject, line.text("because", "reviewed")}));
+    if (line.verb == "lift") {
+        const auto& denials = writer_.state().denials;
+        const auto denial = denials.find(line.subject);
+        return told(
+            send(LiftDenial{denial == denials.end() ? DenialId{} : denial->second.id, "mended"}));
+    }
+    if (line.verb == "retire") {
+        const NodeRecord* node = writer_.state().nodes.find(nodes_[line.subject]);
+        return told(
+            send(RetireNode{line.has("by") ? accounts_[line.text("by")] : node->node.provider,
+                            nodes_[line.subject]}));
+    }
+    TrustRule rule;
+    for (const std::string& name : split(line.text("approved"), ','))
+        rule.approved_tiers |= tier_bit(tier_from_name(name).value());
+    rule.probation_jobs = static_cast<std::uint32_t>(line.number("probation"));
+    return told(send(SetTrustRule{rule, "x"}));
 }
 
 std::string Scenario::place_offer(const Line& line) {
@@ -413,7 +464,9 @@ std::string Scenario::look(const Line& line) {
                       : "forgotten";
     }
     const Node& node = state.nodes.find(nodes_[line.subject])->node;
-    return "reliability " + std::to_string(node.reliability_permille) + " first_output_ms " +
+    return std::string{name_of(node.standing)} + (node.retired ? " retired" : "") + " because " +
+           node.standing_reason + " probation " + std::to_string(node.probation_jobs_left) +
+           " reliability " + std::to_string(node.reliability_permille) + " first_output_ms " +
            std::to_string(node.first_output_ms) + " tokens_per_second " +
            std::to_string(node.tokens_per_second);
 }
@@ -450,6 +503,8 @@ std::string Scenario::run(const Line& line) {
     if (one_of({"away", "back", "drain", "resume", "suspend", "restore", "freeze", "unfreeze",
                 "pause", "reopen", "fee", "key_cap"}))
         return operator_step(line);
+    if (one_of({"measurement", "approve", "revoke", "deny", "lift", "retire", "trust"}))
+        return trust_step(line);
     if (one_of({"balance", "request_is", "offer_is", "node_is"})) return look(line);
     if (verb == "wait") {
         now_ = now_ + span_of(line.subject);

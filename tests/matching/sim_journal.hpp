@@ -94,6 +94,11 @@ private:
         for (const auto& row : changes.webhooks) webhooks_[row.id] = row;
         for (const auto& id : changes.webhooks_removed) webhooks_.erase(id);
         for (const auto& row : changes.deposits) deposits_[row.id] = row;
+        for (const auto& row : changes.measurements) measurements_[row.id] = row;
+        for (const auto& row : changes.platforms) platforms_[row.identity] = row;
+        for (const auto& row : changes.denials) denials_[row.identity] = row;
+        for (const auto& identity : changes.denials_ended) denials_.erase(identity);
+        if (changes.trust_rule) trust_rule_ = *changes.trust_rule;
         if (changes.fee_basis_points >= 0) fee_basis_points_ = changes.fee_basis_points;
         counters_ = changes.counters;
     }
@@ -119,6 +124,10 @@ private:
                 state.restore(row);
         for (const auto& [id, row] : webhooks_) state.restore(row);
         for (const auto& [id, row] : deposits_) state.restore(row);
+        for (const auto& [id, row] : measurements_) state.restore(row);
+        for (const auto& [identity, row] : platforms_) state.restore(row);
+        for (const auto& [identity, row] : denials_) state.restore(row);
+        state.restore(trust_rule_);
         state.restore_fee(fee_basis_points_);
         state.finish_restore(counters_);
         for (std::uint64_t sequence = 1; sequence <= projected_; ++sequence) {
@@ -144,6 +153,10 @@ private:
     std::map<PayoutId, Payout> payouts_;
     std::map<WebhookId, Webhook> webhooks_;
     std::map<DepositId, Deposit> deposits_;
+    std::map<MeasurementId, Measurement> measurements_;
+    std::map<std::string, Platform> platforms_;
+    std::map<std::string, Denial> denials_;
+    TrustRule trust_rule_;
     int fee_basis_points_ = 500;
     Counters counters_;
 };

@@ -211,6 +211,7 @@ private:
         Constraints& wants = request.constraints;
         wants.tiers = chance(92) ? 0b11111 : static_cast<TierSet>(pick(32));
         if (chance(8)) wants.regions = {"eu"};
+        if (chance(10)) wants.measurements = {"m" + std::to_string(pick(3))};
         if (chance(10)) wants.providers_deny = {some_account(AccountKind::provider)};
         if (chance(10)) wants.reputation_permille_min = static_cast<std::uint32_t>(800 + pick(200));
         if (chance(15)) wants.first_output_ms_preferred = static_cast<std::uint32_t>(pick(500));
@@ -288,7 +289,8 @@ private:
     Envelope node_command() {
         const NodeId id = some_node();
         const NodeRecord* record = state().nodes.find(id);
-        switch (pick(12)) {
+        switch (pick(13)) {
+            case 12: return retire_node(id);
             case 0:
             case 1:
             case 2:
@@ -323,8 +325,63 @@ private:
         command.tier = static_cast<Tier>(pick(tier_count));
         command.keyset_digest = "sha256:" + std::to_string(pick(100));
         command.keyset_document = "{}";
+        command.measurement = "m" + std::to_string(pick(3));
+        command.registers = registers();
+        const bool usual = chance(85);  // a machine of its own, now and then another's
+        command.identities = {"cpu:" + std::to_string(usual ? id.value : pick(12)),
+                              "gpu:" + std::to_string(usual ? id.value : pick(12)),
+                              "fmspc:" + std::to_string(pick(3))};
         command.valid_until = now_ + minutes(static_cast<std::int64_t>(pick(4'000)) - 10);
         return command;
+    }
+    // Few values, so that entries and machines meet, whole or in part.
+    Registers registers() {
+        std::vector<std::string> made{"tdx.mrtd:" + std::to_string(pick(3))};
+        if (chance(60)) made.push_back("tdx.rtmr0:" + std::to_string(pick(2)));
+        if (chance(60)) made.push_back("tdx.rtmr1:" + std::to_string(pick(2)));
+        return made;
+    }
+    Envelope retire_node(NodeId id) {
+        const NodeRecord* record = state().nodes.find(id);
+        if (chance(80)) return market_itself(verdict(id));
+        return market_itself(
+            RetireNode{record && chance(95) ? record->node.provider : AccountId{2}, id});
+    }
+    Envelope trust_command() {
+        switch (pick(8)) {
+            case 0:
+            case 1:
+            case 2: {
+                Measurement made;
+                made.submitter = some_account(AccountKind::developer);
+                made.name = "image";
+                made.version = "1";
+                made.source = chance(95) ? "https://example.org/image" : "http://example.org";
+                made.registers = registers();
+                return market_itself(SubmitMeasurement{std::move(made)});
+            }
+            case 3:
+            case 4: {
+                const MeasurementId id{1 + pick(state().counters.measurement)};
+                return market_itself(DecideMeasurement{
+                    id, static_cast<MeasurementState>(chance(95) ? 1 + (chance(30) ? 1 : 0) : 0),
+                    "reviewed"});
+            }
+            case 5:
+            case 6: {
+                const std::string kinds[] = {"cpu:", "gpu:", "fmspc:"};
+                if (chance(60))
+                    return market_itself(
+                        LiftDenial{DenialId{1 + pick(state().counters.denial)}, "mended"});
+                return market_itself(
+                    DenyIdentity{kinds[pick(3)] + std::to_string(pick(9)), "leaked"});
+            }
+            default:
+                return market_itself(
+                    SetTrustRule{{static_cast<TierSet>(chance(60) ? pick(32) : 0),
+                                  static_cast<std::uint32_t>(chance(60) ? pick(6) : 0)},
+                                 "n"});
+        }
     }
     Envelope money_command() {
         switch (pick(8)) {
@@ -388,7 +445,11 @@ private:
         }
     }
     Envelope operator_command() {
-        switch (pick(6)) {
+        switch (pick(10)) {
+            case 6:
+            case 7:
+            case 8:
+            case 9: return trust_command();
             case 0:
             case 1:
                 return market_itself(FreezeAccount{

@@ -76,7 +76,7 @@ struct World {
         verdict.keyset_digest = "sha256:1";
         verdict.keyset_document = "{\"keys\":1}";
         verdict.valid_until = monday + days(7);
-        must<Done>(verdict);
+        must<VerdictAnswer>(verdict);
         must<Done>(SetNodePresence{answer.node, true});
         return answer.node;
     }

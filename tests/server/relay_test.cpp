@@ -273,14 +273,14 @@ public:
             verdict.node = nodes[i];
             verdict.tier = Tier::tdx;
             verdict.measurement = std::string(96, 'a');
-            verdict.platform = "p" + std::to_string(i);
+            verdict.identities = {"cpu:" + std::to_string(i)};
             verdict.keyset_digest = keys[i].keyset.digest;
             verdict.keyset_document = keys[i].keyset.document;
             verdict.evidence_hash = std::string(64, 'c');
             verdict.evidence = "evidence";
             verdict.verdict = "{}";
             verdict.valid_until = clock.now() + hours(10);
-            must<Done>(verdict);
+            must<VerdictAnswer>(verdict);
             PlaceOffer place;
             place.market = "inference:x";
             place.offer.provider = provider;
