@@ -66,7 +66,6 @@ using Batches = std::span<const Batch* const>;
 
 std::uint64_t identity(const auto& noun) { return noun.id.value; }
 std::string identity(const matching::Platform& platform) { return platform.identity; }
-std::string identity(const matching::Denial& denial) { return denial.identity; }
 std::string identity(const matching::Enrolment& enrolment) {
     return std::string{as_text(enrolment.token_hash)};
 }

@@ -82,7 +82,7 @@ public:
                       {"price", {{"completion_nano_per_mtok", price}}}})
                     .status == 201);
     }
-    Heard request(const json& more = {}) {
+    Heard request(const json& more = json::object()) {
         json body{{"market", "inference:m"},
                   {"quantity", {{"completion_tokens", 1'000'000}, {"requests", 1}}},
                   {"job_seconds", 60},

@@ -180,6 +180,7 @@ public:
     }
     // Entries in each state, a denial that stands and one that was lifted, a rule.
     void trust_a_little() {
+        if (!writer->state().measurements.empty()) return;
         const char* registers[] = {"tdx.mrtd:00", "tdx.mrtd:{1}", "tdx.mrtd:\"2\""};
         std::vector<MeasurementId> made;
         for (const char* text : registers) {
@@ -196,7 +197,7 @@ public:
         must<DenialAnswer>(DenyIdentity{"fmspc:07", "extracted"});
         const Denial gone = must<DenialAnswer>(DenyIdentity{"gpu:07", "shown twice"}).denial;
         must<Done>(LiftDenial{gone.id, "mended"});
-        must<Done>(SetTrustRule{{real_tiers, 3}, "from now on"});
+        must<Done>(SetTrustRule{{tier_bit(Tier::snp), 3}, "from now on"});
     }
 
     bool projecting = true;
