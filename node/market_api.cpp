@@ -234,9 +234,9 @@ Result<Instant> MarketApi::submit_evidence(const std::string& node, const sealin
     if (!until) return unreadable("no valid_until");
     // Proven is not all: the register may not know the build, or the operator deny the hardware.
     if (const auto advice = document->text_at("advice"))
-        log::warning("not traded with everybody",
-                     {{"standing", document->text_at("standing").value_or("")},
-                      {"advice", *advice}});
+        log::warning(
+            "not traded with everybody",
+            {{"standing", document->text_at("standing").value_or("")}, {"advice", *advice}});
     return *until;
 }
 
