@@ -42,7 +42,7 @@ TEST_CASE("projector: however batches are grouped, the tables are those of a rep
     const ReplayReport report = rebuild_and_compare(database.options());
     CHECK(report.sequence == market.writer->state().counters.sequence);
     CHECK(report.entries == report.sequence);
-    CHECK(report.tables.size() == 19);
+    CHECK(report.tables.size() == 22);
     for (const TableDifference& difference : report.differences)
         FAIL_CHECK(difference.table << " missing " << difference.missing << " unexpected "
                                     << difference.unexpected);
