@@ -38,11 +38,22 @@ void keep_last(std::vector<T>& items) {
     items = std::move(kept);
 }
 
+// A denial may be lifted and an identity denied anew: only the newer of both is left.
+void merge_denials(matching::Changes& into, const matching::Changes& from) {
+    for (const matching::Denial& denial : from.denials)
+        std::erase(into.denials_ended, denial.identity);
+    for (const std::string& ended : from.denials_ended)
+        std::erase_if(into.denials,
+                      [&](const matching::Denial& denial) { return denial.identity == ended; });
+}
+
 // Every member is named here: one that is added to Changes does not compile until it is merged,
 // too.
 void merge(matching::Changes& into, matching::Changes&& from) {
+    merge_denials(into, from);
     auto& [accounts, keys, enrolments, enrolments_ended, nodes, markets, offers, requests, jobs,
-           payouts, webhooks, webhooks_removed, fee_basis_points, deposits, counters] = from;
+           payouts, webhooks, webhooks_removed, measurements, platforms, denials, denials_ended,
+           trust_rule, fee_basis_points, deposits, counters] = from;
     append(into.accounts, std::move(accounts));
     append(into.keys, std::move(keys));
     append(into.enrolments, std::move(enrolments));
@@ -55,6 +66,11 @@ void merge(matching::Changes& into, matching::Changes&& from) {
     append(into.payouts, std::move(payouts));
     append(into.webhooks, std::move(webhooks));
     append(into.webhooks_removed, std::move(webhooks_removed));
+    append(into.measurements, std::move(measurements));
+    append(into.platforms, std::move(platforms));
+    append(into.denials, std::move(denials));
+    append(into.denials_ended, std::move(denials_ended));
+    if (trust_rule) into.trust_rule = trust_rule;
     if (fee_basis_points >= 0) into.fee_basis_points = fee_basis_points;
     append(into.deposits, std::move(deposits));
     into.counters = counters;
@@ -70,6 +86,7 @@ void keep_last(matching::Changes& changes) {
     keep_last(changes.jobs);
     keep_last(changes.payouts);
     keep_last(changes.webhooks);
+    keep_last(changes.measurements);
 }
 
 }  // namespace

@@ -134,7 +134,7 @@ def story(world, rack):
         def there():
             found = world.developer.must("GET", f"/v1/requests/{request}")
             return found["request"]["state"] == "matched" and found["job"]["node"] == node.id
-        wait_for("the request to be matched", there, 5)
+        wait_for("the request to be matched", there, 30)
 
     def a_build_that_nobody_knows_is_pending():
         nodes["cheap"] = Node(world, rack, processor=1, image=0x3D, gpu=True)
@@ -151,7 +151,7 @@ def story(world, rack):
         refused = world.developer.post("/v1/requests", work())
         expect_refusal(refused, 503, "no_eligible_offer")
         nodes["waiting"] = world.developer.must("POST", "/v1/requests", resting())["request"]["id"]
-        wait_for("both offers", lambda: removed(nodes["waiting"]) == {"measurement_pending": 2}, 5)
+        wait_for("both offers", lambda: removed(nodes["waiting"]) == {"measurement_pending": 2}, 30)
         named = nodes["dear"].shown()["measurement"]
         placed = world.developer.must("POST", "/v1/requests", work(constraints={"measurements": [named]}))
         expect_equal(placed["job"]["node"], nodes["dear"].id, "who names a measurement gets it")
@@ -223,7 +223,7 @@ def story(world, rack):
                                   {"kind": "fmspc", "value": family, "reason": "keys were extracted"})
         expect_equal(twin.shown()["standing"], "platform_denied", "at once")
         world.admin.call("POST", f"/v1/admin/denials/{denied['id']}:lift", {"reason": "replaced"})
-        wait_for("the denial to be lifted", lambda: twin.shown()["standing"] == "good", 5)
+        wait_for("the denial to be lifted", lambda: twin.shown()["standing"] == "good", 30)
 
     return [(test.__name__.replace("_", " "), test) for test in (
         a_build_that_nobody_knows_is_pending, approved_builds_are_matched_by_price,
