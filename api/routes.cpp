@@ -99,7 +99,7 @@ const Route table[] = {
     {Method::get, "/v1/payouts", own | overseen, list_payouts},
     {Method::post, "/v1/payouts", scope_manage, request_payout, keyed},
     {Method::get, "/v1/deposits", own | overseen, list_deposits},
-    {Method::post, "/v1/dev/faucet", everyone, faucet},
+    {Method::post, "/v1/dev/faucet", everyone, faucet, !keyed, waits},
 
     {Method::get, "/v1/admin/overview", operated, read_overview},
     {Method::get, "/v1/admin/accounts", operated, list_accounts},

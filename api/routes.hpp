@@ -62,8 +62,9 @@ struct Route {
     matching::ScopeSet scopes = 0;  // any one of these; 0: public
     Handler handler;
     bool idempotency_key = false;  // Idempotency-Key is required
-    bool waits = false;  // commands only: may ask other services, so neither the I/O thread nor the
-                         // workers of all other routes may run it
+    // Commands and views: may ask other services or wait for a disk, so neither the I/O thread nor
+    // the workers of all other routes may run it.
+    bool waits = false;
 };
 
 inline Kind kind_of(const Route& route) { return static_cast<Kind>(route.handler.index()); }

@@ -12,7 +12,7 @@ void columns(V& v, typename V::template Of<Delivery>& d) {
     v.key("ordinal", d.key.ordinal);
     v.required("attempts", d.attempts);
     v.optional("next_attempt_at", d.next_attempt_at);
-    v.optional("delivered_at", d.delivered_at);
+    v.optional("ended_at", d.ended_at);
     v.optional("status", d.status);
     v.optional("failure", d.failure);
 }
@@ -28,14 +28,30 @@ const Statement move_outbox{"move_outbox",
                             "update outbox set sequence = $1::bigint where sequence = $2::bigint"};
 const Statement put_deliveries{"put_deliveries",
                                upsert_sql("webhook_deliveries", delivery_columns)};
-const Statement due_deliveries{"due_deliveries",
-                               select_deliveries +
-                                   "where next_attempt_at <= $1::bigint "
-                                   "order by next_attempt_at, sequence, ordinal limit $2::bigint"};
+// `waiting`: the webhooks that have anything to do at all, one look into the index for each.
+const Statement due_deliveries{
+    "due_deliveries",
+    "with recursive waiting (webhook) as ("
+    "(select webhook from webhook_deliveries where next_attempt_at is not null "
+    "order by webhook limit 1) "
+    "union all "
+    "select (select d.webhook from webhook_deliveries d "
+    "where d.next_attempt_at is not null and d.webhook > w.webhook order by d.webhook limit 1) "
+    "from waiting w where w.webhook is not null) "
+    "select d.*, coalesce(k.account, 0) from waiting w "
+    "left join webhooks k on k.id = w.webhook "
+    "cross join lateral (" +
+        select_deliveries +
+        "where webhook_deliveries.webhook = w.webhook and next_attempt_at <= $1::bigint "
+        "order by next_attempt_at, sequence, ordinal limit $3::bigint) d "
+        "where coalesce(k.account, 0) <> all ($4::bigint[]) "
+        "order by row_number() over (partition by d.webhook "
+        "order by d.next_attempt_at, d.sequence, d.ordinal), d.next_attempt_at, d.webhook "
+        "limit $2::bigint"};
 const Statement record_delivery{
     "record_delivery",
     "update webhook_deliveries set attempts = $4::bigint, next_attempt_at = $5::bigint, "
-    "delivered_at = $6::bigint, status = $7::bigint, failure = $8::text "
+    "ended_at = $6::bigint, status = $7::bigint, failure = $8::text "
     "where webhook = $1::bigint and sequence = $2::bigint and ordinal = $3::bigint"};
 const Statement recent_deliveries{"recent_deliveries",
                                   select_deliveries +
@@ -43,12 +59,13 @@ const Statement recent_deliveries{"recent_deliveries",
                                       "order by sequence desc, ordinal desc limit $2::bigint"};
 const Statement redeliver_failed{
     "redeliver_failed",
-    "update webhook_deliveries set next_attempt_at = $4::bigint, attempts = 0 "
+    "update webhook_deliveries set next_attempt_at = $4::bigint, ended_at = null, attempts = 0 "
     "where webhook = $1::bigint and (sequence, ordinal) >= ($2::bigint, $3::bigint) "
-    "and delivered_at is null"};
+    "and (ended_at is null or failure is not null)"};
 const Statement forget_deliveries{
     "forget_deliveries",
-    "delete from webhook_deliveries where sequence < $1::bigint and next_attempt_at is null"};
+    "delete from webhook_deliveries where ctid = any (array(select ctid from webhook_deliveries "
+    "where ended_at < $1::bigint order by ended_at limit $2::bigint))"};
 
 std::int64_t number(std::uint64_t value) { return static_cast<std::int64_t>(value); }
 void add_instant(Parameters& parameters, Instant at) {
@@ -79,10 +96,21 @@ bool Outbox::advance(std::uint64_t from, std::uint64_t to, std::span<const Deliv
     return true;
 }
 
-std::vector<Delivery> Outbox::due(Instant now, std::uint32_t rows_max) {
+std::vector<Delivery> Outbox::due(const Due& asked) {
+    ArrayBuilder passed_over{ArrayBuilder::Type::bigint};
+    for (const AccountId account : asked.passed_over) passed_over.add(number(account.value));
     Pool::Lease lease = pool_.take();
-    return read_all<Delivery>(
-        lease->run(due_deliveries, Parameters{}.add(now.us).add(std::int64_t{rows_max})));
+    const Rows rows = lease->run(due_deliveries, Parameters{}
+                                                     .add(asked.now.us)
+                                                     .add(std::int64_t{asked.rows_max})
+                                                     .add(std::int64_t{asked.webhook_rows_max})
+                                                     .add_encoded(passed_over.finish()));
+    std::vector<Delivery> due = read_all<Delivery>(rows);
+    for (std::size_t row = 0; row < due.size(); ++row) {
+        const std::int64_t account = rows.integer(row, delivery_columns.size());
+        due[row].account = AccountId{static_cast<std::uint64_t>(account)};
+    }
+    return due;
 }
 
 void Outbox::record(const Delivery& delivery) {
@@ -92,7 +120,7 @@ void Outbox::record(const Delivery& delivery) {
         .add(std::int64_t{delivery.key.ordinal})
         .add(std::int64_t{delivery.attempts});
     add_instant(parameters, delivery.next_attempt_at);
-    add_instant(parameters, delivery.delivered_at);
+    add_instant(parameters, delivery.ended_at);
     delivery.status ? parameters.add(std::int64_t{delivery.status}) : parameters.add_null();
     delivery.failure.empty() ? parameters.add_null()
                              : parameters.add_text(pack_text(delivery.failure));
@@ -117,9 +145,10 @@ std::uint64_t Outbox::redeliver(WebhookId webhook, EntryKey since, Instant now) 
         .affected();
 }
 
-std::uint64_t Outbox::forget(std::uint64_t before_sequence) {
+std::uint64_t Outbox::forget(Instant before, std::uint32_t rows_max) {
     Pool::Lease lease = pool_.take();
-    return lease->run(forget_deliveries, Parameters{}.add(number(before_sequence))).affected();
+    return lease->run(forget_deliveries, Parameters{}.add(before.us).add(std::int64_t{rows_max}))
+        .affected();
 }
 
 }  // namespace cocoon::db

@@ -21,17 +21,24 @@ public:
     // Stores the deliveries and moves the cursor, both or neither. False if the cursor was not at
     // `from` (another worker was faster): read it again.
     bool advance(std::uint64_t from, std::uint64_t to, std::span<const Delivery> deliveries);
-    // Deliveries whose time has come, oldest first.
-    std::vector<Delivery> due(Instant now, std::uint32_t rows_max);
-    // The outcome of one attempt: attempts, next_attempt_at, delivered_at, status and failure are
+    struct Due {
+        Instant now;
+        std::uint32_t rows_max = 0;  // in all
+        std::uint32_t webhook_rows_max = 0;
+        std::vector<AccountId> passed_over;  // they have enough
+    };
+    // Deliveries whose time has come: the oldest of each webhook, then the next of each, so that
+    // nobody's backlog hides another's. Costs one look into an index for each webhook that waits.
+    std::vector<Delivery> due(const Due& asked);
+    // The outcome of one attempt: attempts, next_attempt_at, ended_at, status and failure are
     // stored.
     void record(const Delivery& delivery);
     // The newest deliveries of a webhook, newest first.
     std::vector<Delivery> recent(WebhookId webhook, std::uint32_t rows_max);
     // Makes every failed or given-up delivery since `since` due again. Returns how many.
     std::uint64_t redeliver(WebhookId webhook, EntryKey since, Instant now);
-    // Forgets what was delivered or given up before `before` (by the entry's sequence).
-    std::uint64_t forget(std::uint64_t before_sequence);
+    // Forgets what was delivered or given up before `before`, oldest first. Returns how many.
+    std::uint64_t forget(Instant before, std::uint32_t rows_max);
 
 private:
     Pool& pool_;

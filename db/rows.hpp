@@ -161,11 +161,12 @@ struct Feed {
 
 // One event for one webhook, until it is delivered or given up.
 struct Delivery {
+    AccountId account;  // the webhook's; none: it is gone. Only read by Outbox::due
     WebhookId webhook;
     EntryKey key;
     std::uint32_t attempts = 0;
-    Instant next_attempt_at;  // 0: delivered or given up
-    Instant delivered_at;     // 0: not (yet)
+    Instant next_attempt_at;  // 0: ended
+    Instant ended_at;         // delivered, or given up (then `failure` says why); 0: not yet
     std::int32_t status = 0;  // HTTP status of the last attempt; 0: none
     std::string failure;      // short reason of the last failed attempt
 };

@@ -465,10 +465,11 @@ create table webhook_deliveries (
     ordinal         bigint not null,
     attempts        bigint not null default 0 check (attempts >= 0),
     next_attempt_at bigint,
-    delivered_at    bigint,
+    ended_at        bigint,  -- delivered, or given up with its last failure
     status          bigint,
     failure         text,
     primary key (webhook, sequence, ordinal),
-    check (delivered_at is null or next_attempt_at is null)
+    check ((ended_at is null) <> (next_attempt_at is null))
 );
-create index webhook_deliveries_due on webhook_deliveries (next_attempt_at) where next_attempt_at is not null;
+create index webhook_deliveries_due on webhook_deliveries (webhook, next_attempt_at) where next_attempt_at is not null;
+create index webhook_deliveries_ended on webhook_deliveries (ended_at) where ended_at is not null;

@@ -180,6 +180,12 @@ std::vector<ReceiptBook::Pending> ReceiptBook::pending(Instant before) const {
     return list;
 }
 
+std::optional<std::string> ReceiptBook::document(const std::string& job) const {
+    const std::lock_guard lock{mutex_};
+    const auto found = pending_.find({job, 0});
+    return found == pending_.end() ? std::nullopt : std::optional{found->second.document};
+}
+
 std::size_t ReceiptBook::pending_count() const {
     const std::lock_guard lock{mutex_};
     return pending_.size();

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -48,6 +49,8 @@ public:
     };
     // Those signed before `before`, in the order of job and counter.
     std::vector<Pending> pending(Instant before) const;
+    // The receipt of a job that is no session's, if it is not acknowledged.
+    std::optional<std::string> document(const std::string& job) const;
     std::size_t pending_count() const;
 
     // Waits for the disk for everything signed since the last call. Background thread.

@@ -186,11 +186,12 @@ void Relay::on_closed(std::uint16_t code, const std::string& reason) {
     // Nobody takes these answers any more: stop the engine, keep the partial receipts.
     for (auto& [number, stream] : streams_) {
         stream->cancel();
-        if (stream->submitted) ++orphans_;
+        if (stream->submitted) orphans_.insert(stream);
         buffered_bytes_ -= stream->received_bytes;
     }
-    // Stream numbers begin anew on the next connection.
+    // Stream numbers begin anew on the next connection, and the market asks anew.
     streams_.clear();
+    wanted_.clear();
     if (events_.on_disconnected) events_.on_disconnected();
     reconnect_later();
 }
@@ -230,6 +231,8 @@ void Relay::on_control(std::string_view text) {
     if (const auto* welcome = std::get_if<WelcomeFrame>(&*frame)) return on_welcome(*welcome);
     if (const auto* ack = std::get_if<ReceiptAckFrame>(&*frame))
         return parts_.receipts.acknowledge(ack->job, ack->counter);
+    if (const auto* wanted = std::get_if<ReceiptsWantedFrame>(&*frame))
+        return on_receipts_wanted(*wanted);
     if (std::holds_alternative<AttestFrame>(*frame) && events_.on_attest) events_.on_attest();
     if (std::holds_alternative<DrainFrame>(*frame)) log::info("the market drains this connection");
 }
@@ -248,6 +251,24 @@ void Relay::resend_receipts(Instant before) {
     if (!welcomed_ || !connection_) return;
     for (const ReceiptBook::Pending& receipt : parts_.receipts.pending(before))
         if (!connection_->socket().send_text(receipt_frame(receipt.job, receipt.document))) break;
+}
+
+// What is signed was sent at the welcome; what is still being served is answered when it ends.
+void Relay::on_receipts_wanted(const ReceiptsWantedFrame& wanted) {
+    const auto serves = [](const auto& streams, const auto& matches) {
+        return std::any_of(streams.begin(), streams.end(), matches);
+    };
+    for (const std::string& job : wanted.jobs) {
+        const bool orphan =
+            serves(orphans_, [&](const auto& stream) { return stream->open.job == job; });
+        const bool served = orphan || serves(streams_, [&](const auto& entry) {
+                                return entry.second->open.job == job;
+                            });
+        if (orphan) wanted_.insert(job);
+        if (served || parts_.receipts.document(job)) continue;
+        log::warning("no receipt of a job the market asks about", {{"job", job}});
+        connection_->socket().send_text(no_receipt_frame(job));
+    }
 }
 
 void Relay::on_open(OpenFrame open) {
@@ -317,7 +338,12 @@ void Relay::on_cancel(const std::shared_ptr<Stream>& stream) {
 void Relay::end_stream(const std::shared_ptr<Stream>& stream) {
     const auto found = streams_.find(stream->open.stream);
     if (found != streams_.end() && found->second == stream) return drop_stream(found);
-    --orphans_;
+    orphans_.erase(stream);
+    if (const std::string& job = stream->open.job; wanted_.erase(job) > 0 && connection_) {
+        const auto receipt = parts_.receipts.document(job);
+        connection_->socket().send_text(receipt ? receipt_frame(job, *receipt)
+                                                : no_receipt_frame(job));
+    }
     tell_if_idle();
 }
 

@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "core/limits.hpp"
 #include "net/event_loop.hpp"
@@ -59,7 +60,7 @@ public:
     // Closes after what is pending has been sent; no reconnect.
     void close();
     // Being received or served, those of a lost connection included.
-    std::size_t open_exchanges() const { return streams_.size() + orphans_; }
+    std::size_t open_exchanges() const { return streams_.size() + orphans_.size(); }
     // Sends what was signed before `before` and is not acknowledged, as far as the socket has room.
     void resend_receipts(Instant before);
 
@@ -72,6 +73,7 @@ private:
     void on_closed(std::uint16_t code, const std::string& reason);
     void on_control(std::string_view text);
     void on_welcome(const WelcomeFrame& welcome);
+    void on_receipts_wanted(const ReceiptsWantedFrame& wanted);
     void on_open(OpenFrame open);
     void on_request_data(Stream& stream, std::string_view payload);
     void on_request_end(const std::shared_ptr<Stream>& stream);
@@ -89,7 +91,8 @@ private:
     const RelayEvents events_;
     std::shared_ptr<Connection> connection_;
     std::unordered_map<std::uint64_t, std::shared_ptr<Stream>> streams_;
-    std::size_t orphans_ = 0;  // served for a connection that is gone
+    std::unordered_set<std::shared_ptr<Stream>> orphans_;  // served for a connection that is gone
+    std::unordered_set<std::string> wanted_;  // orphans' jobs that the market asked about
     std::size_t buffered_bytes_ = 0;
     std::size_t window_bytes_ = limits::relay_window_bytes;
     Duration backoff_;

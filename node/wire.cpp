@@ -212,6 +212,17 @@ Result<ControlFrame> parse_control(std::string_view text) {
             return malformed("receipt_ack without job or counter");
         return ControlFrame{std::move(ack)};
     }
+    if (*type == "receipts_wanted") {
+        const Json* jobs = frame->find("jobs");
+        if (jobs == nullptr || !jobs->is_array()) return malformed("receipts_wanted without jobs");
+        ReceiptsWantedFrame wanted;
+        for (const Json& job : jobs->items()) {
+            wanted.jobs.emplace_back(job.text().value_or(""));
+            if (!JobId::parse(wanted.jobs.back()))
+                return malformed("receipts_wanted names what is no job");
+        }
+        return ControlFrame{std::move(wanted)};
+    }
     return ControlFrame{UnknownFrame{}};
 }
 
@@ -234,6 +245,10 @@ std::string failed_frame(const FailedFrame& frame) {
 
 std::string receipt_frame(const std::string& job, const std::string& receipt) {
     return R"({"type":"receipt","job":)" + Json{job}.serialize() + R"(,"receipt":)" + receipt + "}";
+}
+
+std::string no_receipt_frame(const std::string& job) {
+    return Json::object({{"type", "no_receipt"}, {"job", job}}).serialize();
 }
 
 std::string binary_frame(FrameType type, std::uint64_t stream, std::string_view payload) {

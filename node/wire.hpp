@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include "core/encoding.hpp"
 #include "core/result.hpp"
@@ -62,9 +63,13 @@ struct ReceiptAckFrame {
     std::string job;
     std::uint64_t counter = 0;
 };
+// Running jobs of which the market has neither an exchange nor a receipt.
+struct ReceiptsWantedFrame {
+    std::vector<std::string> jobs;
+};
 struct UnknownFrame {};
-using ControlFrame =
-    std::variant<WelcomeFrame, DrainFrame, AttestFrame, OpenFrame, ReceiptAckFrame, UnknownFrame>;
+using ControlFrame = std::variant<WelcomeFrame, DrainFrame, AttestFrame, OpenFrame, ReceiptAckFrame,
+                                  ReceiptsWantedFrame, UnknownFrame>;
 
 Result<ControlFrame> parse_control(std::string_view text);
 
@@ -78,6 +83,8 @@ struct FailedFrame {
 };
 std::string failed_frame(const FailedFrame& frame);
 std::string receipt_frame(const std::string& job, const std::string& receipt);
+// There is no receipt of this job and there never will be: nobody need wait for it.
+std::string no_receipt_frame(const std::string& job);
 
 enum class FrameType : std::uint8_t {
     request_data = 0x01,

@@ -313,6 +313,7 @@ Market::Market(const Config& settings) : config{settings} {
                                             [this] { return lane->views(); }, clock, metrics});
     WebhookOptions webhook_options;
     webhook_options.loopback_allowed = config.webhook_destinations == "loopback";
+    webhook_options.retention = days(config.webhook_retention_days);
     webhooks = std::make_unique<Webhooks>(webhook_doors(), webhook_options);
     if (chain) {
         settlement = std::make_unique<SettlementWorker>(

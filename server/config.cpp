@@ -95,6 +95,8 @@ const std::vector<Setting>& settings() {
         text("MARKET_WEBHOOK_DESTINATIONS", &Config::webhook_destinations, "public",
              "`loopback` also lets webhooks go to 127.0.0.0/8 and ::1, for tests",
              "public|loopback"),
+        number("MARKET_WEBHOOK_RETENTION_DAYS", &Config::webhook_retention_days, "30", 1, 3'650,
+               "ended deliveries are kept and can be sent again for so long"),
         text("MARKET_PROXY_ADDRESSES", &Config::proxy_addresses, "",
              "comma-separated addresses whose X-Forwarded-For is believed"),
         text("MARKET_LOG_LEVEL", &Config::log_level, "info", "lines below are dropped",

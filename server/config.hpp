@@ -36,6 +36,7 @@ struct Config {
     std::int64_t connections_max = 0, connections_per_address_max = 0;
     std::int64_t inbox_commands_max = 0, batch_commands_max = 0;
     std::int64_t drain_seconds = 0, settlement_interval_ms = 0, probation_jobs = 0;
+    std::int64_t webhook_retention_days = 0;
 
     bool simulated_allowed() const { return simulated_tier == "allow"; }
     log::Level level() const;

@@ -42,8 +42,9 @@ void Directory::put(const matching::Account& account) {
 }
 
 void Directory::put(const matching::ApiKey& key) {
-    credentials_[key.secret_hash] = {key.id,     key.account,    key.node,
-                                     key.scopes, key.expires_at, key.revoked};
+    Credential& credential = credentials_[key.secret_hash];
+    credential = {key.id, key.account, key.node, key.scopes, key.expires_at, key.revoked};
+    keys_[key.id] = &credential;
 }
 
 void Directory::put(const matching::Node& node) {
@@ -75,6 +76,12 @@ void Directory::put(const matching::Job& job, Instant now) {
     if (!place) by_age_.push_back(job.id);
     ++job_counts_[static_cast<std::size_t>(job.state)];
     place = std::make_shared<const matching::Job>(job);
+    if (job.state == matching::JobState::running && !job.session) {
+        running_[job.node].insert(job.id);
+    } else if (const auto node = running_.find(job.node); node != running_.end()) {
+        node->second.erase(job.id);
+        if (node->second.empty()) running_.erase(node);
+    }
     JobId& newest = newest_jobs_[job.request];
     newest = std::max(newest, job.id);
     if (!open(job.state) &&
@@ -102,6 +109,11 @@ const Credential* Directory::credential(const matching::Digest& secret_hash) con
     return found == credentials_.end() ? nullptr : &found->second;
 }
 
+const Credential* Directory::credential(KeyId id) const {
+    const auto found = keys_.find(id);
+    return found == keys_.end() ? nullptr : found->second;
+}
+
 const AccountEntry* Directory::account(AccountId id) const {
     const auto found = accounts_.find(id);
     return found == accounts_.end() ? nullptr : &found->second;
@@ -126,6 +138,12 @@ std::shared_ptr<const std::string> Directory::market_name(MarketId id) const {
 std::shared_ptr<const matching::Job> Directory::job(JobId id) const {
     const auto found = jobs_.find(id);
     return found == jobs_.end() ? nullptr : found->second;
+}
+
+std::vector<JobId> Directory::running_jobs(NodeId node) const {
+    const auto found = running_.find(node);
+    return found == running_.end() ? std::vector<JobId>{}
+                                   : std::vector<JobId>{found->second.begin(), found->second.end()};
 }
 
 std::shared_ptr<const matching::Job> Directory::newest_job(RequestId id) const {

@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "matching/state.hpp"
@@ -23,6 +24,8 @@ struct Credential {
     matching::ScopeSet scopes = 0;
     Instant expires_at;  // 0: never
     bool revoked = false;
+
+    bool ended(Instant now) const { return revoked || (expires_at.us != 0 && expires_at <= now); }
 };
 struct AccountEntry {
     matching::AccountKind kind = matching::AccountKind::developer;
@@ -43,6 +46,8 @@ public:
     void apply(const matching::Batch& batch, Instant now);
 
     const Credential* credential(const matching::Digest& secret_hash) const;
+    // The same by the key's id, revoked and expired ones included.
+    const Credential* credential(KeyId id) const;
     const AccountEntry* account(AccountId id) const;
     const NodeEntry* node(NodeId id) const;
     // A keyset some node has or recently had; nullptr if unknown or not parseable.
@@ -50,6 +55,8 @@ public:
     std::shared_ptr<const std::string> market_name(MarketId id) const;  // never null
     // Open jobs, and ended ones for limits::terminal_in_memory_seconds.
     std::shared_ptr<const matching::Job> job(JobId id) const;
+    // Running jobs of a node that are no sessions: a receipt is owed for each of them.
+    std::vector<JobId> running_jobs(NodeId node) const;
     // The newest job of a request, if it is in memory.
     std::shared_ptr<const matching::Job> newest_job(RequestId id) const;
 
@@ -76,12 +83,14 @@ private:
     };
 
     std::unordered_map<matching::Digest, Credential, matching::DigestHash> credentials_;
+    std::unordered_map<KeyId, const Credential*> keys_;  // into credentials_
     std::unordered_map<AccountId, AccountEntry> accounts_;
     std::unordered_map<NodeId, NodeEntry> nodes_;
     std::unordered_map<NodeId, std::deque<std::string>> node_keysets_;
     std::unordered_map<std::string, std::shared_ptr<const sealing::Keyset>> keysets_;
     std::unordered_map<MarketId, std::shared_ptr<const std::string>> markets_;
     std::unordered_map<JobId, std::shared_ptr<const matching::Job>> jobs_;
+    std::unordered_map<NodeId, std::unordered_set<JobId>> running_;
     std::unordered_map<RequestId, JobId> newest_jobs_;
     std::deque<Ended> ended_;
     // open jobs in the order of their reservation, ended ones lazily dropped

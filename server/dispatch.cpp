@@ -108,10 +108,8 @@ void Dispatch::take(std::shared_ptr<net::Exchange> exchange) {
     switch (api::kind_of(route)) {
         case api::Kind::native:
             return doors_.native(std::get<api::Native>(route.handler), in, lookup.captures);
-        case api::Kind::view: {
-            const auto task = task_of(in, route, *method, std::move(lookup.captures));
-            return in->respond(api::answer_view(route, task->call, doors_.context));
-        }
+        case api::Kind::view:
+            return run_view(task_of(in, route, *method, std::move(lookup.captures)));
         case api::Kind::query:
             return run_query(task_of(in, route, *method, std::move(lookup.captures)));
         case api::Kind::command:
@@ -171,21 +169,35 @@ std::string Dispatch::entropy() {
     return bytes;
 }
 
+// A broken machine or handler ends one request, with an answer.
+template <class Work>
+void Dispatch::guarded(const Task& task, const Work& work) {
+    const auto failed = [&task](std::string_view event, const char* why) {
+        log::error(
+            event,
+            {{"request_id", task.in->request_id()}, {"route", task.in->route}, {"why", why}});
+    };
+    try {
+        work();
+    } catch (const db::Failure& failure) {
+        failed("read_failed", failure.what());
+        task.in->refuse(refuse(ErrorCode::overloaded, "the database does not answer"));
+    } catch (const std::exception& failure) {
+        failed("handler_failed", failure.what());
+        task.in->refuse(refuse(ErrorCode::internal_error));
+    }
+}
+
 // ---- Commands ----------------------------------------------------------------------------------
 
 void Dispatch::run_command(const std::shared_ptr<Task>& task) {
     const auto prepare = [this, task] {
-        try {
+        guarded(*task, [&] {
             auto pending = api::prepare_command(*task->route, task->call, doors_.context);
             if (!pending) return task->in->refuse(pending.error());
             task->pending = std::move(*pending);
             submit(task);
-        } catch (const std::exception& failure) {
-            log::error("handler_failed", {{"request_id", task->in->request_id()},
-                                          {"route", task->in->route},
-                                          {"why", failure.what()}});
-            task->in->refuse(refuse(ErrorCode::internal_error));
-        }
+        });
     };
     const bool waits = task->route->waits;
     if (!waits && task->call.body.size() <= inline_body_bytes_max) return prepare();
@@ -288,26 +300,24 @@ void Dispatch::stored(const matching::Batch& batch) {
     }
 }
 
-// ---- Queries -----------------------------------------------------------------------------------
+// ---- Views and queries --------------------------------------------------------------------------
+
+void Dispatch::run_view(const std::shared_ptr<Task>& task) {
+    const auto answer = [this, task] {
+        guarded(*task, [&] {
+            task->in->respond(api::answer_view(*task->route, task->call, doors_.context));
+        });
+    };
+    if (!task->route->waits) return answer();
+    if (!doors_.waiting_workers.submit(answer))
+        task->in->refuse(refuse(ErrorCode::overloaded, "all workers are busy"));
+}
 
 void Dispatch::run_query(const std::shared_ptr<Task>& task) {
     const auto found = answered_.find(task->call.principal.account);
     const std::uint64_t sequence = found == answered_.end() ? 0 : found->second;
-    const bool taken = doors_.workers.submit([this, task, sequence] {
-        try {
-            answer_query(*task, sequence);
-        } catch (const db::Failure& failure) {
-            log::error("read_failed", {{"request_id", task->in->request_id()},
-                                       {"route", task->in->route},
-                                       {"why", failure.what()}});
-            task->in->refuse(refuse(ErrorCode::overloaded, "the database does not answer"));
-        } catch (const std::exception& failure) {
-            log::error("handler_failed", {{"request_id", task->in->request_id()},
-                                          {"route", task->in->route},
-                                          {"why", failure.what()}});
-            task->in->refuse(refuse(ErrorCode::internal_error));
-        }
-    });
+    const bool taken = doors_.workers.submit(
+        [this, task, sequence] { guarded(*task, [&] { answer_query(*task, sequence); }); });
     if (!taken) task->in->refuse(refuse(ErrorCode::overloaded, "all workers are busy"));
 }
 

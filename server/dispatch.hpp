@@ -57,11 +57,14 @@ private:
     void preflight(Incoming& in) const;
     std::shared_ptr<Task> task_of(const std::shared_ptr<Incoming>& in, const api::Route& route,
                                   api::Method method, std::vector<std::string> captures);
+    template <class Work>
+    static void guarded(const Task& task, const Work& work);
     void run_command(const std::shared_ptr<Task>& task);
     void submit(const std::shared_ptr<Task>& task);
     void finish(const std::shared_ptr<Task>& task, matching::Answered answer);
     void park(const std::shared_ptr<Task>& task, matching::Answered answer, RequestId request);
     void unpark(const std::shared_ptr<Parked>& parked);
+    void run_view(const std::shared_ptr<Task>& task);
     void run_query(const std::shared_ptr<Task>& task);
     void answer_query(Task& task, std::uint64_t sequence);
     std::string entropy();

@@ -14,6 +14,7 @@ namespace {
 
 constexpr Duration projection_patience = seconds(1);
 constexpr std::size_t book_levels = 20;
+constexpr Duration key_timer_max = days(1);  // an expiry may be further away than a timer reaches
 
 // The position a client names, or nothing.
 std::optional<std::uint64_t> last_event_id(const net::Request& request) {
@@ -69,7 +70,7 @@ struct Feed::Subscriber {
     std::uint64_t cursor = 0;  // sequence up to which everything was sent
     bool reading = false, wanted = false, blocked = false, ended = false;
     std::uint64_t bytes = 0;
-    net::Timer poll_timer;
+    net::Timer poll_timer, key_timer;
 };
 
 struct Feed::Page {
@@ -107,6 +108,7 @@ Feed::SubscriberPtr Feed::admit(const std::shared_ptr<Incoming>& in) {
 void Feed::end(const SubscriberPtr& subscriber) {
     if (std::exchange(subscriber->ended, true)) return;
     subscriber->poll_timer.cancel();
+    subscriber->key_timer.cancel();
     subscriber->in->finished("closed", subscriber->bytes);
     all_.erase(subscriber);
     doors_.metrics.feed_subscribers.set(static_cast<std::int64_t>(all_.size()));
@@ -124,10 +126,14 @@ bool Feed::write(const SubscriberPtr& subscriber, const std::string& text) {
 
 void Feed::close_all() {
     const auto all = all_;
-    for (const SubscriberPtr& subscriber : all) {
-        subscriber->in->exchange().finish();
-        end(subscriber);
-    }
+    for (const SubscriberPtr& subscriber : all) close(subscriber, "draining");
+}
+
+// The last event says why nothing more comes. Whoever does not read it still sees the end.
+void Feed::close(const SubscriberPtr& subscriber, std::string_view reason) {
+    write(subscriber, sse_event("closed", 0, "{\"reason\":\"" + std::string{reason} + "\"}"));
+    subscriber->in->exchange().finish();
+    end(subscriber);
 }
 
 // A comment now and then, so that both ends notice a dead connection.
@@ -145,7 +151,25 @@ void Feed::account_events(std::shared_ptr<Incoming> in) {
     subscriber->account = in->principal().account;
     subscriber->cursor = last_event_id(in->request()).value_or(newest_);
     accounts_[subscriber->account].push_back(subscriber);
+    watch_key(subscriber);
     wake(subscriber);
+}
+
+// An account's stream lasts no longer than the key it was opened with: looked at when it opens,
+// when the key changes, and when it expires.
+void Feed::watch_key(const SubscriberPtr& subscriber) {
+    if (subscriber->ended) return;
+    const Credential* key = doors_.directory.credential(subscriber->in->principal().key);
+    const Instant now = doors_.clock.now();
+    if (key == nullptr || key->revoked) return close(subscriber, "key_revoked");
+    if (key->ended(now)) return close(subscriber, "key_expired");
+    subscriber->key_timer.cancel();
+    if (key->expires_at.us == 0) return;
+    const std::weak_ptr<Subscriber> weak = subscriber;
+    const Duration wait = std::min(key->expires_at - now, key_timer_max);
+    subscriber->key_timer = doors_.loop.call_after(wait, [this, weak] {
+        if (const auto alive = weak.lock()) watch_key(alive);
+    });
 }
 
 void Feed::wake(const SubscriberPtr& subscriber) {
@@ -284,6 +308,13 @@ void Feed::publish(Public event) {
 
 void Feed::stored(const matching::Batch& batch) {
     newest_ = batch.last();
+    for (const matching::ApiKey& key : batch.changes.keys) {
+        const auto found = accounts_.find(key.account);
+        if (found == accounts_.end()) continue;
+        const std::vector<SubscriberPtr> subscribers = found->second;  // closing one removes it
+        for (const SubscriberPtr& subscriber : subscribers)
+            if (subscriber->in->principal().key == key.id) watch_key(subscriber);
+    }
     std::unordered_set<AccountId> touched;
     const matching::Changes& changes = batch.changes;
     for (const auto& account : changes.accounts) touched.insert(account.id);

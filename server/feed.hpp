@@ -51,7 +51,8 @@ public:
     void account_events(std::shared_ptr<Incoming> in);
     void market_events(std::shared_ptr<Incoming> in);
     void stored(const matching::Batch& batch);
-    // Ends every stream: the process is going away and clients reconnect elsewhere.
+    // Ends every stream with a `closed` event: the process is going away and clients reconnect
+    // elsewhere. An account's stream also ends so with the key it was opened by.
     void close_all();
 
 private:
@@ -72,6 +73,8 @@ private:
     void publish_books();
     bool write(const SubscriberPtr& subscriber, const std::string& text);
     void end(const SubscriberPtr& subscriber);
+    void close(const SubscriberPtr& subscriber, std::string_view reason);
+    void watch_key(const SubscriberPtr& subscriber);
     void beat();
 
     FeedDoors doors_;

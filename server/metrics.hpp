@@ -77,9 +77,10 @@ struct Metrics {
     std::array<Counter, 4> requests_unmatched;  // see unmatched_reasons
     Counter captured_nano, fees_nano;
     // relay
-    Gauge relay_nodes, relay_streams;
+    Gauge relay_nodes, relay_streams, relay_streams_blocked;
     Counter relay_request_bytes, relay_response_bytes, relay_response_chunks, relay_streams_opened;
-    Counter relay_receipts_refused, relay_nodes_lost, relay_client_hang_ups, relay_rematched;
+    Counter relay_receipts_refused, relay_receipts_missing, relay_nodes_lost, relay_client_hang_ups,
+        relay_rematched;
     Histogram relay_first_output_seconds{Histogram::times_us};
     // feeds
     Gauge feed_subscribers;

@@ -269,7 +269,7 @@ void Relay::pump_request(const StreamPtr& stream) {
         const std::string_view bytes = std::string_view{stream->unsent}.substr(sent, piece);
         if (!link->waiting.empty() ||
             !link->socket->send_binary(make_frame(FrameType::request_data, stream->id, bytes))) {
-            link->blocked.push_back(stream->id);  // on_drained comes back here
+            block(link, stream);  // drained() comes back here
             break;
         }
         stream->request_hash.update(as_bytes(bytes));
@@ -283,6 +283,19 @@ void Relay::pump_request(const StreamPtr& stream) {
     stream->end_sent = true;
     stream->request_digest = stream->request_hash.finish();
     send(link, make_frame(FrameType::request_end, stream->id), true);
+}
+
+// Credit may come any number of times while the socket is full: a stream waits for it once.
+void Relay::block(const std::shared_ptr<Link>& link, const StreamPtr& stream) {
+    if (std::exchange(stream->blocked, true)) return;
+    link->blocked.push_back(stream->id);
+    doors_.metrics.relay_streams_blocked.add(1);
+}
+
+void Relay::unblock(const std::shared_ptr<Link>& link, const StreamPtr& stream) {
+    if (!std::exchange(stream->blocked, false)) return;
+    std::erase(link->blocked, stream->id);
+    doors_.metrics.relay_streams_blocked.add(-1);
 }
 
 void Relay::client_gone(const StreamPtr& stream) {
@@ -441,6 +454,7 @@ void Relay::greet(const std::shared_ptr<Link>& link) {
     log::info("node_connected", {{"node", link->node.text()}, {"program", link->program}});
     send(link, welcome_message(link->node, doors_.market_public_key, options_.window_bytes), false);
     command(matching::SetNodePresence{link->node, true}, {});
+    want_receipts(link, doors_.directory.running_jobs(link->node));
 }
 
 void Relay::take_message(const std::shared_ptr<Link>& link, std::string_view bytes, bool binary) {
@@ -464,6 +478,8 @@ void Relay::take_message(const std::shared_ptr<Link>& link, std::string_view byt
         if (const StreamPtr stream = find(failed->stream)) take_failed(stream, std::move(*failed));
     } else if (LateReceipt* late = std::get_if<LateReceipt>(&*control)) {
         take_late_receipt(link, std::move(*late));
+    } else if (const NoReceipt* none = std::get_if<NoReceipt>(&*control)) {
+        take_no_receipt(link, none->job);
     }
 }
 
@@ -523,12 +539,13 @@ void Relay::link_closed(const std::shared_ptr<Link>& link) {
     }
     if (current && link->present && !link->replaced)
         command(matching::SetNodePresence{link->node, false}, {});
-    const auto streams = std::move(link->streams);
-    link->streams.clear();
+    const auto streams = std::exchange(link->streams, {});
     if (!streams.empty()) doors_.metrics.relay_nodes_lost.add();
     for (const std::uint64_t id : streams) {
         const StreamPtr stream = find(id);
-        if (stream && stream->phase != Phase::settling) node_lost(stream);
+        if (!stream) continue;
+        unblock(link, stream);
+        if (stream->phase != Phase::settling) node_lost(stream);
     }
 }
 
@@ -553,11 +570,15 @@ void Relay::drained(const std::shared_ptr<Link>& link) {
         link->waiting_bytes -= message.size();
         link->waiting.pop_front();
     }
-    const auto blocked = std::move(link->blocked);
-    link->blocked.clear();
+    const auto blocked = std::exchange(link->blocked, {});
+    std::vector<StreamPtr> waiting;
     for (const std::uint64_t id : blocked) {
-        if (const StreamPtr stream = find(id)) pump_request(stream);
+        const StreamPtr stream = find(id);
+        if (!stream) continue;
+        unblock(link, stream);
+        waiting.push_back(stream);
     }
+    for (const StreamPtr& stream : waiting) pump_request(stream);
 }
 
 void Relay::drain() {

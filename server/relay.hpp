@@ -130,6 +130,11 @@ private:
                        std::string_view payload);
     void take_failed(const StreamPtr& stream, Failed failed);
     void take_late_receipt(const std::shared_ptr<Link>& link, LateReceipt late);
+    void want_receipts(const std::shared_ptr<Link>& link, std::vector<JobId> jobs);
+    void take_no_receipt(const std::shared_ptr<Link>& link, JobId id);
+    void drop_ended_key(const std::shared_ptr<Link>& link);
+    void block(const std::shared_ptr<Link>& link, const StreamPtr& stream);
+    void unblock(const std::shared_ptr<Link>& link, const StreamPtr& stream);
     void link_closed(const std::shared_ptr<Link>& link);
     void node_lost(const StreamPtr& stream);
     void send(const std::shared_ptr<Link>& link, std::string message, bool binary);
@@ -139,6 +144,8 @@ private:
     void settle_receipt(const StreamPtr& stream, std::string document);
     void receipt_checked(const StreamPtr& stream, Result<CheckedReceipt> checked);
     void complete(const StreamPtr& stream, const CheckedReceipt& receipt);
+    void end_unpaid(const std::shared_ptr<const matching::Job>& job, std::string reason,
+                    std::function<void()> then);
     void session_receipt(const StreamPtr& stream, CheckedReceipt receipt);
     void capture(JobId job);
     void captured(JobId job, std::uint64_t counter, const matching::Answered& answer);

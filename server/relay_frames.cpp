@@ -159,6 +159,11 @@ Result<Control> parse_control(std::string_view message) {
             return bad_control("`receipt` without job or receipt");
         return Control{LateReceipt{*job, receipt->serialize()}};
     }
+    if (*type == "no_receipt") {
+        const auto job = JobId::parse(parsed->text_at("job").value_or(""));
+        if (!job) return bad_control("`no_receipt` without a job");
+        return Control{NoReceipt{*job}};
+    }
     return Control{Unknown{std::string{type->substr(0, 64)}}};
 }
 
@@ -195,6 +200,12 @@ std::string receipt_ack_message(JobId job, std::uint64_t counter) {
     return Json::object(
                {{"type", "receipt_ack"}, {"job", job.text()}, {"counter", std::to_string(counter)}})
         .serialize();
+}
+
+std::string receipts_wanted_message(std::span<const JobId> jobs) {
+    Json list = Json::array();
+    for (const JobId job : jobs) list.push(job.text());
+    return Json::object({{"type", "receipts_wanted"}, {"jobs", std::move(list)}}).serialize();
 }
 
 Result<Terms> parse_terms(std::string_view bytes) {

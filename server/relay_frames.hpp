@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -18,6 +19,7 @@ namespace cocoon::server {
 
 constexpr std::size_t frame_header_bytes = 9;
 constexpr std::size_t terms_bytes_max = 8 << 10;
+constexpr std::size_t receipts_wanted_jobs_max = 1'000;  // in one message
 
 enum class FrameType : std::uint8_t {
     request_data = 0x01,   // market -> node: sealed request bytes
@@ -57,10 +59,14 @@ struct LateReceipt {
     JobId job;
     std::string receipt;
 };  // JSON text
+// The answer to `receipts_wanted`, for each job of which there is no receipt and never will be.
+struct NoReceipt {
+    JobId job;
+};
 struct Unknown {
     std::string type;
 };  // of a newer protocol: ignored
-using Control = std::variant<Hello, Failed, LateReceipt, Unknown>;
+using Control = std::variant<Hello, Failed, LateReceipt, NoReceipt, Unknown>;
 
 // malformed_request unless it is an object with a "type" and, for a known type, its members.
 Result<Control> parse_control(std::string_view message);
@@ -74,6 +80,9 @@ std::string attest_message();
 std::string open_message(std::uint64_t stream, const matching::Job& job, std::string_view market,
                          std::string_view terms, std::string_view request_id);
 std::string receipt_ack_message(JobId job, std::uint64_t counter);
+// Jobs whose exchange no longer passes here and that are still running in the books. REQUIRES: at
+// most receipts_wanted_jobs_max.
+std::string receipts_wanted_message(std::span<const JobId> jobs);
 
 // ---- Terms -------------------------------------------------------------------------------------
 

@@ -246,7 +246,10 @@ void Relay::failed(const StreamPtr& stream, const Error& error, const matching::
 void Relay::forget(const StreamPtr& stream) {
     if (streams_.erase(stream->id) == 0) return;
     doors_.metrics.relay_streams.set(static_cast<std::int64_t>(streams_.size()));
-    if (const auto link = stream->link.lock()) link->streams.erase(stream->id);
+    if (const auto link = stream->link.lock()) {
+        link->streams.erase(stream->id);
+        unblock(link, stream);
+    }
     const JobId job = stream->job->id;
     const auto ids = by_job_.find(job);
     if (ids != by_job_.end()) {
@@ -394,6 +397,7 @@ void Relay::take_late_receipt(const std::shared_ptr<Link>& link, LateReceipt lat
     }
     const auto keyset = doors_.directory.keyset(job->keyset_digest);
     if (!keyset) return;
+    const std::weak_ptr<Link> weak = link;
     const auto orphan = orphans_.find(late.job);
     ReceiptExpectation expected{*job, *doors_.directory.market_name(job->market), job->quantity,
                                 std::nullopt, std::nullopt};
@@ -407,10 +411,15 @@ void Relay::take_late_receipt(const std::shared_ptr<Link>& link, LateReceipt lat
     auto checked = check_receipt(late.receipt, *keyset, expected, doors_.signer);
     if (!checked) {
         doors_.metrics.relay_receipts_refused.add();
-        return log::warning("late_receipt_refused",
-                            {{"job", late.job.text()}, {"why", checked.error().detail}});
+        log::warning("late_receipt_refused",
+                     {{"job", late.job.text()}, {"why", checked.error().detail}});
+        if (job->session || job->state != matching::JobState::running) return;
+        // No better one will follow, as in an exchange that still passes here.
+        return end_unpaid(job, "receipt_invalid", [this, weak, id = late.job, counter] {
+            if (const auto alive = weak.lock())
+                send(alive, receipt_ack_message(id, counter), false);
+        });
     }
-    const std::weak_ptr<Link> weak = link;
     const auto acknowledge = [this, weak, counter, job](const matching::Answered& answer) {
         if (!answer.reply)
             return log::warning(
@@ -440,20 +449,63 @@ void Relay::take_late_receipt(const std::shared_ptr<Link>& link, LateReceipt lat
     command(std::move(done), acknowledge);
 }
 
+// Running jobs whose exchange ended here without a word of their node, by its loss or by our
+// restart: it answers with the receipt, or that there is none, and nothing stays held until then.
+void Relay::want_receipts(const std::shared_ptr<Link>& link, std::vector<JobId> jobs) {
+    std::erase_if(jobs, [this](JobId job) { return by_job_.contains(job); });
+    for (std::size_t from = 0; from < jobs.size(); from += receipts_wanted_jobs_max) {
+        const std::size_t count = std::min(receipts_wanted_jobs_max, jobs.size() - from);
+        send(link, receipts_wanted_message(std::span{jobs}.subspan(from, count)), false);
+    }
+}
+
+void Relay::take_no_receipt(const std::shared_ptr<Link>& link, JobId id) {
+    const auto job = doors_.directory.job(id);
+    if (!job || job->node != link->node || job->session ||
+        job->state != matching::JobState::running || by_job_.contains(id))
+        return;
+    doors_.metrics.relay_receipts_missing.add();
+    log::warning("receipt_missing", {{"job", id.text()}, {"node", link->node.text()}});
+    end_unpaid(job, "no_receipt", {});
+}
+
+// A running job that nobody will claim: free for its developer, the slot free for the next one.
+// What its developer cut short is not the node's fault.
+void Relay::end_unpaid(const std::shared_ptr<const matching::Job>& job, std::string reason,
+                       std::function<void()> then) {
+    matching::FailJob failure;
+    failure.job = job->id;
+    failure.fencing_token = job->fencing_token;
+    failure.reason = std::move(reason);
+    failure.node_at_fault = job->expires_at > doors_.clock.now();
+    command(std::move(failure), [this, job, then](const matching::Answered& answer) {
+        if (!answer.reply)
+            return log::warning(
+                "job_not_ended",
+                {{"job", job->id.text()}, {"code", describe(answer.reply.error().code).name}});
+        doors_.answered(job->account, answer.sequence);
+        doors_.answered(job->provider, answer.sequence);
+        if (then) then();
+    });
+}
+
 // ---- Jobs that end elsewhere, commands, time ---------------------------------------------------
 
 void Relay::stored(const matching::Batch& batch) {
     for (const matching::ApiKey& key : batch.changes.keys) {
-        const auto found = key.revoked ? links_.find(key.node) : links_.end();
-        if (found == links_.end() || found->second->key != key.id) continue;
-        const std::shared_ptr<Link> link = found->second;
-        link->socket->close(4003, "the node's key was revoked");
-        link_closed(link);
-        link->replaced = true;  // nothing more is taken from it
+        const auto found = links_.find(key.node);
+        if (found != links_.end() && found->second->key == key.id)
+            drop_ended_key(std::shared_ptr{found->second});
     }
     for (const matching::Job& job : batch.changes.jobs) {
         if (is_open(job.state)) {
             close_if_over(job.id);
+            // Its exchange may have ended here before its start was stored.
+            const bool owed = job.state == matching::JobState::running && !job.session &&
+                              !by_job_.contains(job.id);
+            const auto link = owed ? links_.find(job.node) : links_.end();
+            if (link != links_.end() && link->second->greeted)
+                want_receipts(link->second, {job.id});
             continue;
         }
         orphans_.erase(job.id);
@@ -472,6 +524,16 @@ void Relay::stored(const matching::Batch& batch) {
             stop(stream, "job_" + std::string{matching::name_of(job.state)});
         }
     }
+}
+
+// A connection lasts no longer than the key it was opened with.
+void Relay::drop_ended_key(const std::shared_ptr<Link>& link) {
+    const Credential* key = doors_.directory.credential(link->key);
+    if (key != nullptr && !key->ended(doors_.clock.now())) return;
+    const bool revoked = key == nullptr || key->revoked;
+    link->socket->close(4003, revoked ? "the node's key was revoked" : "the node's key has ended");
+    link_closed(link);
+    link->replaced = true;  // nothing more is taken from it
 }
 
 void Relay::command(matching::Command command, Lane::Done done) {
@@ -515,6 +577,7 @@ void Relay::beat() {
             link->attest_told_at = now;
             send(link, attest_message(), false);
         }
+        drop_ended_key(link);
     }
     std::vector<StreamPtr> silent, expired;
     for (const auto& [id, stream] : streams_) {

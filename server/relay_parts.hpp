@@ -20,7 +20,7 @@ struct Relay::Link {
     // waiting.
     std::deque<std::pair<std::string, bool>> waiting;
     std::size_t waiting_bytes = 0;
-    std::vector<std::uint64_t> blocked;
+    std::vector<std::uint64_t> blocked;  // each once: Stream::blocked
 };
 
 struct Relay::Stream {
@@ -39,6 +39,7 @@ struct Relay::Stream {
     std::string unsent;
     std::uint64_t credit = 0;  // what the node will still take
     bool reading = false, body_ended = false, end_sent = false;
+    bool blocked = false;  // waits in its link's list for room in the socket
     std::size_t nonce_bytes = 0;
     sealing::Sha256 request_hash;
     std::optional<sealing::Digest> request_digest;  // once the end was sent

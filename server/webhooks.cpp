@@ -7,7 +7,6 @@
 #include <array>
 #include <chrono>
 #include <cstring>
-#include <unordered_map>
 
 #include "api/events.hpp"
 #include "core/log.hpp"
@@ -17,7 +16,9 @@ namespace cocoon::server {
 namespace {
 
 constexpr std::size_t plan_entries = 500;
-constexpr std::uint32_t due_rows = 64;
+constexpr std::uint32_t due_rows = 512;
+constexpr std::uint32_t due_webhook_rows = 32;
+constexpr std::uint32_t forget_rows = 1'000;
 // Together more than a day.
 constexpr std::array<std::int64_t, 11> pauses_seconds{5,     30,     120,    600,    1'800, 3'600,
                                                       7'200, 14'400, 21'600, 28'800, 36'000};
@@ -104,7 +105,7 @@ Webhooks::Webhooks(WebhookDoors doors, WebhookOptions options)
     : doors_{std::move(doors)},
       options_{options},
       client_{client_options(options)},
-      senders_{"webhook", options.senders, due_rows} {}
+      senders_{"webhook", options.senders, options.senders} {}
 
 Webhooks::~Webhooks() { stop(); }
 
@@ -153,7 +154,8 @@ void Webhooks::round() {
         const std::lock_guard lock{mutex_};
         if (stopping_) return;
     }
-    send_due();
+    take_due();
+    forget_old();
 }
 
 // Turns journal entries into deliveries. True: there is more.
@@ -194,71 +196,127 @@ bool Webhooks::plan() {
     return feed.more;
 }
 
-void Webhooks::send_due() {
+// What ended long ago is forgotten, some at a time so that no transaction is long.
+void Webhooks::forget_old() {
+    const Instant now = doors_.clock.now();
+    if (now < forgotten_at_ + options_.forget_interval) return;
+    while (doors_.outbox.forget(now - options_.retention, forget_rows) == forget_rows) {
+        const std::lock_guard lock{mutex_};
+        if (stopping_) return;
+    }
+    forgotten_at_ = now;
+}
+
+// Deliveries whose time has come join their account's line.
+void Webhooks::take_due() {
+    db::Outbox::Due asked;
+    asked.now = doors_.clock.now();
+    asked.rows_max = due_rows;
+    asked.webhook_rows_max = due_webhook_rows;
     // Whatever is being sent when the rows are read may be recorded before they are looked at, and
-    // still stand there as due: only what was idle before the reading is sent.
-    std::set<InFlight> busy;
+    // still stand there as due: only what was idle before the reading is taken.
+    std::set<Name> busy;
     {
         const std::lock_guard lock{mutex_};
-        busy = in_flight_;
+        busy = taken_;
+        for (const auto& [account, line] : lines_)
+            if (line.waiting.size() >= options_.line_deliveries_max)
+                asked.passed_over.push_back(account);
     }
-    for (db::Delivery& delivery : doors_.outbox.due(doors_.clock.now(), due_rows)) {
-        const InFlight name{delivery.webhook.value, delivery.key};
-        if (busy.contains(name)) continue;
-        {
-            const std::lock_guard lock{mutex_};
-            if (stopping_) return;
-            in_flight_.insert(name);
-        }
-        const bool taken = senders_.submit([this, delivery, name] {
-            try {
-                send(delivery);
-            } catch (const std::exception& failure) {
-                log::warning("webhook_not_recorded", {{"why", failure.what()}});  // due again
-            }
-            const std::lock_guard lock{mutex_};
-            in_flight_.erase(name);
-        });
-        if (taken) continue;
-        const std::lock_guard lock{mutex_};
-        in_flight_.erase(name);
-        return;
+    std::vector<db::Delivery> due = doors_.outbox.due(asked);
+    const std::lock_guard lock{mutex_};
+    for (db::Delivery& delivery : due) {
+        if (busy.contains({delivery.webhook, delivery.key})) continue;
+        taken_.insert({delivery.webhook, delivery.key});
+        Line& line = lines_[delivery.account];
+        if (line.waiting.empty()) turns_.push_back(delivery.account);
+        line.waiting.push_back(std::move(delivery));
+    }
+    start_sending();
+}
+
+// One delivery of each account in turn, while there are senders. Accounts whose last attempt failed
+// get one sender each and share half of them all: receivers that hang, however many accounts they
+// belong to, leave the rest to those that answer. REQUIRES: the mutex.
+void Webhooks::start_sending() {
+    for (std::size_t held = 0; !stopping_ && sending_ < options_.senders && held < turns_.size();) {
+        const AccountId account = turns_.front();
+        turns_.pop_front();
+        Line& line = lines_[account];
+        const bool holds = line.failing
+                               ? line.sending > 0 || sending_failing_ >= options_.senders / 2
+                               : line.sending >= options_.account_senders_max;
+        if (!holds) start(account, line);
+        if (!line.waiting.empty()) turns_.push_back(account);
+        held = holds ? held + 1 : 0;
     }
 }
 
-void Webhooks::send(db::Delivery delivery) {
+// REQUIRES: the mutex, and that something waits in the line.
+void Webhooks::start(AccountId account, Line& line) {
+    db::Delivery delivery = std::move(line.waiting.front());
+    line.waiting.pop_front();
+    const bool as_failing = line.failing;
+    ++line.sending;
+    ++sending_;
+    sending_failing_ += as_failing ? 1 : 0;
+    // Refused only while stopping, and then nothing is counted any more.
+    [[maybe_unused]] const bool queued = senders_.submit([this, account, as_failing, delivery] {
+        bool failed = true;
+        try {
+            failed = send(delivery);
+        } catch (const std::exception& failure) {
+            log::warning("webhook_not_recorded", {{"why", failure.what()}});  // due again
+        }
+        sent(account, {delivery.webhook, delivery.key}, as_failing, failed);
+    });
+}
+
+void Webhooks::sent(AccountId account, const Name& name, bool as_failing, bool failed) {
+    bool empty = false;
+    {
+        const std::lock_guard lock{mutex_};
+        taken_.erase(name);
+        Line& line = lines_[account];
+        --line.sending;
+        --sending_;
+        sending_failing_ -= as_failing ? 1 : 0;
+        line.failing = failed;
+        empty = line.waiting.empty();
+        if (empty && line.sending == 0 && !line.failing) lines_.erase(account);
+        start_sending();
+    }
+    if (empty) wake();  // there may be more of its deliveries in the database
+}
+
+// Whether an attempt failed.
+bool Webhooks::send(db::Delivery delivery) {
     std::optional<db::FeedEvent> event;
     std::optional<matching::Webhook> webhook;
-    {
+    if (delivery.account) {
         db::Reader reader{doors_.pool};
         event = reader.event_at(delivery.key);
-        for (const AccountId account :
-             {event ? event->account : AccountId{}, event ? event->provider : AccountId{}}) {
-            if (!account) continue;
-            for (matching::Webhook& each : reader.webhooks(account)) {
-                if (each.id == delivery.webhook) webhook = std::move(each);
-            }
-        }
+        for (matching::Webhook& each : reader.webhooks(delivery.account))
+            if (each.id == delivery.webhook) webhook = std::move(each);
     }
+    const bool gone = !event || !webhook || webhook->disabled;
     ++delivery.attempts;
     delivery.status = 0;
+    delivery.failure = gone ? "the webhook is gone" : attempt(*webhook, *event, delivery.status);
+    const bool failed = !delivery.failure.empty();
     std::optional<Duration> pause;
-    if (!event || !webhook || webhook->disabled) {
-        delivery.failure = "the webhook is gone";
-    } else {
-        delivery.failure = attempt(*webhook, *event, delivery.status);
+    if (failed && !gone) {
         std::array<std::uint8_t, 2> chance{};
         sealing::fill_random(chance);
-        if (!delivery.failure.empty())
-            pause = retry_pause(delivery.attempts,
-                                static_cast<std::uint32_t>(chance[0] << 8 | chance[1]));
+        pause =
+            retry_pause(delivery.attempts, static_cast<std::uint32_t>(chance[0] << 8 | chance[1]));
     }
     const Instant now = doors_.clock.now();
     delivery.next_attempt_at = pause ? now + *pause : Instant{};
-    if (delivery.failure.empty()) delivery.delivered_at = now;
-    (delivery.failure.empty() ? doors_.metrics.webhook_deliveries : doors_.metrics.webhook_failures)
-        .add();
+    delivery.ended_at = pause ? Instant{} : now;
+    (failed ? doors_.metrics.webhook_failures : doors_.metrics.webhook_deliveries).add();
     if (!cancel_.cancelled()) doors_.outbox.record(delivery);
+    return failed && !gone;
 }
 
 // Why it failed; empty: delivered.

@@ -1,16 +1,18 @@
 // Standard Webhooks: each event of an account goes to its webhooks, signed, at least once, with
 // retries for more than a day. The outbox cursor and the deliveries are in the database, so a
-// restart loses nothing. One thread plans, a small pool sends. Knows no event's meaning (api/events
-// does).
+// restart loses nothing. One thread plans, a small pool sends: a line for each account, served in
+// turn. Knows no event's meaning (api/events does).
 #pragma once
 
 #include <condition_variable>
+#include <deque>
 #include <functional>
 #include <mutex>
 #include <set>
 #include <string>
 #include <string_view>
 #include <thread>
+#include <unordered_map>
 
 #include "db/outbox.hpp"
 #include "db/pool.hpp"
@@ -33,8 +35,12 @@ struct WebhookDoors {
 };
 
 struct WebhookOptions {
-    bool loopback_allowed = false;  // for tests; every other private address stays refused
-    std::size_t senders = 4;
+    bool loopback_allowed = false;         // for tests; every other private address stays refused
+    std::size_t senders = 16;              // attempts at once
+    std::size_t account_senders_max = 4;   // of them for one account
+    std::size_t line_deliveries_max = 64;  // of one account taken from the database at a time
+    Duration retention = days(30);         // of what was delivered or given up
+    Duration forget_interval = hours(1);
     Duration attempt_timeout = seconds(10);
     Duration idle_interval = seconds(1);  // without a wake-up
     Duration gather = milliseconds(50);   // after one
@@ -53,12 +59,21 @@ public:
     void stop();
 
 private:
-    using InFlight = std::pair<std::uint64_t, db::EntryKey>;  // a webhook and its event
+    using Name = std::pair<WebhookId, db::EntryKey>;  // a webhook and its event
+    struct Line {
+        std::deque<db::Delivery> waiting;
+        std::size_t sending = 0;
+        bool failing = false;  // its last attempt failed
+    };
 
     void round();
     bool plan();
-    void send_due();
-    void send(db::Delivery delivery);
+    void forget_old();
+    void take_due();
+    void start_sending();
+    void start(AccountId account, Line& line);
+    void sent(AccountId account, const Name& name, bool as_failing, bool failed);
+    bool send(db::Delivery delivery);
     std::string attempt(const matching::Webhook& webhook, const db::FeedEvent& event,
                         std::int32_t& status);
 
@@ -70,7 +85,12 @@ private:
     std::mutex mutex_;
     std::condition_variable wake_;
     bool stopping_ = false, woken_ = false;
-    std::set<InFlight> in_flight_;
+    // Under the mutex: what was taken from the database and has no recorded outcome yet.
+    std::set<Name> taken_;
+    std::unordered_map<AccountId, Line> lines_;
+    std::deque<AccountId> turns_;  // of the lines in which something waits
+    std::size_t sending_ = 0, sending_failing_ = 0;
+    Instant forgotten_at_;  // the planning thread's
     std::thread thread_;
 };
 

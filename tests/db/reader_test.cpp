@@ -302,11 +302,12 @@ TEST_CASE("outbox: deliveries move with the cursor, come due, are tried, given u
     Outbox outbox{pool};
     CHECK(outbox.cursor() == 0);
     const Instant now{1'000'000};
-    const Delivery one{.webhook = {1},
+    const Delivery one{.account = {},
+                       .webhook = {1},
                        .key = {4, 0},
                        .attempts = 0,
                        .next_attempt_at = now,
-                       .delivered_at = {},
+                       .ended_at = {},
                        .status = 0,
                        .failure = {}};
     Delivery two = one;
@@ -316,29 +317,94 @@ TEST_CASE("outbox: deliveries move with the cursor, come due, are tried, given u
     CHECK(outbox.advance(0, 5, both));
     CHECK_FALSE(outbox.advance(0, 5, both));
     CHECK(outbox.cursor() == 5);
-    REQUIRE(outbox.due(now, 10).size() == 1);
-    Delivery tried = outbox.due(now, 10)[0];
+    const auto due = [&](Instant at) { return outbox.due({at, 10, 10, {}}); };
+    REQUIRE(due(now).size() == 1);
+    Delivery tried = due(now)[0];
     tried.attempts = 1;
     tried.status = 503;
     tried.failure = "HTTP 503";
     tried.next_attempt_at = now + minutes(1);
     outbox.record(tried);
-    CHECK(outbox.due(now, 10).empty());
+    CHECK(due(now).empty());
     tried.attempts = 2;
     tried.next_attempt_at = {};
+    tried.ended_at = now + seconds(9);
     outbox.record(tried);  // given up
-    CHECK(outbox.due(now + days(1), 10).size() == 1);
-    two.delivered_at = now;
+    CHECK(due(now + days(1)).size() == 1);
+    two.ended_at = now;
     two.next_attempt_at = {};
     two.status = 200;
     outbox.record(two);
-    CHECK(outbox.due(now + days(1), 10).empty());
+    CHECK(due(now + days(1)).empty());
     const auto recent = outbox.recent({1}, 10);
     REQUIRE(recent.size() == 2);
     CHECK(recent[0].status == 200);
     CHECK(recent[1].failure == "HTTP 503");
     CHECK(outbox.redeliver({1}, {}, now) == 1);
-    CHECK(outbox.due(now, 10).size() == 1);
-    CHECK(outbox.forget(100) == 1);  // only what is finished
+    CHECK(due(now).size() == 1);
+    CHECK(outbox.forget(now, 10) == 0);
+    CHECK(outbox.forget(now + days(1), 10) == 1);  // only what has ended
     CHECK(outbox.recent({1}, 10).size() == 1);
+}
+
+TEST_CASE(
+    "outbox: the due of each webhook come in turn, and ended ones are forgotten oldest first") {
+    Database database;
+    TestMarket market{database};
+    market.furnish();
+    const auto webhook = [&](AccountId account) {
+        const Webhook wanted{.id = {},
+                             .account = account,
+                             .url = "https://example.org",
+                             .secret = "whsec",
+                             .events = {}};
+        return market.must<WebhookAnswer>(PutWebhook{wanted}).webhook;
+    };
+    const WebhookId busy = webhook(market.developer), quiet = webhook(market.provider), gone{99};
+    market.project();
+    Pool pool{database.options(), 2};
+    Outbox outbox{pool};
+    const Instant now{1'000'000};
+    std::vector<Delivery> all;
+    const auto add = [&](WebhookId id, std::uint32_t ordinal, Instant at) {
+        Delivery delivery;
+        delivery.webhook = id;
+        delivery.key = {4, ordinal};
+        delivery.next_attempt_at = at;
+        all.push_back(delivery);
+    };
+    for (std::uint32_t i = 0; i < 5; ++i) add(busy, i, now - seconds(60 - i));
+    for (std::uint32_t i = 0; i < 2; ++i) add(quiet, i, now - seconds(2 - i));
+    add(gone, 0, now);
+    add(gone, 1, now + seconds(1));
+    REQUIRE(outbox.advance(0, 5, all));
+
+    const auto names = [&](std::uint32_t rows, std::uint32_t each, std::vector<AccountId> passed) {
+        std::string text;
+        for (const Delivery& delivery : outbox.due({now, rows, each, std::move(passed)})) {
+            text += delivery.webhook == busy ? 'b' : delivery.webhook == quiet ? 'q' : 'g';
+            text += std::to_string(delivery.key.ordinal) + ' ';
+            const AccountId owner = delivery.webhook == busy    ? market.developer
+                                    : delivery.webhook == quiet ? market.provider
+                                                                : AccountId{};
+            CHECK(delivery.account == owner);
+        }
+        return text;
+    };
+    CHECK(names(100, 100, {}) == "b0 q0 g0 b1 q1 b2 b3 b4 ");
+    CHECK(names(100, 2, {}) == "b0 q0 g0 b1 q1 ");
+    CHECK(names(2, 100, {}) == "b0 q0 ");
+    CHECK(names(100, 1, {market.developer}) == "q0 g0 ");
+    CHECK(names(100, 1, {market.developer, market.provider, AccountId{}}) == "");
+
+    for (std::uint32_t i = 0; i < 5; ++i) {
+        all[i].next_attempt_at = {};
+        all[i].ended_at = now + seconds(i);
+        outbox.record(all[i]);
+    }
+    CHECK(outbox.forget(now + seconds(4), 3) == 3);
+    CHECK(outbox.forget(now + seconds(4), 3) == 1);
+    CHECK(outbox.forget(now + seconds(4), 3) == 0);
+    REQUIRE(outbox.recent(busy, 10).size() == 1);
+    CHECK(outbox.recent(busy, 10)[0].key.ordinal == 4);
 }

@@ -88,7 +88,7 @@ public:
     // All under the lock of wait().
     std::shared_ptr<const sealing::Keyset> keyset;
     std::map<std::uint64_t, Heard> heard;
-    std::vector<std::string> late_receipts;
+    std::vector<std::string> late_receipts, no_receipts;
     std::map<std::string, Json> offers;
     std::vector<std::string> calls;  // "POST /v1/offers"
     int connections = 0;
@@ -209,6 +209,8 @@ private:
             const auto frame = *Json::parse(bytes);
             if (frame.text_at("type") == "failed")
                 heard[std::stoull(std::string{*frame.text_at("stream")})].failed = frame;
+            if (frame.text_at("type") == "no_receipt")
+                no_receipts.emplace_back(*frame.text_at("job"));
             if (frame.text_at("type") == "receipt") {
                 late_receipts.push_back(frame.find("receipt")->canonical());
                 acknowledged(late_receipts.back());
@@ -421,11 +423,42 @@ TEST_CASE("a lost connection is made anew and unacknowledged receipts are sent a
     }));
 }
 
+TEST_CASE("asked for receipts, a node says of which jobs there is none and will be none") {
+    demo::Options options;
+    options.token_delay = milliseconds(1);
+    House house{options};
+    house.market.acknowledge = false;
+    house.start_connected();
+    const auto ask = [&](const std::string& jobs) {
+        house.market.send(R"({"type":"receipts_wanted","jobs":[)" + jobs + "]}", false);
+    };
+    house.market.open(house.seal(Ask{}), 1);  // job_9, its receipt unacknowledged
+    REQUIRE(house.ended(1));
+    house.market.open(house.seal(long_stream("job_41")), 2);
+    REQUIRE(house.market.wait([&] { return !house.market.heard[2].sealed.empty(); }));
+    ask(R"("job_9","job_41","job_77")");
+    REQUIRE(house.market.wait([&] { return !house.market.no_receipts.empty(); }));
+    // Cut off and asked about before its partial receipt is signed, or after: it comes either way.
+    house.market.hang_up();
+    REQUIRE(house.market.wait([&] { return house.market.connections == 2; }));
+    ask(R"("job_41","job_78")");
+    REQUIRE(house.market.wait([&] {
+        return house.market.no_receipts.size() == 2 &&
+               std::any_of(house.market.late_receipts.begin(), house.market.late_receipts.end(),
+                           [](const std::string& receipt) {
+                               return receipt.find(R"("job":"job_41")") != std::string::npos;
+                           });
+    }));
+    CHECK(house.market.no_receipts == std::vector<std::string>{"job_77", "job_78"});
+}
+
 TEST_CASE("protocol errors of the market close the connection, and the node comes back") {
     House house;
     house.start_connected();
     int connections = 1;
-    for (const std::string& frame : {std::string{"not json"}, std::string{R"({"type":"open"})"}}) {
+    for (const std::string& frame : {std::string{"not json"}, std::string{R"({"type":"open"})"},
+                                     std::string{R"({"type":"receipts_wanted"})"},
+                                     std::string{R"({"type":"receipts_wanted","jobs":["x"]})"}}) {
         house.market.send(frame, false);
         ++connections;
         REQUIRE(house.market.wait([&] { return house.market.connections == connections; }));

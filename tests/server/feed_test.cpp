@@ -32,6 +32,7 @@ struct Stage {
     explicit Stage(FeedOptions options = {}) {
         market.furnish();
         market.project();
+        directory.fill(market.writer->state());
         feed = std::make_unique<Feed>(FeedDoors{loop, workers, pool, market.projector, directory,
                                                 [this] { return views; }, clock, metrics},
                                       options);
@@ -39,6 +40,7 @@ struct Stage {
         handler.on_request = [this](std::shared_ptr<net::Exchange> exchange) {
             Admitted admitted;
             admitted.principal.account = market.developer;
+            admitted.principal.key = market.key;
             const bool own = exchange->request().path == "/own";
             const auto in = std::make_shared<Incoming>(std::move(exchange), admitted, "",
                                                        clock.now(), clock, metrics, answers);
@@ -62,20 +64,34 @@ struct Stage {
         loop.stop();
         thread.join();
     }
-    // The text of the stream until it contains `until`.
+    // What the lane does when a key has changed.
+    void change_key(const std::function<void(matching::ApiKey&)>& change) {
+        matching::ApiKey key = market.writer->state().keys.find(market.key)->key;
+        change(key);
+        loop.post([this, key] {
+            matching::Batch batch;
+            batch.previous = market.projector.sequence();
+            batch.changes.keys = {key};
+            directory.apply(batch, clock.now());
+            feed->stored(batch);
+        });
+    }
+    // The text of the stream until it contains `until`; empty: until it ends.
     std::string read(const std::string& path, const std::string& last_event_id,
-                     const std::string& until) {
+                     const std::string& until, const std::function<void()>& begun = {}) {
         net::ClientRequest request;
         request.url = "http://127.0.0.1:" + std::to_string(web->port()) + path;
         request.total_timeout = seconds(20);
         if (!last_event_id.empty()) request.headers.add("Last-Event-ID", last_event_id);
         std::string text;
-        (void)client.stream(
+        const auto ended = client.stream(
             request, [](const auto&) { return true; },
             [&](std::string_view bytes) {
+                if (text.empty() && begun) begun();
                 text += bytes;
-                return text.find(until) == std::string::npos;
+                return until.empty() || text.find(until) == std::string::npos;
             });
+        if (until.empty()) CHECK(ended);
         return text;
     }
 };
@@ -114,6 +130,31 @@ TEST_CASE("who is too far behind, or ahead of everything, is told of the gap") {
         CHECK(text.find(expected) != std::string::npos);
     }
     CHECK(stage.read("/public", "1", "event: gap").find("event: gap") != std::string::npos);
+}
+
+TEST_CASE("bug: an account's stream outlived the key it was opened with") {
+    Stage stage;
+    const auto soon = [&](matching::ApiKey& key) {
+        key.expires_at = stage.clock.now() + milliseconds(100);
+    };
+    const auto expired = [&](matching::ApiKey& key) { key.expires_at = stage.clock.now(); };
+    const auto revoked = [](matching::ApiKey& key) { key.revoked = true; };
+    const struct {
+        std::function<void(matching::ApiKey&)> change;
+        std::string reason;
+    } rows[] = {{soon, "key_expired"}, {expired, "key_expired"}, {revoked, "key_revoked"}};
+    for (const auto& row : rows) {
+        stage.change_key([](matching::ApiKey&) {});
+        const std::string text = stage.read("/own", "", "", [&] { stage.change_key(row.change); });
+        const std::string last = "event: closed\ndata: {\"reason\":\"" + row.reason + "\"}\n\n";
+        CHECK(text.ends_with(last));
+    }
+    // What is everybody's goes on: the market's going away is its only end.
+    const std::string text = stage.read("/public", "", "", [&] {
+        stage.change_key(revoked);
+        stage.loop.post([&] { stage.feed->close_all(); });
+    });
+    CHECK(text.ends_with("event: closed\ndata: {\"reason\":\"draining\"}\n\n"));
 }
 
 TEST_CASE("more streams than there may be are refused") {

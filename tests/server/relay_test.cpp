@@ -136,7 +136,7 @@ struct Key {
 
 class World {
 public:
-    explicit World(Duration heartbeat = milliseconds(20)) {
+    explicit World(Duration heartbeat = milliseconds(20), net::WebSocketOptions socket = {}) {
         writer = std::make_unique<matching::Writer>(journal);
         furnish();
         directory.fill(writer->state());
@@ -162,6 +162,7 @@ public:
         RelayOptions options;
         options.heartbeat = heartbeat;
         options.cancel_grace = milliseconds(300);
+        options.socket = socket;
         relay = std::make_unique<Relay>(RelayDoors{loop,
                                                    workers,
                                                    directory,
@@ -597,6 +598,135 @@ TEST_CASE(
                             document + "}");
     CHECK(again.control("receipt_ack").text_at("job") == job.id.text());  // twice is once
     CHECK(world.job(job.id).captured == *matching::cost(job.price, {10, 0, 3, 0, 1, 0}));
+}
+
+namespace {
+
+// An exchange whose node is lost after its first byte; its job goes on in the books.
+matching::Job cut_off(World& world, ScriptedNode& node) {
+    const auto job = world.match();
+    auto answer = world.exchange(world.call(job, world.sealed(0)));
+    node.opened();
+    node.request();
+    node.respond(nonce + chunk("partial"));
+    // Only what the client has seen begin is cut; before that the market matches anew.
+    while (world.metrics.relay_response_bytes.value() == 0) std::this_thread::yield();
+    node.socket->close(1001, "restart");
+    const auto got = answer.get();
+    REQUIRE(got.status == 200);
+    CHECK_FALSE(got.whole);
+    CHECK(world.job(job.id).state == matching::JobState::running);
+    return job;
+}
+
+std::string late_receipt(const matching::Job& job, const std::string& document) {
+    return R"({"type":"receipt","job":")" + job.id.text() + R"(","receipt":)" + document + "}";
+}
+std::string no_receipt(const matching::Job& job) {
+    return R"({"type":"no_receipt","job":")" + job.id.text() + R"("})";
+}
+
+}  // namespace
+
+TEST_CASE("bug: a node that came back without its receipt held money until the job's expiry") {
+    World world;
+    auto node = world.connect(0);
+    const auto job = cut_off(world, node);
+    // Another node has no say in it.
+    auto other = world.connect(1);
+    other.socket->send_text(no_receipt(job));
+    other.socket->send_text(R"({"type":"receipt","job":"job_999","receipt":{}})");
+    other.control("receipt_ack");
+    CHECK(world.job(job.id).state == matching::JobState::running);
+
+    auto again = world.connect(0);
+    const auto wanted = again.control("receipts_wanted");
+    REQUIRE(wanted.find("jobs")->items().size() == 1);
+    CHECK(wanted.find("jobs")->items()[0].text() == job.id.text());
+    again.socket->send_text(no_receipt(job));
+    again.socket->send_text(no_receipt(job));  // twice is once
+    while (world.job(job.id).state == matching::JobState::running) std::this_thread::yield();
+    const auto ended = world.job(job.id);
+    CHECK(ended.state == matching::JobState::failed);
+    CHECK(ended.reason == "no_receipt");
+    CHECK(ended.captured == Nano{});
+    CHECK(ended.hold == Nano{});
+    // A receipt after that word comes too late, and is not asked for again.
+    again.socket->send_text(
+        late_receipt(job, world.receipt(node, 0, job, sealing::ReceiptStatus::partial, 3)));
+    CHECK(again.control("receipt_ack").text_at("job") == job.id.text());
+    CHECK(world.job(job.id).captured == Nano{});
+}
+
+TEST_CASE("a late receipt that does not verify ends its job unpaid, and is acknowledged") {
+    World world;
+    auto node = world.connect(0);
+    const auto job = cut_off(world, node);
+    auto again = world.connect(0);
+    again.control("receipts_wanted");
+    again.socket->send_text(
+        late_receipt(job, world.receipt(node, 0, job, sealing::ReceiptStatus::partial, 1'001)));
+    CHECK(again.control("receipt_ack").text_at("job") == job.id.text());
+    CHECK(world.job(job.id).state == matching::JobState::failed);
+    CHECK(world.job(job.id).reason == "receipt_invalid");
+    CHECK(world.job(job.id).hold == Nano{});
+}
+
+TEST_CASE("a job whose exchange is open is not ended by the word that it has no receipt") {
+    World world;
+    auto node = world.connect(0);
+    const auto job = world.match();
+    auto answer = world.exchange(world.call(job, world.sealed(0)));
+    node.opened();
+    node.request();
+    while (world.job(job.id).state != matching::JobState::running) std::this_thread::yield();
+    node.socket->send_text(no_receipt(job));
+    node.respond(nonce + chunk("text") + final_chunk);
+    world.finish(node, world.receipt(node, 0, job, sealing::ReceiptStatus::completed, 5));
+    CHECK(answer.get().whole);
+    CHECK(world.job(job.id).state == matching::JobState::completed);
+}
+
+TEST_CASE("bug: each credit made an exchange wait once more for a full connection") {
+    net::WebSocketOptions socket;
+    socket.pending_bytes_max = 8 << 10;  // control messages fit, pieces of a long request never do
+    World world{milliseconds(20), socket};
+    auto node = world.connect(0);
+    const auto waits_for = [&](std::int64_t streams) {
+        const auto end = std::chrono::steady_clock::now() + std::chrono::seconds{20};
+        while (world.metrics.relay_streams_blocked.value() != streams)
+            if (std::chrono::steady_clock::now() > end) return false;
+        return true;
+    };
+    std::uint64_t ids[2];
+    std::future<World::Answer> answers[2];
+    for (int i = 0; i < 2; ++i) {
+        const auto job = world.match();
+        answers[i] = world.exchange(world.call(job, world.sealed(0, 1 << 20)));
+        node.opened();
+        ids[i] = node.stream;
+        REQUIRE(waits_for(i + 1));
+    }
+    for (const int i : {1, 0}) {
+        for (const std::uint64_t id : ids)
+            for (int n = 0; n < 10; ++n) node.socket->send_binary(make_credit(id, 1));
+        node.socket->send_text(R"({"type":"failed","stream":")" + std::to_string(ids[i]) +
+                               R"(","code":"sealed_message_invalid"})");
+        answers[i].get();
+        CHECK(waits_for(i));
+    }
+}
+
+TEST_CASE("bug: a node stayed connected after its rotated key had ended") {
+    World world;
+    auto node = world.connect(0);
+    matching::RotateKey rotate;
+    rotate.account = world.provider;
+    rotate.key = world.node_keys[0];
+    rotate.secret_hash[0] = 77;
+    rotate.overlap = milliseconds(50);
+    world.must<matching::KeyAnswer>(rotate, world.provider);
+    CHECK(node.close_code() == 4003);
 }
 
 TEST_CASE("a receipt that does not fit what was relayed pays nothing and cuts the answer") {

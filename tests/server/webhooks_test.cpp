@@ -14,7 +14,7 @@ using namespace cocoon::server;
 
 namespace {
 
-// Keeps what is posted to it; answers as told.
+// Keeps what is posted to it; answers as told, or, at another path, not at all.
 class Receiver {
 public:
     Receiver() {
@@ -22,7 +22,10 @@ public:
         handler.on_request = [this](std::shared_ptr<net::Exchange> exchange) {
             const std::lock_guard lock{mutex_};
             received_.push_back(exchange->request());
-            exchange->respond(net::Response{status_, {}, {}});
+            if (silent_ && exchange->request().path == "/silent")
+                held_.push_back(std::move(exchange));
+            else
+                exchange->respond(net::Response{status_, {}, {}});
             arrived_.notify_all();
         };
         handler.error_response = [](ErrorCode code, std::string_view) {
@@ -34,11 +37,20 @@ public:
     ~Receiver() {
         loop_.stop();
         thread_.join();
+        held_.clear();
         server_.reset();
     }
 
-    std::string url() const {
-        return "http://127.0.0.1:" + std::to_string(server_->port()) + "/hook";
+    std::string url(const std::string& path = "/hook") const {
+        return "http://127.0.0.1:" + std::to_string(server_->port()) + path;
+    }
+    void fall_silent() {
+        const std::lock_guard lock{mutex_};
+        silent_ = true;
+    }
+    std::size_t held() {
+        const std::lock_guard lock{mutex_};
+        return held_.size();
     }
     void answer(int status) {
         const std::lock_guard lock{mutex_};
@@ -58,6 +70,8 @@ private:
     std::mutex mutex_;
     std::condition_variable arrived_;
     std::vector<net::Request> received_;
+    std::vector<std::shared_ptr<net::Exchange>> held_;
+    bool silent_ = false;
     int status_ = 204;
     std::unique_ptr<net::HttpServer> server_;
     std::thread thread_;
@@ -75,9 +89,8 @@ struct Stage {
     std::unique_ptr<Webhooks> webhooks;
     const std::string secret = "whsec_c2VjcmV0LW9mLWEtdGVzdA==";
 
-    explicit Stage(bool loopback_allowed = true) {
+    explicit Stage(bool loopback_allowed = true, WebhookOptions options = {}) {
         market.furnish();
-        WebhookOptions options;
         options.loopback_allowed = loopback_allowed;
         options.gather = milliseconds(1);
         webhooks = std::make_unique<Webhooks>(
@@ -116,6 +129,28 @@ struct Stage {
         return market.must<matching::WebhookAnswer>(matching::PutWebhook{webhook(disabled)})
             .webhook;
     }
+    // An account with a webhook for its deposits, and its memo.
+    std::string subscriber(const std::string& path) {
+        matching::OpenAccount open;
+        open.kind = matching::AccountKind::developer;
+        open.name = "someone";
+        open.profile = "{}";
+        open.deposit_memo = "memo-" + std::to_string(++subscribers);
+        open.first_key.secret_hash = db::test::digest(1'000 + subscribers);
+        open.first_key.scopes = matching::scope_read;
+        matching::Webhook wanted = webhook();
+        wanted.account = market.must<matching::AccountAnswer>(open).account;
+        wanted.url = receiver.url(path);
+        wanted.events = {"deposit.credited"};
+        market.must<matching::WebhookAnswer>(matching::PutWebhook{wanted});
+        return open.deposit_memo;
+    }
+    void credit(const std::string& memo, int times = 1) {
+        for (int i = 0; i < times; ++i)
+            market.must<matching::DepositAnswer>(
+                matching::CreditDeposit{memo, {5}, "chain:" + std::to_string(1'000 + ++deposits)});
+    }
+    std::uint64_t subscribers = 0, deposits = 0;
     std::int64_t deliveries() const {
         return database.number("select count(*) from webhook_deliveries");
     }
@@ -212,4 +247,62 @@ TEST_CASE("a receiver that fails is asked again with the same id, and one that i
     stage.complete_one();
     stage.settle();
     CHECK(stage.recorded(id) == "the host's address is not public");
+}
+
+TEST_CASE("bug: one account's silent receivers held up everybody's deliveries") {
+    WebhookOptions options;
+    options.senders = 4;
+    options.account_senders_max = 3;
+    options.attempt_timeout = minutes(5);
+    Stage stage{true, options};
+    const std::string slow = stage.subscriber("/silent"), well = stage.subscriber("/hook");
+    stage.receiver.fall_silent();
+    stage.credit(slow, 10);
+    stage.settle();
+    REQUIRE(stage.receiver.wait_for(3).size() == 3);
+    stage.credit(well, 2);
+    stage.settle();
+    REQUIRE(stage.receiver.wait_for(5).size() == 5);
+    CHECK(stage.receiver.held() == 3);
+}
+
+TEST_CASE("accounts whose last attempt failed share half of the senders, however many they are") {
+    WebhookOptions options;
+    options.senders = 4;
+    options.attempt_timeout = minutes(5);
+    Stage stage{true, options};
+    std::vector<std::string> bad;
+    for (int i = 0; i < 6; ++i) bad.push_back(stage.subscriber("/silent"));
+    const std::string well = stage.subscriber("/hook");
+    stage.receiver.answer(500);
+    for (const std::string& memo : bad) stage.credit(memo);
+    stage.settle();
+    REQUIRE(stage.receiver.wait_for(6).size() == 6);
+    while (stage.metrics.webhook_failures.value() < 6) std::this_thread::yield();
+    stage.receiver.fall_silent();
+    stage.receiver.answer(204);
+    for (const std::string& memo : bad) stage.credit(memo, 2);
+    stage.settle();
+    REQUIRE(stage.receiver.wait_for(8).size() == 8);
+    for (int i = 0; i < 3; ++i) {
+        stage.credit(well);
+        stage.settle();
+        const std::size_t count = 9 + static_cast<std::size_t>(i);
+        REQUIRE(stage.receiver.wait_for(count).size() == count);
+        CHECK(stage.receiver.held() == 2);
+    }
+}
+
+TEST_CASE("bug: ended deliveries were kept for ever") {
+    WebhookOptions options;
+    options.retention = Duration{};
+    options.forget_interval = Duration{};
+    Stage stage{true, options};
+    stage.add();
+    stage.complete_one();
+    stage.settle();
+    REQUIRE(stage.receiver.wait_for(1).size() == 1);
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds{20};
+    while (stage.deliveries() > 0 && std::chrono::steady_clock::now() < end) stage.webhooks->wake();
+    CHECK(stage.deliveries() == 0);
 }
