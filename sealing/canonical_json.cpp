@@ -20,8 +20,13 @@ constexpr std::size_t names_compared_linearly = 16;
 void append_string(std::string& out, std::string_view text) {
     constexpr std::string_view digits = "0123456789abcdef";
     out += '"';
-    for (const char character : text) {
-        switch (character) {
+    std::size_t plain = 0;  // where the run that needs no escape began
+    for (std::size_t at = 0; at < text.size(); ++at) {
+        const auto byte = static_cast<unsigned char>(text[at]);
+        if (byte >= 0x20 && byte != '"' && byte != '\\') continue;
+        out += text.substr(plain, at - plain);
+        plain = at + 1;
+        switch (byte) {
             case '"': out += "\\\""; break;
             case '\\': out += "\\\\"; break;
             case '\b': out += "\\b"; break;
@@ -29,47 +34,27 @@ void append_string(std::string& out, std::string_view text) {
             case '\n': out += "\\n"; break;
             case '\r': out += "\\r"; break;
             case '\t': out += "\\t"; break;
-            default: {
-                const auto byte = static_cast<unsigned char>(character);
-                if (byte >= 0x20) {
-                    out += character;
-                } else {
-                    out += "\\u00";
-                    out += digits[byte >> 4];
-                    out += digits[byte & 15];
-                }
-            }
+            default:
+                out += "\\u00";
+                out += digits[byte >> 4];
+                out += digits[byte & 15];
         }
     }
+    out += text.substr(plain);
     out += '"';
 }
 
-// The code point that starts at `at`, which is moved past it. REQUIRES: UTF-8.
-std::uint32_t next_code_point(std::string_view text, std::size_t& at) {
-    const auto lead = static_cast<unsigned char>(text[at++]);
-    if (lead < 0x80) return lead;
-    const int more = lead < 0xE0 ? 1 : lead < 0xF0 ? 2 : 3;
-    std::uint32_t point = lead & (0x3F >> more);
-    for (int i = 0; i < more && at < text.size(); ++i)
-        point = point << 6 | (static_cast<unsigned char>(text[at++]) & 0x3F);
-    return point;
-}
-
-// RFC 8785 §3.2.3: by UTF-16 code units. That differs from code points only where one side is
-// beyond the basic plane: its first unit is a surrogate, D800..DFFF, below U+E000..U+FFFF.
+// RFC 8785 §3.2.3: by UTF-16 code units. UTF-8's bytes sort as code points do, and those differ
+// from code units only where one side is beyond the basic plane (lead byte F0 or more): its first
+// unit is a surrogate, D800..DFFF, below U+E000..U+FFFF (lead bytes EE and EF). REQUIRES: UTF-8.
 bool utf16_less(std::string_view a, std::string_view b) {
-    std::size_t at_a = 0;
-    std::size_t at_b = 0;
-    while (at_a < a.size() && at_b < b.size()) {
-        const std::uint32_t point_a = next_code_point(a, at_a);
-        const std::uint32_t point_b = next_code_point(b, at_b);
-        if (point_a == point_b) continue;
-        const bool high_a = point_a > 0xFFFF;
-        const bool high_b = point_b > 0xFFFF;
-        if (high_a == high_b) return point_a < point_b;
-        return high_a ? point_b >= 0xE000 : point_a < 0xD800;
-    }
-    return at_b < b.size();
+    const auto [at_a, at_b] = std::mismatch(a.begin(), a.end(), b.begin(), b.end());
+    if (at_a == a.end() || at_b == b.end()) return at_b != b.end();
+    const auto byte_a = static_cast<unsigned char>(*at_a);
+    const auto byte_b = static_cast<unsigned char>(*at_b);
+    if (byte_a >= 0xEE && byte_b >= 0xEE && (byte_a >= 0xF0) != (byte_b >= 0xF0))
+        return byte_a >= 0xF0;
+    return byte_a < byte_b;
 }
 
 }  // namespace
@@ -358,18 +343,27 @@ void Json::write(std::string& out, bool canonical_form) const {
 }
 
 void Json::write_members(std::string& out, bool canonical_form) const {
-    std::vector<const Member*> order;
-    order.reserve(members().size());
-    for (const Member& member : members()) order.push_back(&member);
-    if (canonical_form)
-        std::sort(order.begin(), order.end(),
-                  [](const Member* a, const Member* b) { return utf16_less(a->first, b->first); });
     out += '{';
-    for (std::size_t i = 0; i < order.size(); ++i) {
-        if (i > 0) out += ',';
-        append_string(out, order[i]->first);
+    bool first = true;
+    const auto put = [&](const Member& member) {
+        if (!std::exchange(first, false)) out += ',';
+        append_string(out, member.first);
         out += ':';
-        order[i]->second.write(out, canonical_form);
+        member.second.write(out, canonical_form);
+    };
+    const auto before = [](const Member& a, const Member& b) {
+        return utf16_less(a.first, b.first);
+    };
+    const Object& all = members();
+    if (!canonical_form || std::is_sorted(all.begin(), all.end(), before)) {
+        for (const Member& member : all) put(member);
+    } else {
+        std::vector<const Member*> order;
+        order.reserve(all.size());
+        for (const Member& member : all) order.push_back(&member);
+        std::sort(order.begin(), order.end(),
+                  [&](const Member* a, const Member* b) { return before(*a, *b); });
+        for (const Member* member : order) put(*member);
     }
     out += '}';
 }
@@ -386,6 +380,27 @@ std::string Json::serialize() const {
     return out;
 }
 
-bool Json::operator==(const Json& other) const { return canonical() == other.canonical(); }
+bool Json::operator==(const Json& other) const {
+    if (kind() != other.kind()) return false;
+    switch (kind()) {
+        case Kind::null: return true;
+        case Kind::boolean: return std::get<bool>(content_) == std::get<bool>(other.content_);
+        case Kind::number:
+            return std::get<Number>(content_).value == std::get<Number>(other.content_).value;
+        case Kind::string:
+            return std::get<std::string>(content_) == std::get<std::string>(other.content_);
+        case Kind::array: return items() == other.items();
+        case Kind::object: break;
+    }
+    const Object& ours = members();
+    const Object& theirs = other.members();
+    if (ours.size() != theirs.size()) return false;
+    for (std::size_t i = 0; i < ours.size(); ++i) {  // mostly in the same order
+        const auto& [name, value] = ours[i];
+        const Json* found = theirs[i].first == name ? &theirs[i].second : other.find(name);
+        if (!found || !(value == *found)) return false;
+    }
+    return true;
+}
 
 }  // namespace cocoon::sealing

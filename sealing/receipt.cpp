@@ -427,16 +427,20 @@ ReceiptVerdict verify_job_receipt(std::string_view document, const Keyset& keyse
 
 Result<std::string> cosign_receipt(std::string_view receipt_document_text,
                                    std::string_view market_key_id, const SigningKey& market_key) {
-    Result<Json> receipt = Json::parse(receipt_document_text, receipt_limits);
+    const Result<Json> receipt = Json::parse(receipt_document_text, receipt_limits);
     if (!receipt) return receipt.error();
-    const Bytes message = cosigned_bytes(receipt->canonical());
-    Json cosignature = Json::object({{"key_id", market_key_id},
-                                     {"public_key", to_hex(market_key.public_key())},
-                                     {"signature", to_hex(market_key.sign(message))}});
-    Json envelope = Json::object();
-    envelope.set("cosignature", std::move(cosignature));
-    envelope.set("receipt", std::move(*receipt));
-    return envelope.canonical();
+    return cosign_canonical(receipt->canonical(), market_key_id, market_key);
+}
+
+std::string cosign_canonical(std::string_view receipt, std::string_view market_key_id,
+                             const SigningKey& market_key) {
+    const Signature signature = market_key.sign(cosigned_bytes(receipt));
+    const Json cosignature = Json::object({{"key_id", market_key_id},
+                                           {"public_key", to_hex(market_key.public_key())},
+                                           {"signature", to_hex(signature)}});
+    // The two names are in canonical order already.
+    return R"({"cosignature":)" + cosignature.canonical() + R"(,"receipt":)" +
+           std::string{receipt} + "}";
 }
 
 ReceiptVerdict verify_cosigned(std::string_view envelope, const Keyset& keyset,

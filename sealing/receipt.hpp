@@ -147,6 +147,9 @@ ReceiptVerdict verify_job_receipt(std::string_view document, const Keyset& keyse
 // REQUIRES of the caller: the receipt was verified.
 Result<std::string> cosign_receipt(std::string_view receipt_document,
                                    std::string_view market_key_id, const SigningKey& market_key);
+// The same for a receipt that is canonical already, as VerifiedReceipt::document is.
+std::string cosign_canonical(std::string_view receipt, std::string_view market_key_id,
+                             const SigningKey& market_key);
 // Checks the envelope: the market's signature by `market_key` and the node's by `keyset`.
 ReceiptVerdict verify_cosigned(std::string_view envelope, const Keyset& keyset,
                                const PublicKey& market_key);

@@ -89,13 +89,17 @@ void Relay::settle_receipt(const StreamPtr& stream, std::string document) {
         *stream->job, *stream->market, stream->terms.quantity,
         stream->request_digest ? *stream->request_digest : stream->request_hash.finish(),
         stream->response_hash.finish()};
-    const auto check = [this, stream, task] {
-        auto checked = std::make_shared<Result<CheckedReceipt>>(
-            check_receipt(task->document, *task->keyset, task->expected, doors_.signer));
+    const auto check = [this, task] {
+        return check_receipt(task->document, *task->keyset, task->expected, doors_.signer);
+    };
+    const auto on_worker = [this, stream, check] {
+        auto checked = std::make_shared<Result<CheckedReceipt>>(check());
         doors_.loop.post([this, stream, checked] { receipt_checked(stream, std::move(*checked)); });
     };
-    // busy workers: slower for all, but no work is lost
-    if (!doors_.workers.submit(check)) check();
+    // The only exchange has nobody to keep waiting, and two hand-overs would cost it as much as the
+    // check. Busy workers: slower for all, but no work is lost.
+    const bool alone = streams_.size() == 1;
+    if (alone || !doors_.workers.submit(on_worker)) receipt_checked(stream, check());
 }
 
 void Relay::receipt_checked(const StreamPtr& stream, Result<CheckedReceipt> checked) {
