@@ -38,6 +38,8 @@ constexpr std::size_t body_read_bytes = 64 << 10;
 // copied behind the head: cheaper than a second buffer
 constexpr std::size_t inline_body_bytes = 8 << 10;
 constexpr std::size_t headers_count_max = 128;  // then 431
+constexpr std::size_t headers_count_usual = 12;
+constexpr std::size_t head_bytes_usual = 512;
 constexpr std::size_t lingering_connections_max = 256;
 constexpr Duration linger_max = seconds(2);
 constexpr Duration accept_pause = milliseconds(100);  // out of file descriptors
@@ -179,6 +181,7 @@ class Connection;
 // them.
 struct ExchangeState;
 struct Mailbox {
+    std::string fields;  // those of every answer, as they go on the wire
     std::mutex mutex;
     EventLoop* loop = nullptr;  // nullptr: the server is gone
     std::vector<std::shared_ptr<ExchangeState>> changed;
@@ -286,6 +289,7 @@ private:
         if (target.size() > limits_.target_bytes_max)
             return give_up(ErrorCode::uri_too_long, failure);
         if (version != 10 && version != 11) return give_up(ErrorCode::malformed_request, failure);
+        request_.headers.reserve(headers_count_usual);
         request_.method.assign(method.data(), method.size());
         request_.target.assign(target.data(), target.size());
         if (!split_target(request_)) give_up(ErrorCode::malformed_request, failure);
@@ -403,6 +407,7 @@ struct HttpServerState : std::enable_shared_from_this<HttpServerState> {
           handler{std::move(calls)},
           acceptor{event_loop.context().get_executor()},
           sweeper{event_loop.context()} {
+        append_fields(mailbox->fields, options.fields);
         mailbox->loop = &loop;
     }
 
@@ -567,7 +572,8 @@ void ExchangeState::head(int code, const Headers& headers, std::optional<std::si
     closing = !keep_alive || body_open || mailbox->draining.load(std::memory_order_relaxed);
     chunked = !length && http_11 && !bodiless;
     if (!length && !http_11) closing = true;
-    output.reserve(256 + (length && *length <= inline_body_bytes ? *length : 0));
+    output.reserve(head_bytes_usual + mailbox->fields.size() +
+                   (length && *length <= inline_body_bytes ? *length : 0));
     output += "HTTP/1.1 ";
     append_number(output, static_cast<std::size_t>(code), 10);
     output += ' ';
@@ -577,6 +583,7 @@ void ExchangeState::head(int code, const Headers& headers, std::optional<std::si
     output += "X-Request-Id: ";
     output += request.id;
     output += "\r\n";
+    output += mailbox->fields;
     append_fields(output, headers);
     if (length && !bodiless) {
         output += "Content-Length: ";

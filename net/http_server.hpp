@@ -129,6 +129,7 @@ struct HttpServerOptions {
     std::uint16_t port = 0;             // 0: the kernel chooses
     std::string certificate_file;       // PEM chain; both set = TLS 1.2 or newer
     std::string private_key_file;       // PEM
+    Headers fields;                     // sent with every answer, before its own
     HttpLimits limits;
 };
 

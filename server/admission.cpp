@@ -93,11 +93,18 @@ Admitted Admission::admit(const net::RequestHead& head, Instant now) {
 }
 
 void add_rate_headers(const Admitted& admitted, net::Headers& headers) {
-    const std::string name = "\"" + std::string{admitted.policy_name} + "\"";
-    headers.add("RateLimit-Policy", name + ";q=" + std::to_string(admitted.policy.limit) +
-                                        ";w=" + std::to_string(admitted.policy.window.seconds()));
-    headers.add("RateLimit", name + ";r=" + std::to_string(admitted.rate.remaining) +
-                                 ";t=" + std::to_string(seconds_up(admitted.rate.reset)));
+    const auto field = [&](const char* first, std::int64_t one, const char* second,
+                           std::int64_t other) {
+        std::string value;
+        value.reserve(64);
+        value.append("\"").append(admitted.policy_name).append("\"");
+        value.append(first).append(std::to_string(one));
+        return value.append(second).append(std::to_string(other));
+    };
+    headers.add("RateLimit-Policy",
+                field(";q=", admitted.policy.limit, ";w=", admitted.policy.window.seconds()));
+    headers.add("RateLimit",
+                field(";r=", admitted.rate.remaining, ";t=", seconds_up(admitted.rate.reset)));
     if (!admitted.rate.allowed) {
         headers.add("Retry-After", std::to_string(std::max<std::int64_t>(
                                        1, seconds_up(admitted.rate.retry_after))));

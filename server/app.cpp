@@ -103,6 +103,14 @@ net::HttpServerOptions listening(const Config& config) {
     options.port = config.listen_port;
     options.certificate_file = config.tls_certificate_file;
     options.private_key_file = config.tls_key_file;
+    options.fields.add("X-Content-Type-Options", "nosniff");
+    if (const std::string& origin = config.cors_origin; origin != "none") {
+        options.fields.add("Access-Control-Allow-Origin", origin);
+        options.fields.add("Access-Control-Expose-Headers",
+                           "RateLimit, RateLimit-Policy, Retry-After, ETag, Location, Link, "
+                           "X-Request-Id, Cocoon-Receipt, Idempotency-Replayed");
+        if (origin != "*") options.fields.add("Vary", "Origin");
+    }
     options.limits.connections_max = static_cast<int>(config.connections_max);
     options.limits.connections_per_address_max =
         static_cast<int>(config.connections_per_address_max);
@@ -426,6 +434,9 @@ Lane::Doors Market::lane_doors() {
             },
             [](const std::exception& failure) {
                 return dynamic_cast<const db::Fenced*>(&failure) != nullptr;
+            },
+            [this](std::function<void()> call) {
+                loop.in_loop_thread() ? loop.post(std::move(call)) : call();
             }};
 }
 

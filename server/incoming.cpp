@@ -36,16 +36,8 @@ Incoming::~Incoming() {
 
 net::Headers Incoming::common_headers() const {
     net::Headers headers;
-    headers.reserve(10);
+    headers.reserve(8);
     if (!admitted_.policy_name.empty()) add_rate_headers(admitted_, headers);
-    if (!policy_.cors_origin.empty()) {
-        headers.add("Access-Control-Allow-Origin", policy_.cors_origin);
-        headers.add("Access-Control-Expose-Headers",
-                    "RateLimit, RateLimit-Policy, Retry-After, ETag, Location, Link, X-Request-Id, "
-                    "Cocoon-Receipt, Idempotency-Replayed");
-        if (policy_.cors_origin != "*") headers.add("Vary", "Origin");
-    }
-    headers.add("X-Content-Type-Options", "nosniff");
     return headers;
 }
 

@@ -12,6 +12,8 @@ namespace {
 
 // While a batch commits, the next one is built in groups of this many: fewer wake-ups on few cores.
 constexpr std::size_t group_commands = 32;
+// So many wait for the end of the caller's turn at most, before the applier is woken all the same.
+constexpr std::size_t turn_commands = 16;
 constexpr Duration shutdown_patience = seconds(10);
 
 template <class T>
@@ -126,7 +128,7 @@ void Lane::stop() {
 
 Result<void> Lane::submit(matching::Envelope envelope, Done done) {
     {
-        const std::lock_guard lock{mutex_};
+        std::unique_lock lock{mutex_};
         if (stopping_ || broken_) return refuse(ErrorCode::draining);
         if (inbox_.size() >= options_.inbox_commands_max) {
             metrics_.lane_refused_overloaded.add();
@@ -135,10 +137,27 @@ Result<void> Lane::submit(matching::Envelope envelope, Done done) {
         inbox_.push_back({std::move(envelope), std::move(done)});
         metrics_.lane_inbox_commands.set(static_cast<std::int64_t>(inbox_.size()));
         if (inbox_.size() < wake_at_) return {};
+        const bool later = doors_.end_of_turn && inbox_.size() - wake_at_ < turn_commands;
+        if (later && std::exchange(wake_posted_, true)) return {};
+        if (later) {
+            lock.unlock();
+            doors_.end_of_turn([this] { wake_applier(); });
+            return {};
+        }
         wake_at_ = SIZE_MAX;
     }
     applier_.notify_one();
     return {};
+}
+
+void Lane::wake_applier() {
+    {
+        const std::lock_guard lock{mutex_};
+        wake_posted_ = false;
+        if (inbox_.size() < wake_at_) return;
+        wake_at_ = SIZE_MAX;
+    }
+    applier_.notify_one();
 }
 
 std::size_t Lane::waiting() const {

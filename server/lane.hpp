@@ -47,6 +47,9 @@ public:
         std::function<void(const std::string& why)> fenced;
         // Whether this failure means that another process is the writer (then no retry).
         std::function<bool(const std::exception&)> is_fenced;
+        // Optional: runs a call when the calling thread has done what it has at hand; at once on
+        // any thread but the I/O thread's. Commands that are read together then wake the lane once.
+        std::function<void(std::function<void()>)> end_of_turn{};
     };
 
     // REQUIRES: the writer is loaded. The writer belongs to the lane until stop() has returned.
@@ -90,6 +93,7 @@ private:
     };
     enum class Verdict { none, stored, not_stored, fenced };
 
+    void wake_applier();
     void apply_loop();
     bool wait_for_work(std::vector<Item>& items, bool& tick, Verdict& verdict);
     bool prepare(std::vector<Item> items, bool tick);
@@ -114,6 +118,7 @@ private:
     std::condition_variable applier_, committer_;
     std::deque<Item> inbox_;
     std::size_t wake_at_ = SIZE_MAX;  // inbox size at which a sleeping applier wants to be woken
+    bool wake_posted_ = false;        // it will be at the end of the turn
     bool stopping_ = false, finished_ = false, broken_ = false;
     const matching::Batch* to_commit_ = nullptr;  // the committer's work; it answers with verdict_
     Verdict verdict_ = Verdict::none;
