@@ -29,7 +29,7 @@ bool is_https(std::string_view text) { return text.starts_with("https://") && is
 
 const TextRule register_rule{96, 96, is_hex, "96 lower-case hex characters"};
 const TextRule source_rule{9, limits::source_bytes_max, is_https, "an https link"};
-const TextRule notes_rule{0, limits::notes_bytes_max, nullptr, {}, true};
+const TextRule notes_rule{0, limits::notes_bytes_max};
 const TextRule identity_rule{1, 128, is_printable, "printable ASCII without spaces"};
 
 std::string device_digest(std::string_view name) {
