@@ -346,3 +346,65 @@ TEST_CASE("outbox: deliveries move with the cursor, come due, are tried, given u
     CHECK(outbox.forget(now + days(1), 10) == 1);  // only what has ended
     CHECK(outbox.recent({1}, 10).size() == 1);
 }
+
+TEST_CASE(
+    "outbox: the due of each webhook come in turn, and ended ones are forgotten oldest first") {
+    Database database;
+    TestMarket market{database};
+    market.furnish();
+    const auto webhook = [&](AccountId account) {
+        const Webhook wanted{.id = {},
+                             .account = account,
+                             .url = "https://example.org",
+                             .secret = "whsec",
+                             .events = {}};
+        return market.must<WebhookAnswer>(PutWebhook{wanted}).webhook;
+    };
+    const WebhookId busy = webhook(market.developer), quiet = webhook(market.provider), gone{99};
+    market.project();
+    Pool pool{database.options(), 2};
+    Outbox outbox{pool};
+    const Instant now{1'000'000};
+    std::vector<Delivery> all;
+    const auto add = [&](WebhookId id, std::uint32_t ordinal, Instant at) {
+        Delivery delivery;
+        delivery.webhook = id;
+        delivery.key = {4, ordinal};
+        delivery.next_attempt_at = at;
+        all.push_back(delivery);
+    };
+    for (std::uint32_t i = 0; i < 5; ++i) add(busy, i, now - seconds(60 - i));
+    for (std::uint32_t i = 0; i < 2; ++i) add(quiet, i, now - seconds(2 - i));
+    add(gone, 0, now);
+    add(gone, 1, now + seconds(1));
+    REQUIRE(outbox.advance(0, 5, all));
+
+    const auto names = [&](std::uint32_t rows, std::uint32_t each, std::vector<AccountId> passed) {
+        std::string text;
+        for (const Delivery& delivery : outbox.due({now, rows, each, std::move(passed)})) {
+            text += delivery.webhook == busy ? 'b' : delivery.webhook == quiet ? 'q' : 'g';
+            text += std::to_string(delivery.key.ordinal) + ' ';
+            const AccountId owner = delivery.webhook == busy    ? market.developer
+                                    : delivery.webhook == quiet ? market.provider
+                                                                : AccountId{};
+            CHECK(delivery.account == owner);
+        }
+        return text;
+    };
+    CHECK(names(100, 100, {}) == "b0 q0 g0 b1 q1 b2 b3 b4 ");
+    CHECK(names(100, 2, {}) == "b0 q0 g0 b1 q1 ");
+    CHECK(names(2, 100, {}) == "b0 q0 ");
+    CHECK(names(100, 1, {market.developer}) == "q0 g0 ");
+    CHECK(names(100, 1, {market.developer, market.provider, AccountId{}}) == "");
+
+    for (std::uint32_t i = 0; i < 5; ++i) {
+        all[i].next_attempt_at = {};
+        all[i].ended_at = now + seconds(i);
+        outbox.record(all[i]);
+    }
+    CHECK(outbox.forget(now + seconds(4), 3) == 3);
+    CHECK(outbox.forget(now + seconds(4), 3) == 1);
+    CHECK(outbox.forget(now + seconds(4), 3) == 0);
+    REQUIRE(outbox.recent(busy, 10).size() == 1);
+    CHECK(outbox.recent(busy, 10)[0].key.ordinal == 4);
+}

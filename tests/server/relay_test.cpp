@@ -687,6 +687,36 @@ TEST_CASE("a job whose exchange is open is not ended by the word that it has no 
     CHECK(world.job(job.id).state == matching::JobState::completed);
 }
 
+TEST_CASE("bug: each credit made an exchange wait once more for a full connection") {
+    net::WebSocketOptions socket;
+    socket.pending_bytes_max = 8 << 10;  // control messages fit, pieces of a long request never do
+    World world{milliseconds(20), socket};
+    auto node = world.connect(0);
+    const auto waits_for = [&](std::int64_t streams) {
+        const auto end = std::chrono::steady_clock::now() + std::chrono::seconds{20};
+        while (world.metrics.relay_streams_blocked.value() != streams)
+            if (std::chrono::steady_clock::now() > end) return false;
+        return true;
+    };
+    std::uint64_t ids[2];
+    std::future<World::Answer> answers[2];
+    for (int i = 0; i < 2; ++i) {
+        const auto job = world.match();
+        answers[i] = world.exchange(world.call(job, world.sealed(0, 1 << 20)));
+        node.opened();
+        ids[i] = node.stream;
+        REQUIRE(waits_for(i + 1));
+    }
+    for (const int i : {1, 0}) {
+        for (const std::uint64_t id : ids)
+            for (int n = 0; n < 10; ++n) node.socket->send_binary(make_credit(id, 1));
+        node.socket->send_text(R"({"type":"failed","stream":")" + std::to_string(ids[i]) +
+                               R"(","code":"sealed_message_invalid"})");
+        answers[i].get();
+        CHECK(waits_for(i));
+    }
+}
+
 TEST_CASE("bug: a node stayed connected after its rotated key had ended") {
     World world;
     auto node = world.connect(0);
