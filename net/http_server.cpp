@@ -505,6 +505,7 @@ private:
     std::size_t begin_ = 0;
     std::size_t end_ = 0;
     bool reading_ = false;
+    bool filled_ = false;  // by the last read, to its end
     bool peer_ended_ = false;
     SteadyTime read_deadline_ = never;
     SteadyTime write_deadline_ = never;
@@ -1091,7 +1092,8 @@ bool Connection::make_room() {
         end_ -= begin_;
         begin_ = 0;
     }
-    if (end_ < buffer_.size()) return true;
+    const bool more_comes = in_body && filled_;  // a long body: in few reads
+    if (end_ < buffer_.size() && !(more_comes && buffer_.size() < most)) return true;
     if (buffer_.size() >= most) return false;
     const std::size_t wanted = buffer_.empty() ? read_bytes_start
                                : in_body       ? body_read_bytes
@@ -1123,6 +1125,7 @@ void Connection::was_read(ErrorStatus failure, std::size_t bytes) {
         return;
     }
     end_ += bytes;
+    filled_ = end_ == buffer_.size();
     advance();
 }
 

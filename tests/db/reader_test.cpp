@@ -364,7 +364,7 @@ TEST_CASE(
     market.project();
     Pool pool{database.options(), 2};
     Outbox outbox{pool};
-    const Instant now{1'000'000};
+    const Instant now{1'000'000'000};
     std::vector<Delivery> all;
     const auto add = [&](WebhookId id, std::uint32_t ordinal, Instant at) {
         Delivery delivery;

@@ -689,7 +689,7 @@ TEST_CASE("a job whose exchange is open is not ended by the word that it has no 
 
 TEST_CASE("bug: each credit made an exchange wait once more for a full connection") {
     net::WebSocketOptions socket;
-    socket.pending_bytes_max = 8 << 10;  // control messages fit, pieces of a long request never do
+    socket.pending_bytes_max = 2 << 10;  // control messages fit, pieces of a long request never do
     World world{milliseconds(20), socket};
     auto node = world.connect(0);
     const auto waits_for = [&](std::int64_t streams) {
