@@ -55,7 +55,9 @@ Response problem_with(const Error& error, std::string_view request_id,
     response.content_type = "application/problem+json";
     response.body = out.take();
     // Every 429 and 503 says when to come back; admission and the limiter put better figures.
-    if (info.status == 429 || info.status == 503) response.headers.emplace_back("Retry-After", "1");
+    const std::int64_t wait = std::max<std::int64_t>(1, error.retry_after_seconds);
+    if (info.status == 429 || info.status == 503)
+        response.headers.emplace_back("Retry-After", std::to_string(wait));
     if (info.status == 401) response.headers.emplace_back("WWW-Authenticate", "Bearer");
     return response;
 }

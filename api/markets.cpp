@@ -51,8 +51,7 @@ Result<Response> list_models(const Call& call, db::Reader& reader, const Context
         out.open_object();
         out.text("id", std::string_view{row.market.name}.substr(prefix.size()));
         out.text("object", "model");
-        // OpenAI's clients need the member; markets do not keep their age
-        out.integer("created", 0);
+        out.integer("created", row.market.opened_at.unix_seconds());
         out.text("owned_by", "cocoon-market");
         out.text("market", row.market.name);
         if (row.best_price)

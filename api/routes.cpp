@@ -26,9 +26,10 @@ constexpr ScopeSet operated = scope_admin | scope_audit;
 
 constexpr bool keyed = true;  // Idempotency-Key is required
 constexpr bool waits = true;
+constexpr bool opens_account = true;
 
 const Route table[] = {
-    {Method::post, "/v1/accounts", everyone, open_account, keyed},
+    {Method::post, "/v1/accounts", everyone, open_account, keyed, !waits, opens_account},
     {Method::get, "/v1/account", own | overseen | scope_admin, read_account},
     {Method::patch, "/v1/account", scope_manage, amend_account},
     {Method::get, "/v1/account/balance", own | scope_work | scope_offer, read_balance},

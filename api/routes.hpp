@@ -65,6 +65,7 @@ struct Route {
     // Commands and views: may ask other services or wait for a disk, so neither the I/O thread nor
     // the workers of all other routes may run it.
     bool waits = false;
+    bool opens_account = false;  // a stranger's calls have a rate of their own
 };
 
 inline Kind kind_of(const Route& route) { return static_cast<Kind>(route.handler.index()); }

@@ -65,7 +65,7 @@ class Bench {
 public:
     Bench()
         : projector_{options_for(market_database)},
-          journal_{options_for(market_database), [this](const Batch& batch, bool replayed) {
+          journal_{options_for(market_database), [this](const SharedBatch& batch, bool replayed) {
                        projector_.enqueue(batch, replayed);
                    }} {
         if (!journal_.elect()) std::exit(2);
@@ -102,7 +102,7 @@ public:
         Pending pending = writer_->prepare(requests(batch_requests), now());
         while (Monotonic::now() < end) {
             auto committed =
-                std::async(std::launch::async, [&] { return writer_->commit(pending.batch); });
+                std::async(std::launch::async, [&] { return writer_->commit(std::move(pending.batch)); });
             Pending next = writer_->prepare(requests(batch_requests), now());
             const Journal::Outcome outcome = committed.get();
             for (const Answered& answered : writer_->settle(std::move(pending), outcome)) {
@@ -116,7 +116,7 @@ public:
             }
             pending = std::move(next);
         }
-        const Journal::Outcome outcome = writer_->commit(pending.batch);
+        const Journal::Outcome outcome = writer_->commit(std::move(pending.batch));
         placed += writer_->settle(std::move(pending), outcome).size();
         const auto committed = Monotonic::now();
         drain();

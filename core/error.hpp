@@ -37,6 +37,8 @@ struct Error {
     ErrorCode code;
     std::string detail;              // for people; never holds a secret or a job's content
     std::vector<FieldError> fields;  // every field at once, only for `invalid_body` and its kin
+    // When the same call may succeed, if that is known: the answer's Retry-After. 0: not known.
+    std::int64_t retry_after_seconds = 0;
 
     bool operator==(const Error&) const = default;
 };

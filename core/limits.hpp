@@ -48,7 +48,12 @@ constexpr std::size_t identity_bytes_max = 160;
 constexpr std::size_t source_bytes_max = 512;  // link to a build's source
 constexpr std::size_t notes_bytes_max = 4'096;
 constexpr std::uint32_t probation_jobs_max = 10'000;
-constexpr std::size_t name_bytes_max = 128;  // models, regions, builds, titles
+// Looked at by one command that frees a slot or money; Ticks go on where it stopped.
+constexpr std::size_t resting_requests_per_command_max = 256;
+constexpr std::size_t resting_requests_per_tick_max = 1'024;
+constexpr std::uint32_t open_payouts_per_account_max = 16;
+constexpr std::int64_t payout_nano_min = 100'000'000;  // 0.1 coins: some twenty times a transfer
+constexpr std::size_t name_bytes_max = 128;            // models, regions, builds, titles
 constexpr std::size_t idempotency_key_bytes_max = 255;
 constexpr std::size_t profile_bytes_max = 8 << 10;              // sign-up form, as canonical JSON
 constexpr std::int64_t price_nano_max = 1'000'000'000'000'000;  // 10^6 coins per unit
@@ -62,6 +67,11 @@ constexpr std::int64_t reservation_seconds_max = 86'400 * 31;
 constexpr std::int64_t reservation_seconds_default = 300;
 constexpr std::int64_t rest_seconds_max = 86'400 * 7;
 constexpr std::int64_t idempotency_seconds = 86'400;
+// Answers kept that long: 429 idempotency_memory_full until the oldest goes.
+constexpr std::size_t remembered_per_account_max = 500'000;
+constexpr std::size_t remembered_bytes_per_account_max = remembered_per_account_max << 10;
+constexpr std::size_t remembered_max = 2'000'000;
+constexpr std::size_t remembered_bytes_max = remembered_max << 10;
 // Ended jobs and requests stay findable by late receipts.
 constexpr std::int64_t terminal_in_memory_seconds = 600;
 constexpr std::int64_t node_away_grace_seconds = 30;  // job of a silent node before it is lost

@@ -426,6 +426,7 @@ void columns(V& v, typename V::template Of<matching::ApiKey>& k) {
     v.required("spent_day_nano", k.spent_day);
     v.required("day", k.day);
     v.required("held_nano", k.held);
+    v.optional("purse", k.purse);
 }
 
 template <class V>
@@ -517,6 +518,7 @@ void columns(V& v, typename V::template Of<matching::Market>& m) {
     v.required("kind", m.kind);
     v.required("name", m.name);
     v.required("paused", m.paused);
+    v.required("opened_at", m.opened_at);
 }
 
 template <class V>

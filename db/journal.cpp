@@ -108,24 +108,24 @@ Connection& PgJournal::connection() {
     return *connection_;
 }
 
-matching::Journal::Outcome PgJournal::commit(const matching::Batch& batch) {
+matching::Journal::Outcome PgJournal::commit(const matching::SharedBatch& batch) {
     const std::lock_guard lock{mutex_};
-    if (batch.entries.empty()) return Outcome::stored;
+    if (batch->entries.empty()) return Outcome::stored;
     Connection& live = connection();
-    if (batch.previous != sequence_ || in_doubt_) return Outcome::not_stored;
+    if (batch->previous != sequence_ || in_doubt_) return Outcome::not_stored;
     Parameters parameters;
-    parameters.add(static_cast<std::int64_t>(batch.last()))
+    parameters.add(static_cast<std::int64_t>(batch->last()))
         .add(static_cast<std::int64_t>(epoch_))
-        .add(static_cast<std::int64_t>(batch.previous))
-        .add(batch.entries.front().at.us)
-        .add_bytes(as_bytes(matching::encode_entries(batch.entries)));
+        .add(static_cast<std::int64_t>(batch->previous))
+        .add(batch->entries.front().at.us)
+        .add_bytes(as_bytes(matching::encode_entries(batch->entries)));
     try {
         if (live.run(commit_batch, parameters).integer(0, 0) == 0) return Outcome::not_stored;
     } catch (...) {
         in_doubt_ = batch;
         throw;
     }
-    sequence_ = batch.last();
+    sequence_ = batch->last();
     if (observer_) observer_(batch, false);
     return Outcome::stored;
 }
@@ -134,9 +134,9 @@ matching::Journal::Outcome PgJournal::commit(const matching::Batch& batch) {
 // must see it, or gone for good.
 void PgJournal::settle_doubt() {
     if (!in_doubt_) return;
-    const matching::Batch batch = std::move(*in_doubt_);
+    const matching::SharedBatch batch = std::move(*in_doubt_);
     in_doubt_.reset();
-    if (sequence_ >= batch.last() && observer_) observer_(batch, false);
+    if (sequence_ >= batch->last() && observer_) observer_(batch, false);
 }
 
 std::uint64_t PgJournal::last_sequence() {
@@ -168,11 +168,11 @@ std::unique_ptr<matching::State> PgJournal::load() {
     while (true) {
         // The replay stops at the stored hash's sequence once, to compare.
         const bool before = stored && stored->sequence > state->counters.sequence;
-        const matching::Batch batch =
+        matching::Batch batch =
             replay_next(live, *state, replay_entries_max, before ? stored->sequence : UINT64_MAX);
         if (batch.entries.empty()) break;
         if (before) verify();
-        if (observer_) observer_(batch, true);
+        if (observer_) observer_(std::move(batch), true);
     }
     if (state->counters.sequence != sequence_)
         throw Failure{"the journal ends at " + std::to_string(state->counters.sequence) +

@@ -29,7 +29,7 @@ public:
     // Sees each batch once it is certainly stored, in order, on the thread that found out:
     // Projector::enqueue.
     // `replayed`: it comes from load(), may overlap earlier ones, and must not be waited for.
-    using Observer = std::function<void(const matching::Batch& batch, bool replayed)>;
+    using Observer = std::function<void(const matching::SharedBatch& batch, bool replayed)>;
 
     PgJournal(ConnectOptions options, Observer observer);
     ~PgJournal() override;
@@ -39,7 +39,7 @@ public:
     bool elect();
 
     // REQUIRES: elect() has succeeded. not_stored: fenced, or the sequence does not continue.
-    Outcome commit(const matching::Batch& batch) override;
+    Outcome commit(const matching::SharedBatch& batch) override;
     // The last stored sequence, certain: a commit in doubt can no longer happen once this returned.
     // Throws Fenced if another writer has taken over.
     std::uint64_t last_sequence() override;
@@ -66,7 +66,7 @@ private:
     std::uint64_t epoch_ = 0;     // 0: not elected
     std::uint64_t sequence_ = 0;  // last stored, as far as known
     std::int64_t backend_pid_ = 0, backend_started_ = 0;
-    std::optional<matching::Batch> in_doubt_;
+    std::optional<matching::SharedBatch> in_doubt_;
 };
 
 }  // namespace cocoon::db

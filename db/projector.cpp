@@ -95,10 +95,10 @@ bool Projector::has_room() const {
     return !behind && queue_entries_ < limits_.queue_entries_max;
 }
 
-void Projector::enqueue(const matching::Batch& batch, bool replayed) {
+void Projector::enqueue(const matching::SharedBatch& batch, bool replayed) {
     std::unique_lock lock{mutex_};
     if (!replayed) room_.wait(lock, [&] { return stopped_ || has_room(); });
-    queue_entries_ += batch.entries.size();
+    queue_entries_ += batch->entries.size();
     queue_.push_back({batch, monotonic_us()});
     arrived_.notify_all();
 }
@@ -123,9 +123,9 @@ bool Projector::take(Duration patience) {
         return false;
     gather(lock, patience);
     std::size_t entries = 0;
-    while (!queue_.empty() && (taken_.empty() || entries + queue_.front().batch.entries.size() <=
+    while (!queue_.empty() && (taken_.empty() || entries + queue_.front().batch->entries.size() <=
                                                      limits_.write_entries_max)) {
-        entries += queue_.front().batch.entries.size();
+        entries += queue_.front().batch->entries.size();
         taken_.push_back(std::move(queue_.front()));
         queue_.pop_front();
     }
@@ -139,13 +139,13 @@ std::vector<const matching::Batch*> Projector::continuing(bool& gap) const {
     std::uint64_t position = sequence();
     gap = false;
     for (const Queued& queued : taken_) {
-        if (queued.batch.last() <= position) continue;
-        if (queued.batch.previous > position) {
+        if (queued.batch->last() <= position) continue;
+        if (queued.batch->previous > position) {
             gap = true;
             break;
         }
-        batches.push_back(&queued.batch);
-        position = queued.batch.last();
+        batches.push_back(&*queued.batch);
+        position = queued.batch->last();
     }
     return batches;
 }
@@ -165,7 +165,7 @@ void Projector::let_go(bool written) {
     const std::lock_guard lock{mutex_};
     writing_ = false;
     if (written) {
-        for (const Queued& queued : taken_) queue_entries_ -= queued.batch.entries.size();
+        for (const Queued& queued : taken_) queue_entries_ -= queued.batch->entries.size();
         taken_.clear();
     }
     room_.notify_all();

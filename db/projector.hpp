@@ -41,7 +41,7 @@ public:
     void catch_up();
 
     // From PgJournal's observer, lane thread. Waits while the queue is full unless `replayed`.
-    void enqueue(const matching::Batch& batch, bool replayed = false);
+    void enqueue(const matching::SharedBatch& batch, bool replayed = false);
 
     // Waits up to `patience` for something to write, then writes what is queued in one transaction.
     // True if the cursor moved. Throws Failure when the database is gone: call again later, nothing
@@ -65,7 +65,7 @@ public:
 
 private:
     struct Queued {
-        matching::Batch batch;
+        matching::SharedBatch batch;
         std::int64_t queued_us = 0;
     };
     // All three REQUIRE mutex_.

@@ -63,6 +63,16 @@ std::optional<Row> first_of(Listed<Row> list) {
     return std::move(list.rows.front());
 }
 
+// A key that came by rotation is shown with the caps and sums that count for it.
+void fill_from(const ApiKey& purse, ApiKey& key) {
+    key.cap_total = purse.cap_total;
+    key.cap_day = purse.cap_day;
+    key.spent_total = purse.spent_total;
+    key.spent_day = purse.spent_day;
+    key.day = purse.day;
+    key.held = purse.held;
+}
+
 // ---- Statements
 // -----------------------------------------------------------------------------------
 
@@ -469,13 +479,27 @@ Listed<Account> Reader::accounts(std::optional<AccountKind> kind, PageBefore pag
 }
 
 std::vector<ApiKey> Reader::keys(AccountId account) {
-    return read_all<ApiKey>(
-        held_->run(list_keys, Parameters{}.add(number(account.value)).add_null()));
+    std::vector<ApiKey> keys =
+        read_all<ApiKey>(held_->run(list_keys, Parameters{}.add(number(account.value)).add_null()));
+    // In the order of ids, and a purse is older than what came from it.
+    for (ApiKey& key : keys) {
+        if (!key.purse) continue;
+        const auto purse = std::ranges::lower_bound(keys, key.purse, {}, &ApiKey::id);
+        if (purse != keys.end() && purse->id == key.purse) fill_from(*purse, key);
+    }
+    return keys;
 }
 
 std::optional<ApiKey> Reader::key(AccountId account, KeyId key) {
-    return first_of(nouns_of<ApiKey>(
-        held_->run(list_keys, Parameters{}.add(number(account.value)).add(number(key.value))), 1));
+    const auto read = [&](KeyId id) {
+        return first_of(nouns_of<ApiKey>(
+            held_->run(list_keys, Parameters{}.add(number(account.value)).add(number(id.value))),
+            1));
+    };
+    std::optional<ApiKey> found = read(key);
+    if (!found || !found->purse) return found;
+    if (const std::optional<ApiKey> purse = read(found->purse)) fill_from(*purse, *found);
+    return found;
 }
 
 Listed<StatementLine> Reader::statement(AccountId account, Instant from, Instant to, EntryKey after,

@@ -76,6 +76,7 @@ class Demo:
             "MARKET_SIMULATED_TIER": "allow",
             "MARKET_CHAIN": "dev",
             "MARKET_CHAIN_FILE": str(self.home / "market/dev-chain.txt"),
+            "MARKET_PAYOUT_MIN_NANO": "1",  # demo jobs earn little, and this chain has no fees
             **self.settings,
         })
 

@@ -111,11 +111,20 @@ void Book::add(BidLink& bid, std::int64_t bound) {
     bid.previous = before ? before->previous : level.tail;
     (bid.previous ? bid.previous->next : level.head) = &bid;
     (before ? before->previous : level.tail) = &bid;
+    const Request& request = bid.request->request;
+    if (request.slots > 1) slots_wanted.add(request.slots);
+    if (request.constraints.reputation_permille_min > 0)
+        reputations_wanted.add(request.constraints.reputation_permille_min);
     ++requests;
 }
 
 void Book::remove(BidLink& bid) {
     if (bid.book == nullptr) return;
+    if (bid.watched) bid.book->move_walks(bid);
+    const Request& request = bid.request->request;
+    if (request.slots > 1) bid.book->slots_wanted.remove(request.slots);
+    if (request.constraints.reputation_permille_min > 0)
+        bid.book->reputations_wanted.remove(request.constraints.reputation_permille_min);
     BidLevel& level = bid.level->second;
     (bid.previous ? bid.previous->next : level.head) = bid.next;
     (bid.next ? bid.next->previous : level.tail) = bid.previous;
@@ -126,6 +135,48 @@ void Book::remove(BidLink& bid) {
     --bid.book->requests;
     bid.book = nullptr;
     bid.previous = bid.next = nullptr;
+}
+
+// ---- Walks --------------------------------------------------------------------------------------
+
+BidLink* Book::after(const BidLink& bid) {
+    return bid.next != nullptr ? bid.next : after_level(bid);
+}
+
+BidLink* Book::after_level(const BidLink& bid) {
+    const auto level = std::next(bid.level);
+    return level == bid.book->bids.end() ? nullptr : level->second.head;
+}
+
+void Book::postpone(OfferRecord& offer, BidLink& at, Turn turn) {
+    ENSURE(!offer.walking);
+    offer.walking = true;
+    at.watched = true;
+    walks.insert(turn == Turn::first ? walks.begin() : walks.end(), {&offer, &at});
+}
+
+void Book::drop_walk(OfferRecord& offer) {
+    if (!std::exchange(offer.walking, false)) return;
+    std::erase_if(walks, [&](const Walk& walk) { return walk.offer == &offer; });
+}
+
+Walk Book::take_walk() {
+    ENSURE(!walks.empty());
+    const Walk walk = walks.front();
+    walks.pop_front();
+    walk.offer->walking = false;
+    return walk;
+}
+
+// The request at which they would have gone on leaves: they go on at the next, or are over.
+void Book::move_walks(BidLink& from) {
+    from.watched = false;
+    BidLink* to = after(from);
+    for (Walk& walk : walks) {
+        if (walk.at != &from) continue;
+        walk.at = to;
+        if (to != nullptr) to->watched = true;
+    }
 }
 
 }  // namespace cocoon::matching

@@ -4,6 +4,7 @@
 // searches it. Knows no account, money or time.
 #pragma once
 
+#include <deque>
 #include <map>
 
 #include "matching/ranking.hpp"
@@ -53,6 +54,32 @@ struct BidLink {
     Book* book = nullptr;  // nullptr: not indexed
     BidLevels::iterator level{};
     std::uint32_t alternative = 0;
+    bool watched = false;  // some offer's walk goes on here
+};
+
+// How many resting requests name which number: 16 free slots only matter to those that want 16.
+class Thresholds {
+public:
+    void add(std::uint32_t value) { ++counts_[value]; }
+    void remove(std::uint32_t value) {
+        const auto found = counts_.find(value);
+        if (--found->second == 0) counts_.erase(found);
+    }
+    // Whether something that rises from `before` to `after` reaches one of them.
+    bool reached(std::uint32_t before, std::uint32_t after) const {
+        const auto next = counts_.upper_bound(before);
+        return next != counts_.end() && next->first <= after;
+    }
+
+private:
+    std::map<std::uint32_t, std::uint32_t> counts_;
+};
+
+// An offer on its way past the resting requests, and the next of them; one command only goes so
+// far.
+struct Walk {
+    OfferRecord* offer = nullptr;
+    BidLink* at = nullptr;
 };
 
 struct Book {
@@ -65,6 +92,9 @@ struct Book {
     // again.
     std::int64_t ratio_low = ratio_any, ratio_high = 0;
     std::size_t levels_since_look = 0;
+    std::deque<Walk> walks;                       // unfinished ones, first come first
+    bool has_turn = false;                        // the market waits in State::walked_markets
+    Thresholds slots_wanted, reputations_wanted;  // of requests for more than one slot, than any
     static constexpr std::int64_t ratio_any = INT64_MAX / 4;
 
     // Least multiple (in 1 / share_unit) of its blended price that `quantity` costs at any level
@@ -81,7 +111,19 @@ struct Book {
     void add(BidLink& bid, std::int64_t bound);
     static void remove(BidLink& bid);
 
+    // The resting requests from the dearest and longest waiting on; nullptr: no more.
+    BidLink* first_bid() const { return bids.empty() ? nullptr : bids.begin()->second.head; }
+    static BidLink* after(const BidLink& bid);
+    static BidLink* after_level(const BidLink& bid);  // the first below its level
+    // The offer's walk goes on at `at` when there is time, before the others or after them.
+    // REQUIRES: it has no walk yet.
+    enum class Turn { first, last };
+    void postpone(OfferRecord& offer, BidLink& at, Turn turn);
+    void drop_walk(OfferRecord& offer);  // if it has one
+    Walk take_walk();                    // the first. REQUIRES: there is one
+
 private:
+    void move_walks(BidLink& from);
     void widen(const PriceVector& price);
 };
 

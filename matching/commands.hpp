@@ -34,7 +34,8 @@ struct AmendKey {
     std::optional<Nano> cap_total, cap_day;
     std::optional<Instant> expires_at;
 };
-// A second key with the same rights; the old one ends after `overlap`.
+// A second key with the same rights and the same caps, which both fill together; the old one ends
+// after `overlap`.
 struct RotateKey {
     AccountId account;
     KeyId key;

@@ -6,16 +6,28 @@ namespace cocoon::matching {
 
 Reply Engine::apply(const Command& command, const Actor& actor, Instant at, Happened& happened) {
     state_.forget(at);
-    Task task{state_, actor, at, happened, freed_};
+    const bool tick = std::holds_alternative<Tick>(command);
+    Task task{
+        *this, actor, at, happened,
+        tick ? rules_.resting_requests_per_tick_max : rules_.resting_requests_per_command_max};
     Reply reply = std::visit(task, command);
     task.match_resting();
+    if (tick) task.match_postponed();
     return reply;
 }
 
-void Engine::find_starved(Instant at) {
-    const Actor nobody;
-    Happened unused;
-    Task{state_, nobody, at, unused, freed_}.find_starved();
+std::optional<Instant> Engine::next_due() const {
+    if (!state_.walked_markets.empty() || !unserved_.empty()) return Instant{};
+    return state_.timers.next();
+}
+
+void Engine::begin() {
+    state_.markets.for_each([&](MarketRecord& market) {
+        BidLink* first = market.book.first_bid();
+        if (first == nullptr) return;
+        for (OfferRecord* offer : market.offers)
+            if (offer->link.indexed) state_.postpone_walk(*offer, *first, Book::Turn::last);
+    });
 }
 
 void Engine::Task::emit_draft() {
@@ -23,7 +35,7 @@ void Engine::Task::emit_draft() {
     for (const Posting& posting : postings) {
         happened_.postings.push_back(posting);
         if (posting.to_bucket != Bucket::available) continue;
-        if (!state_.accounts.find(posting.to)->starved.empty()) freed_.funded.push_back(posting.to);
+        if (state_.has_starved(posting.to)) freed_.funded.push_back(posting.to);
     }
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "matching/commands.hpp"
+#include "matching/rules.hpp"
 #include "matching/state.hpp"
 
 namespace cocoon::matching {
@@ -26,17 +27,20 @@ struct Happened {
 
 class Engine {
 public:
-    explicit Engine(State& state) : state_{state} {}
+    explicit Engine(State& state, Rules rules = {}) : state_{state}, rules_{rules} {}
 
     // REQUIRES: at >= state.counters.last_at. Appends to `happened`; a refusal appends nothing.
     Reply apply(const Command& command, const Actor& actor, Instant at, Happened& happened);
 
-    // When the next Tick has something to do; nothing if never.
-    std::optional<Instant> next_due() const { return state_.timers.next(); }
+    // When the next Tick has something to do, Instant{} for at once; nothing if never.
+    std::optional<Instant> next_due() const;
 
-    // Finds resting requests that only lack money and takes them out of the book. Once after a
-    // load.
-    void find_starved(Instant at);
+    // Shows what rests to every offer, in Ticks: what was under way before the load, and which
+    // requests lack only money, is not stored. Once after a load.
+    void begin();
+
+    // Resting requests looked at since the start: by commands and Ticks, each within its bound.
+    std::uint64_t resting_looked_at() const { return resting_looked_at_; }
 
 private:
     class Task;     // one command at work (engine_task.hpp)
@@ -45,7 +49,10 @@ private:
         std::vector<AccountId> funded;  // may pay for starved requests now
     };
     State& state_;
+    const Rules rules_;
     Freed freed_;
+    std::deque<AccountId> unserved_;  // funded ones that a Tick goes on with
+    std::uint64_t resting_looked_at_ = 0;
 };
 
 // Expired things that one Tick handles; the rest stays due and the next Tick follows at once.

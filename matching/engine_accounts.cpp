@@ -37,6 +37,7 @@ ApiKey fresh_key(const State& state, ApiKey key, AccountId account, Instant at) 
     key.revoked = false;
     key.spent_total = key.spent_day = key.held = Nano{};
     key.day = 0;
+    key.purse = KeyId{};
     return key;
 }
 
@@ -124,7 +125,14 @@ Reply Engine::Task::operator()(const AmendKey& command) {
     if (amended.cap_total.value < 0 || amended.cap_day.value < 0)
         return invalid("/caps", "A cap is not negative.");
     if (amended.name.size() > limits::name_bytes_max) return invalid("/name", "At most 128 bytes.");
+    const Nano cap_total = amended.cap_total, cap_day = amended.cap_day;
     emit(std::move(amended));
+    if (const KeyId purse = record->key.purse; purse && (command.cap_total || command.cap_day)) {
+        KeyAmended shared = amendment_of(state_.keys.find(purse)->key);
+        if (command.cap_total) shared.cap_total = cap_total;
+        if (command.cap_day) shared.cap_day = cap_day;
+        emit(std::move(shared));
+    }
     freed_.funded.push_back(command.account);
     return Answer{KeyAnswer{command.key}};
 }
@@ -142,10 +150,8 @@ Reply Engine::Task::operator()(const RotateKey& command) {
         return refuse(ErrorCode::already_exists, "This secret is in use.");
     if (state_.accounts.find(command.account)->live_keys >= limits::keys_per_account_max)
         return refuse(ErrorCode::limit_reached, "The account has as many keys as it may have.");
-    ApiKey next = old;  // what was spent counts on: rotating does not renew a cap
-    next.id = KeyId{state_.counters.key};
-    next.created_at = at_;
-    next.held = Nano{};
+    ApiKey next = fresh_key(state_, old, old.account, at_);
+    next.purse = old.purse ? old.purse : old.id;  // what was spent counts on
     next.secret_hash = command.secret_hash;
     next.shown = command.shown;
     KeyAmended ending = amendment_of(old);

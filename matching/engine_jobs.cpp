@@ -20,6 +20,22 @@ bool in_range(const QuantityVector& usage) {
            good(usage.gpu_seconds, limits::gpu_seconds_max);
 }
 
+// A node signs no more than its job's bound allows (it is cut to it before): such a receipt pays
+// nothing. Says which side, so that its operator finds the fault.
+Error over_bound(const QuantityVector& usage, const QuantityVector& bound) {
+    std::string detail;
+    const auto side = [&](const char* name, std::int64_t used, std::int64_t most) {
+        if (used > most)
+            detail += (detail.empty() ? "" : ", ") + std::string{name} + " " +
+                      std::to_string(used) + " of " + std::to_string(most);
+    };
+    side("prompt side", usage.prompt + usage.cached, bound.prompt + bound.cached);
+    side("output side", usage.completion + usage.reasoning, bound.completion + bound.reasoning);
+    side("requests", usage.requests, bound.requests);
+    side("gpu_seconds", usage.gpu_seconds, bound.gpu_seconds);
+    return refuse(ErrorCode::usage_over_bound, detail + ".");
+}
+
 // What is newly owed for cumulative `usage`: never more than is held.
 Nano owed(const Job& job, const QuantityVector& usage) {
     const Result<Nano> total = cost(job.price, usage);
@@ -71,19 +87,36 @@ Result<JobRecord*> Engine::Task::open_job(JobId id, std::uint64_t fencing_token,
 }
 
 void Engine::Task::end_job(JobRecord& record, JobEnded ended) {
-    const OfferId offer = record.job.offer;
+    OfferRecord& offer = *record.offer;
     ended.fee = fee_on(record.job, ended.amount);
     ended.released = record.job.hold - ended.amount;
     NodeRecord& node = *record.node;
-    const std::uint32_t reliability = node.node.reliability_permille;
+    const std::uint32_t reputation = reputation_permille(node.node);
     const bool on_probation = node.node.probation_jobs_left > 0;
     emit(std::move(ended));
-    // May now satisfy a wanted reputation, or have slots that probation shares out among its
-    // offers.
-    if (node.node.reliability_permille > reliability || on_probation)
-        offers_of(node);
+    if (on_probation)
+        offers_of(node);  // probation shares its slots out among them
     else
-        freed_.offers.push_back(offer);
+        slots_came(offer, record.job.slots);
+    reputation_rose(node, reputation);
+}
+
+// Shows the offer to what rests, unless all of it has looked at the offer as it stood with fewer
+// slots and nobody wanted as many as there are now.
+void Engine::Task::slots_came(const OfferRecord& record, std::uint32_t slots) {
+    if (!record.link.indexed) return;
+    const std::uint32_t free = record.offer.slots - record.offer.slots_used;
+    const bool known = record.walked || record.walking;
+    if (known && !record.market->book.slots_wanted.reached(free - slots, free)) return;
+    freed_.offers.push_back(record.offer.id);
+}
+
+void Engine::Task::reputation_rose(NodeRecord& node, std::uint32_t before) {
+    const std::uint32_t now = reputation_permille(node.node);
+    if (now <= before) return;
+    for (const OfferRecord* offer : node.offers)
+        if (offer->link.indexed && offer->market->book.reputations_wanted.reached(before, now))
+            freed_.offers.push_back(offer->offer.id);
 }
 
 Reply Engine::Task::operator()(const StartJob& command) {
@@ -112,10 +145,9 @@ Reply Engine::Task::operator()(const CompleteJob& command) {
     if (!in_range(command.usage)) return refuse(ErrorCode::receipt_invalid, "Usage out of range.");
     if (job.session && (!grew(job.usage, command.usage) || command.counter < job.counter))
         return refuse(ErrorCode::receipt_invalid, "A session's usage only grows.");
+    if (!within(command.usage, job.quantity)) return over_bound(command.usage, job.quantity);
     const JobState state = command.partial ? JobState::failed : JobState::completed;
     JobEnded ended = ending(job, state, command.reason);
-    if (!within(command.usage, job.quantity) && ended.reason.empty())
-        ended.reason = "usage_over_bound";
     ended.usage = command.usage;
     ended.counter = command.counter;
     ended.receipt_hash = command.receipt_hash;
@@ -186,6 +218,7 @@ Reply Engine::Task::operator()(const CaptureUsage& command) {
         return refuse(ErrorCode::receipt_invalid, "A newer counter is captured.");
     if (!in_range(command.usage) || !grew(job.usage, command.usage))
         return refuse(ErrorCode::receipt_invalid, "A session's usage only grows.");
+    if (!within(command.usage, job.quantity)) return over_bound(command.usage, job.quantity);
     const Nano amount = owed(job, command.usage);
     const Nano fee = fee_on(job, amount);
     if (!command.receipt.empty())
@@ -231,8 +264,15 @@ Reply Engine::Task::operator()(const RenewJob& command) {
     if (added > account.balances[static_cast<std::size_t>(Bucket::available)])
         return refuse(ErrorCode::insufficient_funds,
                       "The renewal needs " + added.text() + " nano more.");
-    if (added > budget_of(account, state_.keys.find(job.key)->key, at_))
-        return refuse(ErrorCode::spend_cap_reached);
+    const ApiKey& key = state_.keys.find(job.key)->key;
+    if (key.revoked) return refuse(ErrorCode::key_revoked, "The key that placed the session.");
+    if (key.expires_at.us != 0 && key.expires_at <= at_)
+        return refuse(ErrorCode::key_expired, "The key that placed the session.");
+    const Nano budget = budget_of(state_, job.account, job.key, at_);
+    if (added > budget)
+        return refuse(ErrorCode::spend_cap_reached, "The renewal needs " + added.text() +
+                                                        " nano more; the key's cap leaves " +
+                                                        std::max(budget, Nano{}).text() + ".");
     emit(JobRenewed{command.job, added, quantity, expires_at});
     return Answer{JobAnswer{record->job, std::nullopt}};
 }
@@ -357,8 +397,11 @@ void Engine::Task::due(const Timer& timer) {
             return;
         }
         case TimerKind::midnight:
-            freed_.funded.insert(freed_.funded.end(), state_.starving.begin(),
-                                 state_.starving.end());
+            for (const auto& [purse, waiting] : state_.starved) {
+                const AccountId account = purse.first;
+                if (freed_.funded.empty() || freed_.funded.back() != account)
+                    freed_.funded.push_back(account);
+            }
             return;
     }
 }

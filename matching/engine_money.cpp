@@ -33,10 +33,16 @@ Reply Engine::Task::operator()(const RequestPayout& command) {
     if (command.source != Bucket::earned && command.source != Bucket::available && !from_fees)
         return invalid("/source", "\"earned\" or \"available\".");
     if (command.amount.value <= 0) return invalid("/amount_nano", "More than nothing.");
+    if (command.amount < rules_.payout_min)
+        return refuse(ErrorCode::payout_too_small,
+                      "A payout is at least " + rules_.payout_min.text() + " nano.");
     if (account.payout_address.empty())
         return refuse(ErrorCode::wrong_state, "The account has no payout address.");
     if (command.amount > account.balances[static_cast<std::size_t>(command.source)])
         return refuse(ErrorCode::insufficient_funds);
+    if (record->open_payouts >= rules_.open_payouts_per_account_max)
+        return refuse(ErrorCode::limit_reached,
+                      "The account has as many open payouts as it may have; wait for one to end.");
     Payout payout;
     payout.id = PayoutId{state_.counters.payout};
     payout.account = account.id;

@@ -82,7 +82,7 @@ Reply Engine::Task::operator()(const PlaceOffer& command) {
     if (market == nullptr) {
         if (state_.markets.size() >= limits::markets_max)
             return refuse(ErrorCode::limit_reached, "There are as many markets as there may be.");
-        emit(MarketOpened{{MarketId{state_.counters.market}, *kind, command.market, false}});
+        emit(MarketOpened{{MarketId{state_.counters.market}, *kind, command.market, false, at_}});
         market = state_.market_by_name(command.market);
     }
     Offer& offer = draft<OfferPlaced>().offer;

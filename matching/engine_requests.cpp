@@ -104,7 +104,7 @@ std::optional<Error> Engine::Task::place(const PlaceRequest& command, RequestAns
                       "The account has as many open requests as it may have.");
     Request& request = draft<RequestPlaced>().request;
     if (auto error = prepare(command, request)) return drop(), error;
-    const Nano budget = budget_of(account->account, key->key, at_);
+    const Nano budget = budget_of(state_, command.request.account, command.request.key, at_);
     const Choice choice = choose(state_, request, at_, budget);
     if (choice.offer == nullptr && choice.beyond_budget &&
         choose(state_, request, at_).offer != nullptr) {
@@ -269,12 +269,11 @@ void Engine::Task::end_request(RequestId id, RequestState state, std::string rea
 
 bool Engine::Task::try_match(RequestRecord& record) {
     const Request& request = record.request;
-    const Nano budget = budget_of(state_.accounts.find(request.account)->account,
-                                  state_.keys.find(request.key)->key, at_);
+    const Nano budget = budget_of(state_, request.account, request.key, at_);
     const Choice choice = choose(state_, request, at_, budget);
     if (choice.offer == nullptr) {
         if (choice.beyond_budget && choose(state_, request, at_).offer != nullptr)
-            state_.starve(record, Nano{}, at_);
+            state_.starve(record, choice.beyond_hold, at_);
         return false;
     }
     reserve(request, choice);
@@ -290,8 +289,7 @@ bool Engine::Task::consider(RequestRecord& record, const BidLink& bid, const Off
         return false;
     if (price_failed(offer.offer.price, request)) return false;
     const Nano hold = *cost_max(offer.offer.price, request.quantity);
-    const Nano budget = budget_of(state_.accounts.find(request.account)->account,
-                                  state_.keys.find(request.key)->key, at_);
+    const Nano budget = budget_of(state_, request.account, request.key, at_);
     if (hold > budget) {
         state_.starve(record, hold, at_);
         return false;
@@ -300,42 +298,54 @@ bool Engine::Task::consider(RequestRecord& record, const BidLink& bid, const Off
     return true;
 }
 
-// The dearest bids first, then the longest waiting; each gets its own best offer, so that nobody
-// fills worse than an eligible better offer, whichever offer woke it.
-void Engine::Task::serve_resting(OfferRecord& offer) {
-    Book& book = offer.market->book;
-    const std::int64_t blended_price = blended(book.kind, offer.offer.price);
-    auto level = book.bids.begin();
-    while (offer.link.indexed && level != book.bids.end() && level->first >= blended_price) {
-        const auto here = level++;  // matching may remove the level it empties
-        BidLink* bid = here->second.head;
-        while (bid != nullptr && offer.link.indexed) {
-            RequestRecord& record = *bid->request;
-            BidLink* next = bid->next;
-            while (next != nullptr && next->request == &record)
-                next = next->next;  // its other alternatives
-            for (const BidLink* own = bid; own != next; own = own->next)
-                if (consider(record, *own, offer)) break;
-            bid = next;
-        }
-    }
+bool Engine::Task::may_look() {
+    if (allowance_ == 0) return false;
+    --allowance_;
+    ++engine_.resting_looked_at_;
+    return true;
 }
 
-void Engine::Task::retry_starved(AccountRecord& account) {
-    const Nano available = account.account.balances[static_cast<std::size_t>(Bucket::available)];
-    std::vector<RequestId> waiting;
-    std::swap(waiting, account.starved);
-    std::erase(state_.starving, account.account.id);
-    for (const RequestId id : waiting) {
-        RequestRecord* record = state_.requests.find(id);
-        if (record == nullptr || !record->starved) continue;
-        const Nano least = record->starved_hold;
-        record->starved = false;
-        if (least > available)
-            state_.starve(*record, least, at_);
-        else
-            try_match(*record);
+// The dearest bids first, then the longest waiting, from `bid` on; each gets its own best offer, so
+// that nobody fills worse than an eligible better offer, whichever offer woke it.
+void Engine::Task::walk(OfferRecord& offer, BidLink* bid, Book::Turn turn) {
+    const std::int64_t blended_price = blended(offer.market->book.kind, offer.offer.price);
+    while (offer.link.indexed && bid != nullptr && bid->level->first >= blended_price) {
+        if (!may_look()) return state_.postpone_walk(offer, *bid, turn);
+        RequestRecord& record = *bid->request;
+        BidLink* next = bid->next;
+        while (next != nullptr && next->request == &record)
+            next = next->next;  // its other alternatives
+        BidLink* const behind = next != nullptr ? next : Book::after_level(*bid);
+        for (const BidLink* own = bid; own != next; own = own->next)
+            if (consider(record, *own, offer)) break;
+        bid = behind;
     }
+    offer.walked = offer.link.indexed;
+}
+
+void Engine::Task::serve_resting(OfferRecord& offer) {
+    Book& book = offer.market->book;
+    book.drop_walk(offer);
+    walk(offer, book.first_bid(), Book::Turn::last);
+}
+
+// The least hold first. False: the allowance is used up before the money.
+bool Engine::Task::retry_starved(AccountId account) {
+    auto purse = state_.starved.lower_bound({account, KeyId{}});
+    while (purse != state_.starved.end() && purse->first.first == account) {
+        const auto [hold, id] = *purse->second.begin();
+        const auto here = purse->first;
+        if (hold > budget_of(state_, account, here.second, at_)) {
+            ++purse;
+            continue;
+        }
+        if (!may_look()) return false;
+        RequestRecord& record = *state_.requests.find(id);
+        state_.unstarve(record);
+        try_match(record);  // what still lacks money now waits for more than there is
+        purse = state_.starved.lower_bound(here);
+    }
+    return true;
 }
 
 void Engine::Task::match_resting() {
@@ -346,19 +356,32 @@ void Engine::Task::match_resting() {
             if (offer != nullptr && offer->link.indexed) serve_resting(*offer);
             continue;
         }
-        AccountRecord* account = state_.accounts.find(freed_.funded.back());
+        const AccountId account = freed_.funded.back();
         freed_.funded.pop_back();
-        if (account != nullptr && !account->starved.empty()) retry_starved(*account);
+        std::deque<AccountId>& later = engine_.unserved_;
+        if (!retry_starved(account) &&
+            std::find(later.begin(), later.end(), account) == later.end())
+            later.push_back(account);
     }
 }
 
-// After a load the marks are gone: whatever rests beside an offer that fits can only lack money.
-void Engine::Task::find_starved() {
-    state_.requests.for_each([&](RequestRecord& record) {
-        if (record.bid.book != nullptr && !record.starved &&
-            choose(state_, record.request, at_).offer != nullptr)
-            state_.starve(record, Nano{}, at_);
-    });
+void Engine::Task::match_postponed() {
+    std::deque<AccountId>& later = engine_.unserved_;
+    for (; allowance_ > 0 && !later.empty(); match_resting()) {
+        const AccountId account = later.front();
+        if (retry_starved(account)) later.pop_front();
+    }
+    std::deque<MarketId>& markets = state_.walked_markets;
+    for (; allowance_ > 0 && !markets.empty(); match_resting()) {
+        const MarketId market = markets.front();
+        Book& book = state_.markets.find(market)->book;
+        markets.pop_front();
+        book.has_turn = !book.walks.empty();
+        if (!book.has_turn) continue;
+        markets.push_back(market);
+        const Walk next = book.take_walk();
+        walk(*next.offer, next.at, Book::Turn::first);
+    }
 }
 
 }  // namespace cocoon::matching

@@ -10,8 +10,16 @@ namespace cocoon::matching {
 
 class Engine::Task {
 public:
-    Task(State& state, const Actor& actor, Instant at, Happened& happened, Freed& freed)
-        : state_{state}, actor_{actor}, at_{at}, happened_{happened}, freed_{freed} {}
+    // Looks at up to `allowance` resting requests.
+    Task(Engine& engine, const Actor& actor, Instant at, Happened& happened, std::size_t allowance)
+        : engine_{engine},
+          state_{engine.state_},
+          rules_{engine.rules_},
+          actor_{actor},
+          at_{at},
+          happened_{happened},
+          freed_{engine.freed_},
+          allowance_{allowance} {}
 
     // engine_accounts.cpp
     Reply operator()(const OpenAccount&);
@@ -65,9 +73,10 @@ public:
     // (engine_jobs.cpp)
     Reply operator()(const Tick&);
 
-    // Gives what the command freed (slots, money) to resting requests until nothing fits any more.
+    // Gives what the command freed (slots, money) to resting requests until nothing fits any more
+    // or the allowance is used up. Then match_postponed(), of Ticks, goes on.
     void match_resting();
-    void find_starved();
+    void match_postponed();
 
 private:
     // ---- recording
@@ -96,7 +105,9 @@ private:
     // Matches a resting request if it can be; marks it when only money is missing.
     bool try_match(RequestRecord& record);
     void serve_resting(OfferRecord& offer);
-    void retry_starved(AccountRecord& account);
+    void walk(OfferRecord& offer, BidLink* bid, Book::Turn turn);
+    bool may_look();  // at one more resting request
+    bool retry_starved(AccountId account);
     bool consider(RequestRecord& record, const BidLink& bid, const OfferRecord& offer);
     void fill(RequestAnswer& answer, const RequestRecord& record) const;
     Reply reply_with(const RequestRecord& record) const;
@@ -105,6 +116,8 @@ private:
     Result<JobRecord*> open_job(JobId id, std::uint64_t fencing_token,
                                 const std::string& receipt_hash = {}) const;
     void end_job(JobRecord& record, JobEnded ended);
+    void slots_came(const OfferRecord& offer, std::uint32_t slots);
+    void reputation_rose(NodeRecord& node, std::uint32_t before);
     void end_request(RequestId id, RequestState state, std::string reason);
     // After a job is lost: the request waits again without that node, is matched at once if
     // possible, or ends.
@@ -130,11 +143,14 @@ private:
     bool is_operator() const { return !actor_.account || (actor_.scopes & scope_admin) != 0; }
     void offers_of(NodeRecord& node);  // all of them may match again
 
+    Engine& engine_;
     State& state_;
+    const Rules& rules_;
     const Actor& actor_;
     const Instant at_;
     Happened& happened_;
     Freed& freed_;
+    std::size_t allowance_;
 };
 
 inline bool open(JobState state) {

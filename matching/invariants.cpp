@@ -56,7 +56,7 @@ struct Checker {
                    " has a wrong fee");
             if (!open(job.state)) return;
             by_account[job.account] += job.hold.value;
-            by_key[job.key] += job.hold.value;
+            by_key[state.purse_of(*state.keys.find(job.key)).key.id] += job.hold.value;
             const Result<Nano> most = cost_max(job.price, job.quantity);
             expect(most && job.hold + job.captured == *most, job.id.text(),
                    ": hold and captured are not the maximum");
@@ -77,8 +77,11 @@ struct Checker {
         state.keys.for_each([&](const KeyRecord& record) {
             expect(record.key.held.value == by_key[record.key.id], record.key.id.text(),
                    ": held is not the sum of its holds");
-            expect(record.key.cap_total.value == 0 || record.key.spent_total.value >= 0,
-                   "spent below zero");
+            expect(record.key.spent_total.value >= 0, record.key.id.text(), " spent below zero");
+            expect(!record.key.purse ||
+                       (record.key.held.value == 0 && record.key.spent_total.value == 0 &&
+                        !state.keys.find(record.key.purse)->key.purse),
+                   record.key.id.text(), " keeps count beside its purse");
         });
     }
 
@@ -231,9 +234,7 @@ struct Checker {
         state.requests.for_each([&](const RequestRecord& record) {
             const Request& request = record.request;
             if (request.state != RequestState::resting) return;
-            const AccountRecord* account = state.accounts.find(request.account);
-            const KeyRecord* key = state.keys.find(request.key);
-            const Nano budget = budget_of(account->account, key->key, at);
+            const Nano budget = budget_of(state, request.account, request.key, at);
             const Choice choice = choose_naive(state, request, at, budget);
             expect(choice.offer == nullptr, request.id.text(), " rests beside ",
                    choice.offer ? choice.offer->offer.id.text() : std::string{},

@@ -75,6 +75,18 @@ struct Batch {
     std::uint64_t last() const { return entries.empty() ? previous : entries.back().sequence; }
 };
 
+// A batch that is no longer changed: lane, journal, projector and feeds keep the same one.
+class SharedBatch {
+public:
+    SharedBatch(Batch batch) : batch_{std::make_shared<const Batch>(std::move(batch))} {}
+    operator const Batch&() const { return *batch_; }
+    const Batch& operator*() const { return *batch_; }
+    const Batch* operator->() const { return batch_.get(); }
+
+private:
+    std::shared_ptr<const Batch> batch_;
+};
+
 class Journal {
 public:
     virtual ~Journal() = default;
@@ -83,7 +95,7 @@ public:
     // All or nothing and durable on return. `not_stored`: certainly absent (for instance the
     // sequence or epoch no longer fits). Throws on a broken machine; then the caller asks
     // last_sequence() and, if that fails too, keeps asking: never retried, never guessed.
-    virtual Outcome commit(const Batch& batch) = 0;
+    virtual Outcome commit(const SharedBatch& batch) = 0;
     virtual std::uint64_t last_sequence() = 0;
     // The state at last_sequence(): newest snapshot (projections) plus the entries after it.
     // The entries replayed are handed to `replayed` so that the projector can catch up.

@@ -45,7 +45,9 @@ void search_level(const State& state, const Request& request, const Level& level
         }
         if (first_failed(look_at(state, *record, request, request.alternatives[alternative], at)))
             continue;
-        best = {record, alternative, rank, best.beyond_budget};
+        best.offer = record;
+        best.alternative = alternative;
+        best.rank = rank;
         if (!prefers) return;
     }
 }
@@ -74,9 +76,13 @@ void search_book(const State& state, const Book& book, const Request& request,
                 continue;
         }
         if (price_failed(key.price, request)) continue;
-        if (budget != unlimited && *cost_max(key.price, request.quantity) > budget) {
-            best.beyond_budget = true;
-            continue;
+        if (budget != unlimited) {
+            const Nano hold = *cost_max(key.price, request.quantity);
+            if (hold > budget) {
+                best.beyond_hold = best.beyond_budget ? std::min(best.beyond_hold, hold) : hold;
+                best.beyond_budget = true;
+                continue;
+            }
         }
         search_level(state, request, level, key, alternative, *cost_here, at, best);
     }
@@ -104,21 +110,25 @@ Choice choose_naive(const State& state, const Request& request, Instant at, Nano
             const Rank rank{
                 Wide{expected->value} * penalty_permille(record.node->node, request.constraints),
                 record.offer.priority};
-            if (best.offer == nullptr || rank < best.rank) best = {&record, i, rank, false};
+            if (best.offer == nullptr || rank < best.rank) best = {&record, i, rank, false, {}};
         }
     });
     return best;
 }
 
-Nano budget_of(const Account& account, const ApiKey& key, Instant at) {
+Nano budget_of(const State& state, AccountId account_id, KeyId key_id, Instant at) {
+    const Account& account = state.accounts.find(account_id)->account;
+    const KeyRecord& record = *state.keys.find(key_id);
+    const ApiKey& key = record.key;
     const bool expired = key.expires_at.us != 0 && key.expires_at <= at;
     if (account.frozen || key.revoked || expired) return Nano{-1};
     Nano budget = account.balances[static_cast<std::size_t>(Bucket::available)];
-    if (key.cap_total.value > 0)
-        budget = std::min(budget, key.cap_total - key.spent_total - key.held);
-    if (key.cap_day.value > 0) {
-        const Nano spent = key.day == day_of(at) ? key.spent_day : Nano{};
-        budget = std::min(budget, key.cap_day - spent - key.held);
+    const ApiKey& purse = state.purse_of(record).key;
+    if (purse.cap_total.value > 0)
+        budget = std::min(budget, purse.cap_total - purse.spent_total - purse.held);
+    if (purse.cap_day.value > 0) {
+        const Nano spent = purse.day == day_of(at) ? purse.spent_day : Nano{};
+        budget = std::min(budget, purse.cap_day - spent - purse.held);
     }
     return budget;
 }

@@ -13,8 +13,10 @@ struct Choice {
     const OfferRecord* offer = nullptr;  // nullptr: none is eligible
     std::size_t alternative = 0;
     Rank rank;
-    bool beyond_budget =
-        false;  // only choose(): some level within the caps was too dear for the budget
+    // Only choose(): some level within the caps was too dear for the budget, and the least hold
+    // that any such level needs. No offer that fits needs less, unless one was chosen.
+    bool beyond_budget = false;
+    Nano beyond_hold;
 };
 
 // `budget`: the most the hold may be, from the account's balance and the key's caps.
@@ -23,8 +25,9 @@ Choice choose_naive(const State& state, const Request& request, Instant at,
 // The same from the book, as the engine does it.
 Choice choose(const State& state, const Request& request, Instant at, Nano budget = unlimited);
 
-// What the account and the key can bear as one more hold; negative: nothing, not even a free job.
-Nano budget_of(const Account& account, const ApiKey& key, Instant at);
+// What the account and its key can bear as one more hold; negative: nothing, not even a free job.
+// REQUIRES: both exist.
+Nano budget_of(const State& state, AccountId account, KeyId key, Instant at);
 
 // Why a request does or does not match, over at most limits::explain_offers_max offers.
 Explanation explain(const State& state, const Request& request, Instant at);

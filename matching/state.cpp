@@ -24,6 +24,12 @@ std::string remembered_name(AccountId actor, const std::string& key) {
     return std::to_string(actor.value) + ":" + key;
 }
 
+// With what the containers take for an entry, about.
+std::size_t bytes_of(const std::pair<const std::string, Remembered>& entry) {
+    constexpr std::size_t places = 64;
+    return sizeof entry + places + entry.first.size() + entry.second.answer.size();
+}
+
 // Two multiply-rotate lanes over the binary form. Guards against our own mistakes, not against
 // an adversary, who has no way to choose what both sides hash.
 class Hasher {
@@ -104,6 +110,14 @@ KeyRecord* State::key_by_secret(const Digest& secret_hash) {
 const ApiKey* State::key_by_secret(const Digest& secret_hash) const {
     const KeyRecord* record = const_cast<State*>(this)->key_by_secret(secret_hash);
     return record ? &record->key : nullptr;
+}
+
+KeyRecord& State::purse_of(KeyRecord& record) {
+    return record.key.purse ? *keys.find(record.key.purse) : record;
+}
+
+const KeyRecord& State::purse_of(const KeyRecord& record) const {
+    return const_cast<State*>(this)->purse_of(const_cast<KeyRecord&>(record));
 }
 
 MarketRecord* State::market_by_name(const std::string& name) {
@@ -195,7 +209,10 @@ void State::index(OfferRecord& record) {
 }
 
 void State::unindex(OfferRecord& record) {
-    if (record.link.indexed) record.market->book.remove(record);
+    if (!record.link.indexed) return;
+    record.market->book.remove(record);
+    record.market->book.drop_walk(record);
+    record.walked = false;
 }
 
 void State::reindex_node(NodeRecord& node) {
@@ -207,7 +224,10 @@ void State::reindex_node(NodeRecord& node) {
     for (OfferRecord* offer : in_order) {
         const bool moves = offer->link.indexed &&
                            offer->link.level->first.penalty_permille != node.penalty_permille;
-        if (moves || !matchable(*offer)) unindex(*offer);
+        if (!matchable(*offer))
+            unindex(*offer);
+        else if (moves)
+            offer->market->book.remove(*offer);  // to another level; its walk goes on
         index(*offer);
         market_seen(*offer->market);
     }
@@ -238,24 +258,35 @@ void State::unindex(RequestRecord& record) {
 }
 
 void State::starve(RequestRecord& record, Nano hold, Instant at) {
-    if (record.starved) {
-        record.starved_hold = std::min(record.starved_hold, hold);
-        return;
-    }
+    if (record.starved && record.starved_hold <= hold) return;
+    unstarve(record);
     record.starved = true;
     record.starved_hold = hold;
-    AccountRecord& account = *accounts.find(record.request.account);
-    if (account.starved.size() > 2ull * account.account.open_requests + 16)
-        std::erase_if(account.starved, [&](RequestId id) {
-            const RequestRecord* other = requests.find(id);
-            return other == nullptr || !other->starved;
-        });
-    if (account.starved.empty()) starving.push_back(account.account.id);
-    account.starved.push_back(record.request.id);
+    const Request& request = record.request;
+    starved[{request.account, request.key}].emplace(hold, request.id);
     if (midnight_ <= at) {  // a key's daily cap opens again then
         midnight_ = Instant{(day_of(at) + 1) * days(1).us};
         timers.add(midnight_, TimerKind::midnight, 0);
     }
+}
+
+void State::unstarve(RequestRecord& record) {
+    if (!std::exchange(record.starved, false)) return;
+    const Request& request = record.request;
+    const auto purse = starved.find({request.account, request.key});
+    purse->second.erase({record.starved_hold, request.id});
+    if (purse->second.empty()) starved.erase(purse);
+}
+
+bool State::has_starved(AccountId account) const {
+    const auto first = starved.lower_bound({account, KeyId{}});
+    return first != starved.end() && first->first.first == account;
+}
+
+void State::postpone_walk(OfferRecord& offer, BidLink& at, Book::Turn turn) {
+    Book& book = offer.market->book;
+    if (!std::exchange(book.has_turn, true)) walked_markets.push_back(offer.offer.market);
+    book.postpone(offer, at, turn);
 }
 
 void State::link(OfferRecord& record) {
@@ -474,11 +505,7 @@ void State::forget(Instant at) {
             case Ended::payout: payouts.erase(PayoutId{ended.id}); break;
         }
     }
-    const Instant oldest = at - seconds(limits::idempotency_seconds);
-    while (!remembered_order_.empty() && remembered_order_.front().first <= oldest) {
-        remembered_.erase(remembered_order_.front().second);
-        remembered_order_.pop_front();
-    }
+    forget_answers(at - seconds(limits::idempotency_seconds));
     if (timers.wants_sweep()) timers.sweep([this](const Timer& timer) { return live(timer); });
 }
 
@@ -508,10 +535,51 @@ bool State::live(const Timer& timer) const {
     return true;
 }
 
+// Calls come in the order of their instants.
 void State::remember(AccountId actor, std::string idempotency_key, Remembered remembered) {
+    const Instant at = remembered.at;
     std::string name = remembered_name(actor, idempotency_key);
-    remembered_order_.emplace_back(remembered.at, name);
-    remembered_.insert_or_assign(std::move(name), std::move(remembered));
+    // Only a load meets a key that is over and was used again.
+    if (const auto known = remembered_.find(name); known != remembered_.end())
+        forget_answer(std::find_if(remembered_order_.begin(), remembered_order_.end(),
+                                   [&](const auto& one) { return one.second == &*known; }));
+    const auto place = remembered_.emplace(std::move(name), std::move(remembered)).first;
+    const std::size_t bytes = bytes_of(*place);
+    Memory& memory = memories_[actor];
+    memory.bytes += bytes;
+    memory.instants.push_back(at);
+    remembered_bytes_ += bytes;
+    remembered_order_.emplace_back(actor, &*place);
+}
+
+void State::forget_answers(Instant oldest) {
+    while (!remembered_order_.empty() && remembered_order_.front().second->second.at <= oldest)
+        forget_answer(remembered_order_.begin());
+}
+
+void State::forget_answer(RememberedOrder::iterator place) {
+    const auto [actor, entry] = *place;
+    remembered_order_.erase(place);
+    const std::size_t bytes = bytes_of(*entry);
+    const auto memory = memories_.find(actor);
+    std::deque<Instant>& instants = memory->second.instants;
+    memory->second.bytes -= bytes;
+    instants.erase(std::lower_bound(instants.begin(), instants.end(), entry->second.at));
+    if (instants.empty()) memories_.erase(memory);
+    remembered_bytes_ -= bytes;
+    remembered_.erase(remembered_.find(entry->first));
+}
+
+RememberedUse State::remembered_of(AccountId actor) const {
+    const auto memory = memories_.find(actor);
+    if (memory == memories_.end()) return {};
+    return {memory->second.instants.size(), memory->second.bytes, memory->second.instants.front()};
+}
+
+RememberedUse State::remembered_of_all() const {
+    if (remembered_order_.empty()) return {};
+    return {remembered_order_.size(), remembered_bytes_,
+            remembered_order_.front().second->second.at};
 }
 
 const Remembered* State::remembered(AccountId actor, const std::string& idempotency_key) const {

@@ -5,6 +5,7 @@
 
 #include <deque>
 #include <memory>
+#include <set>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -38,9 +39,8 @@ struct AccountRecord {
     std::uint32_t webhooks = 0;
     std::uint32_t enrolments = 0;  // not used yet
     std::uint32_t measurements = 0;
+    std::uint32_t open_payouts = 0;
     std::vector<NodeRecord*> nodes{};
-    // Resting requests that would match if there were money for them: tried again when some comes.
-    std::vector<RequestId> starved{};
 };
 struct KeyRecord {
     ApiKey key;
@@ -77,13 +77,16 @@ struct OfferRecord {
     std::uint32_t market_position = 0;
     Instant window_edge{};  // for which a timer stands
     bool changed = false;
+    // Since the offer came into the book, as it is now: whether a walk past the resting requests is
+    // unfinished, or done. Either way those that came since have looked at it themselves.
+    bool walking = false, walked = false;
 };
 struct RequestRecord {
     Request request;
     BidLink bid{};                // of the first alternative
     std::vector<BidLink> bids{};  // of the others
     bool changed = false, starved = false;
-    Nano starved_hold{};  // no offer that fits needs less than this; 0: not known
+    Nano starved_hold{};  // no offer that fits needs less than this
 };
 struct JobRecord {
     Job job;
@@ -111,6 +114,12 @@ struct Postings {
 
 struct DigestHash {
     std::size_t operator()(const Digest& digest) const noexcept;
+};
+
+// How much is remembered of whom.
+struct RememberedUse {
+    std::size_t answers = 0, bytes = 0;
+    Instant oldest;  // the next to be forgotten, limits::idempotency_seconds after it
 };
 
 struct State {
@@ -150,6 +159,8 @@ struct State {
 
     void remember(AccountId actor, std::string idempotency_key, Remembered remembered);
     const Remembered* remembered(AccountId actor, const std::string& idempotency_key) const;
+    RememberedUse remembered_of(AccountId actor) const;
+    RememberedUse remembered_of_all() const;
 
     // ---- What changed ---------------------------------------------------------------------------
     // The newest value of everything touched since the last take.
@@ -168,6 +179,9 @@ struct State {
     AccountRecord* account_by_memo(const std::string& memo);
     KeyRecord* key_by_secret(const Digest& secret_hash);
     const ApiKey* key_by_secret(const Digest& secret_hash) const;
+    // The key whose caps and counters count for this one.
+    KeyRecord& purse_of(KeyRecord& record);
+    const KeyRecord& purse_of(const KeyRecord& record) const;
     MarketRecord* market_by_name(const std::string& name);
     const MarketRecord* market_by_name(const std::string& name) const;
     // The register's entries with exactly these registers, oldest first.
@@ -184,8 +198,13 @@ struct State {
     bool open_for_trade(const OfferRecord& record) const;  // market not paused, provider not frozen
 
     // ---- Marks the engine leaves (derived, found again after a load) ----------------------------
-    // The request fits an offer but its account or key cannot bear `hold` (0: unknown).
+    // The request fits an offer but its account or key cannot bear `hold`, the least that any such
+    // offer needs.
     void starve(RequestRecord& record, Nano hold, Instant at);
+    void unstarve(RequestRecord& record);
+    bool has_starved(AccountId account) const;
+    // Leaves the offer's walk at a request, to be taken up by a Tick.
+    void postpone_walk(OfferRecord& offer, BidLink& at, Book::Turn turn);
     void schedule_window(OfferRecord& record, Instant at);
 
     Table<AccountId, AccountRecord> accounts;
@@ -206,7 +225,11 @@ struct State {
     int fee_basis_points = 500;
     Counters counters;
     Timers timers;
-    std::vector<AccountId> starving;  // accounts with starved requests
+    // Resting requests that would match if there were money for them, by purse, the least hold
+    // first: tried again when that much has come.
+    using Starved = std::set<std::pair<Nano, RequestId>>;
+    std::map<std::pair<AccountId, KeyId>, Starved> starved;
+    std::deque<MarketId> walked_markets;  // whose books have unfinished walks, or had: by turns
 
 private:
     struct Applier;  // one overload per event (state_apply.cpp)
@@ -251,8 +274,19 @@ private:
     std::unordered_map<std::string, AccountId> memos_;
     std::unordered_map<Digest, KeyId, DigestHash> secrets_;
     std::unordered_map<std::string, MarketId> market_names_;
-    std::unordered_map<std::string, Remembered> remembered_;  // "actor:key"
-    std::deque<std::pair<Instant, std::string>> remembered_order_;
+    // "actor:key" → answer, and the entries of that map in the order of their instants.
+    using RememberedEntry = std::pair<const std::string, Remembered>;
+    using RememberedOrder = std::deque<std::pair<AccountId, const RememberedEntry*>>;
+    void forget_answers(Instant oldest);
+    void forget_answer(RememberedOrder::iterator place);
+    std::unordered_map<std::string, Remembered> remembered_;
+    RememberedOrder remembered_order_;
+    struct Memory {
+        std::size_t bytes = 0;
+        std::deque<Instant> instants;
+    };
+    std::unordered_map<AccountId, Memory> memories_;
+    std::size_t remembered_bytes_ = 0;
     std::deque<Ended> ended_;
     Instant midnight_;  // for which a timer stands
     std::vector<Digest> enrolments_touched_, enrolments_ended_;

@@ -351,15 +351,18 @@ struct State::Applier {
     }
     void operator()(const RequestAmended& event) {
         RequestRecord& record = present(state.requests.find(event.request.id));
-        state.unindex(record);
-        record.starved = false;
+        // Whoever keeps its turn changed nothing that the book knows: looking for its old place
+        // would cost as much as there are others at its price.
+        const bool stays = record.request.priority == event.request.priority;
+        if (!stays) state.unindex(record);
+        state.unstarve(record);
         const Instant rest_before = record.request.rest_until;
         record.request = event.request;
         next_after(state.counters.priority, event.request.priority);
         state.reschedule(rest_before, event.request.rest_until, TimerKind::request,
                          event.request.id.value);
         state.touch(record);
-        state.index(record);
+        if (!stays) state.index(record);
     }
     void operator()(const RequestRested& event) {
         RequestRecord& record = present(state.requests.find(event.request));
@@ -374,7 +377,7 @@ struct State::Applier {
         RequestRecord& record = present(state.requests.find(event.request));
         near(record.bid.previous, record.bid.next);
         state.unindex(record);
-        record.starved = false;
+        state.unstarve(record);
         Request& request = record.request;
         request.state = event.state;
         request.reason = event.reason;
@@ -396,7 +399,7 @@ struct State::Applier {
         JobRecord& record = state.jobs.insert(job.id, job, offer.node, &offer);
         state.link(record);
         state.unindex(request);
-        request.starved = false;
+        state.unstarve(request);
         request.request.state = RequestState::matched;
         request.request.job = job.id;
         request.request.attempts = job.attempt;
@@ -417,7 +420,7 @@ struct State::Applier {
         offer.market->last_trade = {job.price, job.reserved_at};
         state.market_seen(*offer.market);
         state.touch(offer);
-        KeyRecord& key = present(state.keys.find(job.key));
+        KeyRecord& key = state.purse_of(present(state.keys.find(job.key)));
         key.key.held += job.hold;
         state.touch(key);
         state.touch(record);
@@ -436,14 +439,14 @@ struct State::Applier {
         job.quantity = event.quantity;
         state.reschedule(job.expires_at, event.expires_at, TimerKind::job, job.id.value);
         job.expires_at = event.expires_at;
-        KeyRecord& key = present(state.keys.find(job.key));
+        KeyRecord& key = state.purse_of(present(state.keys.find(job.key)));
         key.key.held += event.hold_added;
         state.touch(key);
         state.touch(record);
     }
-    // Money through the job's key: what it holds and what it spent, per UTC day.
+    // Money through the job's key: what its purse holds and what was spent from it, per UTC day.
     void settle_key(const Job& job, Nano captured, Nano released) {
-        KeyRecord& record = present(state.keys.find(job.key));
+        KeyRecord& record = state.purse_of(present(state.keys.find(job.key)));
         ApiKey& key = record.key;
         key.held -= captured + released;
         if (captured.value > 0) {
@@ -533,6 +536,7 @@ struct State::Applier {
     }
     void operator()(const PayoutRequested& event) {
         state.payouts[event.payout.id] = event.payout;
+        ++present(state.accounts.find(event.payout.account)).open_payouts;
         state.payouts_touched_.push_back(event.payout.id);
         next_after(state.counters.payout, event.payout.id.value);
     }
@@ -542,6 +546,7 @@ struct State::Applier {
         payout.reference = event.reference;
         state.payouts_touched_.push_back(event.payout);
         if (event.state != PayoutState::paid && event.state != PayoutState::returned) return;
+        --present(state.accounts.find(payout.account)).open_payouts;
         payout.settled_at = at;
         state.finish(Ended::payout, event.payout.value, at);
     }

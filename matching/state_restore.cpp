@@ -89,9 +89,13 @@ void State::restore_links() {
     keys.for_each([&](KeyRecord& record) {
         AccountRecord& account = required(accounts.find(record.key.account), "account");
         if (!record.key.revoked && !record.key.node) ++account.live_keys;
+        if (record.key.purse) required(keys.find(record.key.purse), "key");
     });
     for (const auto& [id, webhook] : webhooks)
         ++required(accounts.find(webhook.account), "account").webhooks;
+    for (const auto& [id, payout] : payouts)
+        if (payout.state == PayoutState::queued || payout.state == PayoutState::sent)
+            ++required(accounts.find(payout.account), "account").open_payouts;
     for (const auto& [digest, enrolment] : enrolments)
         ++required(accounts.find(enrolment.provider), "account").enrolments;
     for (auto& [joined, ids] : measurements_by_registers_) std::sort(ids.begin(), ids.end());

@@ -203,8 +203,11 @@ struct ApiKey {
     Nano spent_total, spent_day;  // captured through this key; spent_day counts for `day`
     std::int64_t day = 0;         // days since the epoch, UTC
     Nano held;                    // open holds of this key
+    // The key from which this one came by rotation, in one step or many: its caps, and what was
+    // spent and is held, are those of all its successors together. None: the key's own.
+    KeyId purse;
     COCOON_FIELDS(ApiKey, id, account, node, secret_hash, name, shown, scopes, created_at,
-                  expires_at, revoked, cap_total, cap_day, spent_total, spent_day, day, held)
+                  expires_at, revoked, cap_total, cap_day, spent_total, spent_day, day, held, purse)
 };
 
 struct Enrolment {  // a one-time token that turns a machine into a node
@@ -275,7 +278,8 @@ struct Market {
     MarketKind kind = MarketKind::inference;
     std::string name;
     bool paused = false;
-    COCOON_FIELDS(Market, id, kind, name, paused)
+    Instant opened_at;
+    COCOON_FIELDS(Market, id, kind, name, paused, opened_at)
 };
 
 // Minutes of the UTC week (Monday 00:00 = 0), [from, to); an offer without windows is always open.

@@ -37,14 +37,14 @@ bool is_question(const Command& command) {
     return std::holds_alternative<Explain>(command) || std::holds_alternative<WhatIf>(command);
 }
 
-Writer::Writer(Journal& journal) : journal_{journal} { load(); }
+Writer::Writer(Journal& journal, Rules rules) : journal_{journal}, rules_{rules} { load(); }
 
 void Writer::load() {
     std::unique_ptr<State> loaded = journal_.load();
     ENSURE(loaded != nullptr);
     state_ = std::move(loaded);
-    engine_ = std::make_unique<Engine>(*state_);
-    engine_->find_starved(state_->counters.last_at);
+    engine_ = std::make_unique<Engine>(*state_, rules_);
+    engine_->begin();
 }
 
 std::optional<Answered> Writer::replayed(const Envelope& envelope, Instant at) {
@@ -60,10 +60,38 @@ std::optional<Answered> Writer::replayed(const Envelope& envelope, Instant at) {
     return Answered{std::move(*reply), true, known->sequence};
 }
 
+// Nothing is forgotten early, because a call that is repeated then would be executed twice.
+std::optional<Error> Writer::memory_full(AccountId actor, Instant at) const {
+    const auto wait = [at](const RememberedUse& use) {
+        const Instant end = use.oldest + seconds(limits::idempotency_seconds);
+        return std::max<std::int64_t>(1, ((end - at).us + 999'999) / 1'000'000);
+    };
+    const RememberedUse own = state_->remembered_of(actor), all = state_->remembered_of_all();
+    Error error = refuse(ErrorCode::idempotency_memory_full);
+    if (own.answers >= rules_.remembered_per_account_max ||
+        own.bytes >= rules_.remembered_bytes_per_account_max) {
+        error.detail =
+            "This account's answers of the last 24 hours are as many as may be; use "
+            "sessions, or place requests in batches.";
+        error.retry_after_seconds = wait(own);
+        return error;
+    }
+    if (all.answers >= rules_.remembered_max || all.bytes >= rules_.remembered_bytes_max) {
+        error.detail = "All accounts together have as many answers as may be.";
+        error.retry_after_seconds = wait(all);
+        return error;
+    }
+    return std::nullopt;
+}
+
 Answered Writer::handle(const Envelope& envelope, Instant at, Batch& batch) {
     const bool keyed = !envelope.idempotency_key.empty();
-    if (keyed)
+    if (keyed) {
+        state_->forget(at);
         if (std::optional<Answered> known = replayed(envelope, at)) return std::move(*known);
+        if (auto full = memory_full(envelope.actor, at); full && !is_question(envelope.command))
+            return {std::move(*full), false, state_->counters.sequence};
+    }
     happened_.clear();
     const Actor actor{envelope.actor, envelope.key, envelope.scopes};
     Answered answered{engine_->apply(envelope.command, actor, at, happened_), false,
@@ -100,12 +128,13 @@ Pending Writer::prepare(std::span<const Envelope> envelopes, Instant now) {
         std::max(now, state_->counters.last_at);  // the clock may step back, the journal not
     for (const Envelope& envelope : envelopes)
         pending.answers.push_back(handle(envelope, at, pending.batch));
+    pending.entries = pending.batch.entries.size();
     pending.batch.changes = state_->take_changes();
     return pending;
 }
 
-Journal::Outcome Writer::commit(const Batch& batch) {
-    if (batch.entries.empty()) return Journal::Outcome::stored;
+Journal::Outcome Writer::commit(const SharedBatch& batch) {
+    if (batch->entries.empty()) return Journal::Outcome::stored;
     try {
         return journal_.commit(batch);
     } catch (const std::exception&) {
@@ -120,7 +149,7 @@ Journal::Outcome Writer::resolve(const Batch& batch) {
 
 std::vector<Answered> Writer::settle(Pending pending, Journal::Outcome outcome) {
     const bool current = pending.generation == generation_;
-    if (outcome == Journal::Outcome::stored && (current || !pending.batch.entries.empty()))
+    if (outcome == Journal::Outcome::stored && (current || pending.entries > 0))
         return std::move(pending.answers);
     if (current) {
         state_.reset();
@@ -135,7 +164,7 @@ std::vector<Answered> Writer::step(std::span<const Envelope> envelopes, Instant 
     Pending pending = prepare(envelopes, now);
     Journal::Outcome outcome;
     try {
-        outcome = commit(pending.batch);
+        outcome = commit(std::move(pending.batch));
     } catch (...) {
         state_.reset();
         engine_.reset();

@@ -32,7 +32,8 @@ struct Answered {
 };
 
 struct Pending {
-    Batch batch;
+    Batch batch;                    // moved out once nothing joins it any more
+    std::size_t entries = 0;        // of the batch
     std::vector<Answered> answers;  // one per envelope, in order; only valid once settled as stored
     std::uint64_t generation = 0;
 };
@@ -40,7 +41,7 @@ struct Pending {
 class Writer {
 public:
     // Loads the state. Throws what the journal throws.
-    explicit Writer(Journal& journal);
+    explicit Writer(Journal& journal, Rules rules = {});
 
     // Applies the envelopes on top of everything prepared so far. Loads the state again first when
     // the last settle() dropped it (throws what the journal throws; call again later). A batch
@@ -50,7 +51,7 @@ public:
     // Blocks until it is certain whether the batch is stored. When the machine is broken it throws:
     // the batch is still in doubt and commit must be asked again with resolve(). Safe beside
     // prepare().
-    Journal::Outcome commit(const Batch& batch);
+    Journal::Outcome commit(const SharedBatch& batch);
     // What became of a batch in doubt. Throws while the journal cannot tell.
     Journal::Outcome resolve(const Batch& batch);
 
@@ -68,13 +69,16 @@ public:
     const State& state() const { return *state_; }
     State& state() { return *state_; }
     bool loaded() const { return state_ != nullptr; }
+    const Engine& engine() const { return *engine_; }  // REQUIRES: loaded()
 
 private:
     void load();
     Answered handle(const Envelope& envelope, Instant at, Batch& batch);
     std::optional<Answered> replayed(const Envelope& envelope, Instant at);
+    std::optional<Error> memory_full(AccountId actor, Instant at) const;
 
     Journal& journal_;
+    const Rules rules_;
     std::unique_ptr<State> state_;
     std::unique_ptr<Engine> engine_;
     std::uint64_t generation_ = 1;

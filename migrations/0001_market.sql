@@ -95,7 +95,8 @@ create table api_keys (
     spent_total_nano bigint not null check (spent_total_nano >= 0),
     spent_day_nano   bigint not null check (spent_day_nano >= 0),
     day              bigint not null,
-    held_nano        bigint not null check (held_nano >= 0)
+    held_nano        bigint not null check (held_nano >= 0),
+    purse            bigint  -- the key whose caps and sums count for this one
 ) with (fillfactor = 50);
 create index api_keys_of_account on api_keys (account, id);
 
@@ -198,10 +199,11 @@ create table denials (
 );
 
 create table markets (
-    id     bigint primary key check (id > 0),
-    kind   market_kind not null,
-    name   text not null unique,
-    paused boolean not null
+    id        bigint primary key check (id > 0),
+    kind      market_kind not null,
+    name      text not null unique,
+    paused    boolean not null,
+    opened_at bigint not null
 );
 
 create table offers (

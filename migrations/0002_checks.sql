@@ -27,9 +27,11 @@ create function check_books() returns table (problem text, subject text) languag
                group by account) j on j.account = a.id
     where a.held_nano <> coalesce(j.hold, 0)
     union all
+    -- A key that came by rotation holds through the one it came from.
     select 'key_held_equals_open_jobs', 'key_' || k.id from api_keys k
-    left join (select key, sum(coalesce(hold_nano, 0)) as hold from jobs where ended_at is null and key is not null
-               group by key) j on j.key = k.id
+    left join (select coalesce(used.purse, used.id) as key, sum(coalesce(jobs.hold_nano, 0)) as hold
+               from jobs join api_keys used on used.id = jobs.key where jobs.ended_at is null
+               group by 1) j on j.key = k.id
     where k.held_nano <> coalesce(j.hold, 0)
     union all
     -- A slot is sold once.

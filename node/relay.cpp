@@ -229,8 +229,15 @@ void Relay::on_control(std::string_view text) {
     if (!frame) return protocol_error("malformed control frame");
     if (auto* open = std::get_if<OpenFrame>(&*frame)) return on_open(std::move(*open));
     if (const auto* welcome = std::get_if<WelcomeFrame>(&*frame)) return on_welcome(*welcome);
-    if (const auto* ack = std::get_if<ReceiptAckFrame>(&*frame))
+    if (const auto* ack = std::get_if<ReceiptAckFrame>(&*frame)) {
+        if (!ack->refused.empty())
+            log::error("the market refused a receipt, which will not be paid",
+                       {{"job", ack->job},
+                        {"counter", ack->counter},
+                        {"code", ack->refused},
+                        {"why", ack->detail}});
         return parts_.receipts.acknowledge(ack->job, ack->counter);
+    }
     if (const auto* wanted = std::get_if<ReceiptsWantedFrame>(&*frame))
         return on_receipts_wanted(*wanted);
     if (std::holds_alternative<AttestFrame>(*frame) && events_.on_attest) events_.on_attest();

@@ -207,7 +207,8 @@ Result<ControlFrame> parse_control(std::string_view text) {
     }
     if (*type == "receipt_ack") {
         const auto counter = number_at(*frame, "counter");
-        ReceiptAckFrame ack{text_or_empty(*frame, "job"), counter.value_or(0)};
+        ReceiptAckFrame ack{text_or_empty(*frame, "job"), counter.value_or(0),
+                            text_or_empty(*frame, "refused"), text_or_empty(*frame, "detail")};
         if (!JobId::parse(ack.job) || !counter)
             return malformed("receipt_ack without job or counter");
         return ControlFrame{std::move(ack)};

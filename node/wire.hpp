@@ -62,6 +62,7 @@ struct AttestFrame {};
 struct ReceiptAckFrame {
     std::string job;
     std::uint64_t counter = 0;
+    std::string refused, detail;  // why it will not be paid; empty: it is
 };
 // Running jobs of which the market has neither an exchange nor a receipt.
 struct ReceiptsWantedFrame {

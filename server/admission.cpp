@@ -22,7 +22,9 @@ Admission::Admission(const Directory& directory, AdmissionOptions options)
       options_{std::move(options)},
       keys_{options_.per_key},
       addresses_{options_.per_address},
-      failures_{options_.failed_credentials} {}
+      failures_{options_.failed_credentials},
+      sign_ups_{options_.sign_ups},
+      sign_ups_of_all_{options_.sign_ups_of_all} {}
 
 std::string Admission::address_of(const net::RequestHead& head) const {
     const auto& proxies = options_.proxy_addresses;
@@ -90,6 +92,18 @@ Admitted Admission::admit(const net::RequestHead& head, Instant now) {
     }
     if (!admitted.rate.allowed) admitted.refused = refuse(ErrorCode::rate_limited);
     return admitted;
+}
+
+std::optional<Error> Admission::sign_up(const std::string& address, Instant now) {
+    constexpr std::uint64_t all = 0;
+    const RateAnswer own = sign_ups_.take(address_bucket(address), now);
+    const RateAnswer answer = own.allowed ? sign_ups_of_all_.take(all, now) : own;
+    if (answer.allowed) return std::nullopt;
+    Error error =
+        refuse(ErrorCode::rate_limited, own.allowed ? "too many new accounts; try again later"
+                                                    : "too many new accounts from this address");
+    error.retry_after_seconds = std::max<std::int64_t>(1, seconds_up(answer.retry_after));
+    return error;
 }
 
 void add_rate_headers(const Admitted& admitted, net::Headers& headers) {

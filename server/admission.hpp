@@ -16,8 +16,10 @@ namespace cocoon::server {
 
 struct AdmissionOptions {
     RatePolicy per_key{60'000};
-    RatePolicy per_address{6'000};             // calls without a key
-    RatePolicy failed_credentials{30};         // per address
+    RatePolicy per_address{6'000};      // calls without a key
+    RatePolicy failed_credentials{30};  // per address
+    RatePolicy sign_ups{30, hours(1)};  // per address
+    RatePolicy sign_ups_of_all{3'000, hours(1)};
     std::vector<std::string> proxy_addresses;  // whose X-Forwarded-For is believed
 };
 
@@ -35,6 +37,9 @@ public:
     Admission(const Directory& directory, AdmissionOptions options);
 
     Admitted admit(const net::RequestHead& head, Instant now);
+    // Whether a stranger from `address` may open an account now. An account stays for good, so they
+    // are counted apart from calls. rate_limited, with the time to wait.
+    std::optional<Error> sign_up(const std::string& address, Instant now);
     // The caller's address: the peer's, or what a trusted proxy says.
     std::string address_of(const net::RequestHead& head) const;
 
@@ -44,7 +49,7 @@ private:
 
     const Directory& directory_;
     const AdmissionOptions options_;
-    RateTable keys_, addresses_, failures_;
+    RateTable keys_, addresses_, failures_, sign_ups_, sign_ups_of_all_;
 };
 
 // RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers-10), and Retry-After when

@@ -122,8 +122,23 @@ AdmissionOptions admission_of(const Config& config) {
     options.per_key.limit = config.rate_per_minute;
     options.per_address.limit = config.address_rate_per_minute;
     options.failed_credentials.limit = config.failed_credentials_per_minute;
+    options.sign_ups.limit = config.sign_ups_per_hour;
+    options.sign_ups_of_all.limit = config.sign_ups_of_all_per_hour;
     options.proxy_addresses = split_list(config.proxy_addresses);
     return options;
+}
+
+matching::Rules rules_of(const Config& config) {
+    constexpr std::size_t answer_bytes = 1 << 10;  // on average
+    matching::Rules rules;
+    rules.remembered_per_account_max = static_cast<std::size_t>(config.remembered_per_account_max);
+    rules.remembered_bytes_per_account_max = rules.remembered_per_account_max * answer_bytes;
+    rules.remembered_max = static_cast<std::size_t>(config.remembered_max);
+    rules.remembered_bytes_max = rules.remembered_max * answer_bytes;
+    rules.payout_min = Nano{config.payout_min_nano};
+    rules.open_payouts_per_account_max =
+        static_cast<std::size_t>(config.open_payouts_per_account_max);
+    return rules;
 }
 
 AnswerPolicy answers_of(const Config& config) {
@@ -261,7 +276,7 @@ private:
                   static_cast<std::size_t>(config.read_connections + 2)};
     db::Projector projector{connection_to(config, "cocoon-market projector")};
     db::PgJournal journal{connection_to(config, "cocoon-market"),
-                          [this](const matching::Batch& batch, bool replayed) {
+                          [this](const matching::SharedBatch& batch, bool replayed) {
                               projector.enqueue(batch, replayed);
                           }};
     std::unique_ptr<matching::Writer> writer;
@@ -301,7 +316,7 @@ Market::Market(const Config& settings) : config{settings} {
     elect(journal, stopping);
     chain = open_chain();
     projector.catch_up();
-    writer = std::make_unique<matching::Writer>(journal);
+    writer = std::make_unique<matching::Writer>(journal, rules_of(config));
     open_first_admin(*writer, config, clock.now());
     set_trust_rule(*writer, config, clock.now());
     directory.fill(writer->state());

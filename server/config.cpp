@@ -39,8 +39,28 @@ Setting secret(std::string_view name, Text member, std::string_view help) {
     return {name, member, "", {}, 0, 0, true, true, help};
 }
 
-const std::vector<Setting>& settings() {
-    static const std::vector<Setting> table{
+// What one customer, or a stranger, may cost all the others.
+std::vector<Setting> bound_settings() {
+    return {
+        number("MARKET_SIGN_UPS_PER_HOUR", &Config::sign_ups_per_hour, "30", 1, 1'000'000'000,
+               "new accounts per address (IPv6: per /64), then 429"),
+        number("MARKET_SIGN_UPS_OF_ALL_PER_HOUR", &Config::sign_ups_of_all_per_hour, "3000", 1,
+               1'000'000'000, "new accounts of all addresses together, then 429"),
+        number("MARKET_REMEMBERED_PER_ACCOUNT_MAX", &Config::remembered_per_account_max, "500000",
+               1, 1'000'000'000,
+               "answers kept 24 h for an account's Idempotency-Keys, then 429; 1 KiB each on "
+               "average"),
+        number("MARKET_REMEMBERED_MAX", &Config::remembered_max, "2000000", 1, 1'000'000'000,
+               "the same for all accounts together; about as many KiB of memory"),
+        number("MARKET_PAYOUT_MIN_NANO", &Config::payout_min_nano, "100000000", 1,
+               1'000'000'000'000'000'000, "the least payout; well above what its transfer costs"),
+        number("MARKET_OPEN_PAYOUTS_PER_ACCOUNT_MAX", &Config::open_payouts_per_account_max, "16",
+               1, 100'000, "payouts of an account that are not settled yet, then 409"),
+    };
+}
+
+std::vector<Setting> market_settings() {
+    return {
         {"MARKET_LISTEN",
          Listen{},
          "127.0.0.1:8080",
@@ -126,6 +146,14 @@ const std::vector<Setting>& settings() {
         number("MARKET_SETTLEMENT_INTERVAL_MS", &Config::settlement_interval_ms, "1000", 10,
                3'600'000, "how often the chain is asked"),
     };
+}
+
+const std::vector<Setting>& settings() {
+    static const std::vector<Setting> table = [] {
+        std::vector<Setting> all = market_settings();
+        for (Setting& setting : bound_settings()) all.push_back(setting);
+        return all;
+    }();
     return table;
 }
 

@@ -33,6 +33,9 @@ struct Config {
     std::int64_t workers = 4, read_connections = 4;
     std::int64_t rate_per_minute = 0, address_rate_per_minute = 0,
                  failed_credentials_per_minute = 0;
+    std::int64_t sign_ups_per_hour = 0, sign_ups_of_all_per_hour = 0;
+    std::int64_t remembered_per_account_max = 0, remembered_max = 0;
+    std::int64_t payout_min_nano = 0, open_payouts_per_account_max = 0;
     std::int64_t connections_max = 0, connections_per_address_max = 0;
     std::int64_t inbox_commands_max = 0, batch_commands_max = 0;
     std::int64_t drain_seconds = 0, settlement_interval_ms = 0, probation_jobs = 0;

@@ -101,6 +101,9 @@ void Dispatch::take(std::shared_ptr<net::Exchange> exchange) {
     in->route = route.pattern;
     if (const auto allowed = api::authorize(route, in->principal()); !allowed)
         return in->refuse(allowed.error());
+    if (route.opens_account && !in->principal().account)
+        if (const auto wait = doors_.admission.sign_up(in->address(), now))
+            return in->refuse(*wait);
     const AccountEntry* account = doors_.directory.account(in->principal().account);
     const bool reads = *method == api::Method::get;
     if (account != nullptr && account->frozen && !reads)

@@ -72,7 +72,8 @@ void Incoming::respond(api::Response response) {
 
 void Incoming::refuse(const Error& error) {
     api::Response response = api::problem(error, request_id());
-    if (const int wait = retry_after_seconds(error.code); wait > 0 && admitted_.rate.allowed) {
+    const int wait = retry_after_seconds(error.code);
+    if (error.retry_after_seconds == 0 && wait > 0 && admitted_.rate.allowed) {
         response.headers.emplace_back("Retry-After", std::to_string(wait));
     }
     respond(std::move(response));

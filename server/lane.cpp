@@ -183,7 +183,7 @@ bool Lane::wait_for_work(std::vector<Item>& items, bool& tick, Verdict& verdict)
         // by one, too: holds expire and views are made whether or not anybody calls.
         tick = (due && *due <= now) || (!writer_.loaded() && !in_flight_ && !stopping_);
         const bool view_due = !in_flight_ && views_stale_ && writer_.loaded() &&
-                              now >= views_made_at_ + options_.view_interval;
+                              now >= views_made_at_ + view_pause();
         if (verdict_ != Verdict::none || (tick && !in_flight_) || view_due ||
             (room > 0 && inbox_.size() >= wanted)) {
             verdict = std::exchange(verdict_, Verdict::none);
@@ -199,7 +199,7 @@ bool Lane::wait_for_work(std::vector<Item>& items, bool& tick, Verdict& verdict)
         wake_at_ = room > 0 ? wanted : SIZE_MAX;
         std::optional<Instant> until = in_flight_ ? std::nullopt : due;
         if (!in_flight_ && views_stale_ && writer_.loaded()) {
-            const Instant view_at = views_made_at_ + options_.view_interval;
+            const Instant view_at = views_made_at_ + view_pause();
             until = until ? std::min(*until, view_at) : view_at;
         }
         if (until) {
@@ -225,7 +225,7 @@ void Lane::apply_loop() {
         if ((!items.empty() || tick) && !prepare(std::move(items), tick)) return;
         if (next_ && !in_flight_) hand_over();
         if (!in_flight_ && views_stale_ && writer_.loaded() &&
-            clock_.now() >= views_made_at_ + options_.view_interval) {
+            clock_.now() >= views_made_at_ + view_pause()) {
             publish(make_views());
         }
     }
@@ -252,12 +252,16 @@ bool Lane::prepare(std::vector<Item> items, bool tick) {
     while (true) {
         try {
             matching::Pending pending = writer_.prepare(envelopes, clock_.now());
+            const matching::RememberedUse use = writer_.state().remembered_of_all();
+            metrics_.remembered_answers.set(static_cast<std::int64_t>(use.answers));
+            metrics_.remembered_bytes.set(static_cast<std::int64_t>(use.bytes));
             if (!was_loaded) views_lost_ = true;
             if (!next_) {
-                next_ = Work{std::move(pending), std::move(dones), nullptr};
+                next_ = Work{std::move(pending), std::move(dones)};
                 return true;
             }
             append(next_->pending.batch.entries, std::move(pending.batch.entries));
+            next_->pending.entries += pending.entries;
             merge(next_->pending.batch.changes, std::move(pending.batch.changes));
             append(next_->pending.answers, std::move(pending.answers));
             append(next_->dones, std::move(dones));
@@ -283,16 +287,16 @@ void Lane::hand_over() {
     in_flight_ = std::move(*next_);
     next_.reset();
     if (in_flight_->merged) keep_last(in_flight_->pending.batch.changes);
-    views_stale_ = views_stale_ || !in_flight_->pending.batch.entries.empty();
-    if (views_stale_ && clock_.now() >= views_made_at_ + options_.view_interval)
+    const std::size_t entries = in_flight_->pending.entries;
+    views_stale_ = views_stale_ || entries > 0;
+    if (views_stale_ && clock_.now() >= views_made_at_ + view_pause())
         in_flight_->view = make_views();
-    if (in_flight_->pending.batch.entries.empty())
-        return settle(matching::Journal::Outcome::stored);
-    metrics_.lane_batch_commands.observe(
-        static_cast<std::int64_t>(in_flight_->pending.batch.entries.size()));
+    if (entries == 0) return settle(matching::Journal::Outcome::stored);
+    in_flight_->batch.emplace(std::move(in_flight_->pending.batch));
+    metrics_.lane_batch_commands.observe(static_cast<std::int64_t>(entries));
     {
         const std::lock_guard lock{mutex_};
-        to_commit_ = &in_flight_->pending.batch;
+        to_commit_ = &*in_flight_->batch;
     }
     committer_.notify_one();
 }
@@ -306,19 +310,29 @@ void Lane::publish(std::shared_ptr<const matching::MarketsView> views) {
 std::shared_ptr<const matching::MarketsView> Lane::make_views() {
     views_made_at_ = clock_.now();
     views_stale_ = false;
+    const auto began = std::chrono::steady_clock::now();
     const bool all = std::exchange(views_lost_, false);
-    return all ? view_maker_.rebuild(writer_.state(), views_made_at_)
-               : view_maker_.refresh(writer_.state(), views_made_at_);
+    auto views = all ? view_maker_.rebuild(writer_.state(), views_made_at_)
+                     : view_maker_.refresh(writer_.state(), views_made_at_);
+    views_took_ = Duration{std::chrono::duration_cast<std::chrono::microseconds>(
+                               std::chrono::steady_clock::now() - began)
+                               .count()};
+    return views;
+}
+
+Duration Lane::view_pause() const {
+    constexpr std::int64_t share = 20;
+    return std::max(options_.view_interval, views_took_ * share);
 }
 
 void Lane::settle(matching::Journal::Outcome outcome) {
     Work work = std::move(*in_flight_);
     in_flight_.reset();
     const bool stored = outcome == matching::Journal::Outcome::stored;
-    std::shared_ptr<const matching::Batch> batch;
-    if (stored && !work.pending.batch.entries.empty()) {
+    std::optional<matching::SharedBatch> batch;
+    if (stored && work.batch) {
         metrics_.lane_batches.add();
-        batch = std::make_shared<const matching::Batch>(std::move(work.pending.batch));
+        batch = work.batch;
     }
     if (stored && work.view) publish(std::move(work.view));
     deliver(std::move(work.dones), writer_.settle(std::move(work.pending), outcome),
@@ -330,15 +344,15 @@ void Lane::settle(matching::Journal::Outcome outcome) {
     if (!next_) return;
     Work above = std::move(*next_);
     next_.reset();
-    deliver(std::move(above.dones), writer_.settle(std::move(above.pending), outcome), nullptr);
+    deliver(std::move(above.dones), writer_.settle(std::move(above.pending), outcome), {});
 }
 
 void Lane::deliver(std::vector<Done> dones, std::vector<matching::Answered> answers,
-                   std::shared_ptr<const matching::Batch> batch) {
+                   std::optional<matching::SharedBatch> batch) {
     struct Mail {
         std::vector<Done> dones;
         std::vector<matching::Answered> answers;
-        std::shared_ptr<const matching::Batch> batch;
+        std::optional<matching::SharedBatch> batch;
     };
     ENSURE(dones.size() == answers.size());
     auto mail =
@@ -379,7 +393,7 @@ bool Lane::wait_or_stop(Duration time) {
 
 void Lane::commit_loop() {
     while (true) {
-        const matching::Batch* batch = nullptr;
+        const matching::SharedBatch* batch = nullptr;
         {
             std::unique_lock lock{mutex_};
             committer_.wait(lock, [this] { return to_commit_ != nullptr || finished_ || broken_; });
@@ -402,7 +416,7 @@ void Lane::commit_loop() {
     }
 }
 
-Lane::Verdict Lane::commit_until_certain(const matching::Batch& batch) {
+Lane::Verdict Lane::commit_until_certain(const matching::SharedBatch& batch) {
     bool in_doubt = false;
     Duration waited_in_shutdown;
     while (true) {
@@ -411,7 +425,7 @@ Lane::Verdict Lane::commit_until_certain(const matching::Batch& batch) {
             return outcome == matching::Journal::Outcome::stored ? Verdict::stored
                                                                  : Verdict::not_stored;
         } catch (const std::exception& failure) {
-            log::error("commit_in_doubt", {{"sequence", batch.last()}, {"why", failure.what()}});
+            log::error("commit_in_doubt", {{"sequence", batch->last()}, {"why", failure.what()}});
             if (doors_.is_fenced && doors_.is_fenced(failure)) return Verdict::fenced;
             if (!in_doubt) metrics_.lane_in_doubt.add();
             in_doubt = true;

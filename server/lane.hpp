@@ -87,6 +87,7 @@ private:
     struct Work {
         matching::Pending pending;
         std::vector<Done> dones;
+        std::optional<matching::SharedBatch> batch{};  // the pending one once it is whole
         // of exactly this batch; null: not remade
         std::shared_ptr<const matching::MarketsView> view{};
         bool merged = false;
@@ -100,13 +101,15 @@ private:
     void hand_over();
     void settle(matching::Journal::Outcome outcome);
     std::shared_ptr<const matching::MarketsView> make_views();
+    // A book deep enough to take long is shown less often: views take a twentieth of the lane.
+    Duration view_pause() const;
     void publish(std::shared_ptr<const matching::MarketsView> views);
     void deliver(std::vector<Done> dones, std::vector<matching::Answered> answers,
-                 std::shared_ptr<const matching::Batch> batch);
+                 std::optional<matching::SharedBatch> batch);
     void give_up(const std::string& why);
     bool wait_or_stop(Duration time);
     void commit_loop();
-    Verdict commit_until_certain(const matching::Batch& batch);
+    Verdict commit_until_certain(const matching::SharedBatch& batch);
 
     matching::Writer& writer_;
     const Clock& clock_;
@@ -120,7 +123,8 @@ private:
     std::size_t wake_at_ = SIZE_MAX;  // inbox size at which a sleeping applier wants to be woken
     bool wake_posted_ = false;        // it will be at the end of the turn
     bool stopping_ = false, finished_ = false, broken_ = false;
-    const matching::Batch* to_commit_ = nullptr;  // the committer's work; it answers with verdict_
+    const matching::SharedBatch* to_commit_ =
+        nullptr;  // the committer's work; it answers with verdict_
     Verdict verdict_ = Verdict::none;
     std::atomic<std::int64_t> committing_since_{0};
 
@@ -129,6 +133,7 @@ private:
     std::optional<Work> next_;
     matching::Views view_maker_;
     Instant views_made_at_;
+    Duration views_took_;
     bool views_stale_ = true;
     bool views_lost_ = false;  // the state was loaded again: every view must be remade
     // Not std::atomic<shared_ptr>: that of g++ 12 unlocks relaxed, a race that TSan reports.

@@ -120,6 +120,9 @@ constexpr NamedCounter counters[] = {
 };
 constexpr NamedGauge gauges[] = {
     {"cocoon_lane_inbox_commands", "Commands waiting for the lane", &Metrics::lane_inbox_commands},
+    {"cocoon_remembered_answers", "Answers kept for their Idempotency-Keys",
+     &Metrics::remembered_answers},
+    {"cocoon_remembered_bytes", "Bytes of memory that they take", &Metrics::remembered_bytes},
     {"cocoon_relay_nodes", "Nodes connected to the relay", &Metrics::relay_nodes},
     {"cocoon_relay_streams", "Exchanges open", &Metrics::relay_streams},
     {"cocoon_relay_streams_blocked", "Exchanges whose request waits for a full node connection",

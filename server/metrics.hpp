@@ -69,6 +69,7 @@ struct Metrics {
     // lane
     Gauge lane_inbox_commands;
     Counter lane_commands, lane_refused_overloaded, lane_batches, lane_not_stored, lane_in_doubt;
+    Gauge remembered_answers, remembered_bytes;
     Histogram lane_batch_commands{Histogram::sizes};
     Histogram lane_commit_seconds{Histogram::times_us};
     // market, from the events of stored batches

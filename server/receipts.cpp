@@ -36,8 +36,6 @@ std::string first_difference(const sealing::JobReceipt& receipt,
         return "its response hash is not of the bytes that were relayed";
     }
     const auto usage = usage_of(receipt.usage);
-    if (!matching::within(usage, expected.bounds))
-        return "its usage exceeds the bounds of the exchange";
     const auto cost = matching::cost(job.price, usage);
     if (!cost || *cost != receipt.cost) return "its cost does not follow from price and usage";
     return {};
@@ -55,6 +53,12 @@ Result<CheckedReceipt> check_receipt(std::string_view document, const sealing::K
     if (!verified.job) return invalid("it has no market.job event");
     if (const std::string why = first_difference(*verified.job, expected); !why.empty())
         return invalid(why);
+    if (!matching::within(usage_of(verified.job->usage), expected.bounds))
+        return refuse(ErrorCode::usage_over_bound, "its usage exceeds the bounds of the exchange");
+    if (expected.job.session &&
+        !matching::within(usage_of(verified.job->cumulative_usage), expected.job.quantity))
+        return refuse(ErrorCode::usage_over_bound,
+                      "its session's usage exceeds the bounds of the session");
     CheckedReceipt checked;
     checked.hash = verified.digest.substr(std::string_view{"sha256:"}.size());
     checked.cosigned = sealing::cosign_canonical(verified.document, signer.key_id, signer.key);

@@ -208,6 +208,16 @@ std::string receipts_wanted_message(std::span<const JobId> jobs) {
     return Json::object({{"type", "receipts_wanted"}, {"jobs", std::move(list)}}).serialize();
 }
 
+// An older node takes it for the acknowledgement that it is, too: it stops sending the receipt.
+std::string receipt_refused_message(JobId job, std::uint64_t counter, const Error& why) {
+    return Json::object({{"type", "receipt_ack"},
+                         {"job", job.text()},
+                         {"counter", std::to_string(counter)},
+                         {"refused", describe(why.code).name},
+                         {"detail", why.detail}})
+        .serialize();
+}
+
 Result<Terms> parse_terms(std::string_view bytes) {
     sealing::JsonLimits json_limits;
     json_limits.bytes_max = terms_bytes_max;

@@ -80,6 +80,8 @@ std::string attest_message();
 std::string open_message(std::uint64_t stream, const matching::Job& job, std::string_view market,
                          std::string_view terms, std::string_view request_id);
 std::string receipt_ack_message(JobId job, std::uint64_t counter);
+// The receipt will never be paid: the node is told why and may forget it.
+std::string receipt_refused_message(JobId job, std::uint64_t counter, const Error& why);
 // Jobs whose exchange no longer passes here and that are still running in the books. REQUIRES: at
 // most receipts_wanted_jobs_max.
 std::string receipts_wanted_message(std::span<const JobId> jobs);

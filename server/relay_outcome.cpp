@@ -391,10 +391,18 @@ void Relay::take_late_receipt(const std::shared_ptr<Link>& link, LateReceipt lat
     const std::uint64_t counter = counter_in(late.receipt);
     const auto job = doors_.directory.job(late.job);
     const bool busy = by_job_.contains(late.job);
-    if (!job || job->node != link->node || !is_open(job->state)) {
-        // Paid, or beyond being paid: the node may forget it.
-        return send(link, receipt_ack_message(late.job, counter), false);
+    if (job && job->node == link->node && !is_open(job->state)) {
+        const bool paid = job->session ? counter <= job->counter : !job->receipt_hash.empty();
+        const Error over =
+            refuse(ErrorCode::reservation_expired, "the job ended without it: " + job->reason);
+        return send(link,
+                    paid ? receipt_ack_message(late.job, counter)
+                         : receipt_refused_message(late.job, counter, over),
+                    false);
     }
+    // Ended long ago, or none of this node's: it may forget it.
+    if (!job || job->node != link->node)
+        return send(link, receipt_ack_message(late.job, counter), false);
     if (job->session ? counter <= job->counter : busy) {
         if (job->session) send(link, receipt_ack_message(late.job, counter), false);
         return;  // its exchange is still being settled and will acknowledge
@@ -417,22 +425,27 @@ void Relay::take_late_receipt(const std::shared_ptr<Link>& link, LateReceipt lat
         doors_.metrics.relay_receipts_refused.add();
         log::warning("late_receipt_refused",
                      {{"job", late.job.text()}, {"why", checked.error().detail}});
-        if (job->session || job->state != matching::JobState::running) return;
-        // No better one will follow, as in an exchange that still passes here.
-        return end_unpaid(job, "receipt_invalid", [this, weak, id = late.job, counter] {
+        const auto tell = [this, weak, id = late.job, counter, why = checked.error()] {
             if (const auto alive = weak.lock())
-                send(alive, receipt_ack_message(id, counter), false);
-        });
+                send(alive, receipt_refused_message(id, counter, why), false);
+        };
+        if (job->session || job->state != matching::JobState::running) return tell();
+        // No better one will follow, as in an exchange that still passes here.
+        return end_unpaid(job, "receipt_invalid", tell);
     }
     const auto acknowledge = [this, weak, counter, job](const matching::Answered& answer) {
-        if (!answer.reply)
-            return log::warning(
-                "late_receipt_unpaid",
-                {{"job", job->id.text()}, {"code", describe(answer.reply.error().code).name}});
+        const auto alive = weak.lock();
+        if (!answer.reply) {
+            const Error& why = answer.reply.error();
+            log::warning("late_receipt_unpaid",
+                         {{"job", job->id.text()}, {"code", describe(why.code).name}});
+            if (alive && !describe(why.code).retryable)
+                send(alive, receipt_refused_message(job->id, counter, why), false);
+            return;
+        }
         doors_.answered(job->account, answer.sequence);
         doors_.answered(job->provider, answer.sequence);
-        if (const auto alive = weak.lock())
-            send(alive, receipt_ack_message(job->id, counter), false);
+        if (alive) send(alive, receipt_ack_message(job->id, counter), false);
     };
     if (job->session) {
         return command(

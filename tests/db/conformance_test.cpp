@@ -17,9 +17,10 @@ struct OnPostgres {
     void reopen() {  // as after a crash: what was not projected is not
         journal_.reset();
         projector = std::make_unique<Projector>(database.options());
-        journal_ = std::make_unique<PgJournal>(
-            database.options(),
-            [this](const Batch& batch, bool replayed) { projector->enqueue(batch, replayed); });
+        journal_ = std::make_unique<PgJournal>(database.options(),
+                                               [this](const SharedBatch& batch, bool replayed) {
+                                                   projector->enqueue(batch, replayed);
+                                               });
         while (!journal_->elect()) {
         }
     }

@@ -98,7 +98,7 @@ TEST_CASE("a lane that loads an hour of journal hands every end to its projector
         live_long(market);
     }
     Projector projector{database.options()};
-    PgJournal journal{database.options(), [&](const Batch& batch, bool replayed) {
+    PgJournal journal{database.options(), [&](const SharedBatch& batch, bool replayed) {
                           REQUIRE(replayed);
                           projector.enqueue(batch, replayed);
                       }};

@@ -23,12 +23,14 @@ class TestMarket {
 public:
     explicit TestMarket(const Database& database)
         : projector{database.options()},
-          journal{database.options(), [this](const Batch& batch, bool replayed) {
+          journal{database.options(), [this](const SharedBatch& batch, bool replayed) {
                       if (projecting) projector.enqueue(batch, replayed);
                   }} {
         if (!journal.elect()) throw std::runtime_error{"somebody else writes this database"};
         projector.catch_up();
-        writer = std::make_unique<Writer>(journal);
+        Rules rules;
+        rules.payout_min = Nano{1};  // tests count in small numbers
+        writer = std::make_unique<Writer>(journal, rules);
     }
 
     // One command alone, as the market itself unless an actor is named.

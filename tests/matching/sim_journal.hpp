@@ -19,7 +19,8 @@ class SimJournal final : public Journal {
 public:
     Fault next_fault = Fault::none;  // of the next commit only
 
-    Outcome commit(const Batch& batch) override {
+    Outcome commit(const SharedBatch& shared) override {
+        const Batch& batch = shared;
         const Fault fault = std::exchange(next_fault, Fault::none);
         if (fault == Fault::refuse || batch.previous != last_sequence()) return Outcome::not_stored;
         if (fault == Fault::throw_before)

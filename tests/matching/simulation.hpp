@@ -18,8 +18,8 @@ namespace cocoon::matching {
 
 class Simulation {
 public:
-    explicit Simulation(std::uint64_t seed) : random_{seed} {
-        writer_ = std::make_unique<Writer>(journal_);
+    explicit Simulation(std::uint64_t seed) : random_{seed}, rules_{some_rules()} {
+        writer_ = std::make_unique<Writer>(journal_, rules_);
         settle_in();
     }
 
@@ -60,6 +60,19 @@ private:
     // ---- dice ---------------------------------------------------------------------------------
     std::uint64_t pick(std::uint64_t below) { return below == 0 ? 0 : random_() % below; }
     bool chance(std::uint64_t percent) { return pick(100) < percent; }
+    // Often so narrow that every bound is met.
+    Rules some_rules() {
+        Rules made;
+        made.payout_min = Nano{static_cast<std::int64_t>(pick(3'000))};
+        if (chance(30)) return made;
+        made.resting_requests_per_command_max = pick(3);
+        made.resting_requests_per_tick_max = 1 + pick(3);
+        made.remembered_per_account_max = 1 + pick(200);
+        made.remembered_bytes_per_account_max = 1 + pick(200'000);
+        made.remembered_max = 1 + pick(400);
+        made.open_payouts_per_account_max = pick(4);
+        return made;
+    }
     Digest digest() {
         Digest value;
         for (auto& byte : value) byte = static_cast<std::uint8_t>(random_());
@@ -622,7 +635,7 @@ private:
         if (!writer_->loaded()) writer_->prepare({}, now_);
     }
     void tick() {
-        for (int guard = 0; guard < 100; ++guard) {
+        for (int guard = 0; guard < 100'000; ++guard) {
             const auto due = writer_->next_due();
             const Instant at = std::max(now_, state().counters.last_at);
             if (!due || *due > at) return;
@@ -631,7 +644,7 @@ private:
         throw std::runtime_error{"ticks do not end"};
     }
     void crash() {
-        writer_ = std::make_unique<Writer>(journal_);
+        writer_ = std::make_unique<Writer>(journal_, rules_);
         tick();
     }
     void note(const std::vector<Envelope>& sent, const std::vector<Answered>& answers) {
@@ -653,7 +666,9 @@ private:
         }
     }
     void remember(const Envelope& sent, const Answered& answered) {
-        if (!answered.reply && answered.reply.error().code == ErrorCode::idempotency_key_reused)
+        if (!answered.reply && !answered.replayed &&
+            (answered.reply.error().code == ErrorCode::idempotency_key_reused ||
+             answered.reply.error().code == ErrorCode::idempotency_memory_full))
             return;
         const std::string name = std::to_string(sent.actor.value) + sent.idempotency_key;
         const std::string bytes = encode_reply(answered.reply);
@@ -701,6 +716,7 @@ private:
     }
 
     std::mt19937_64 random_;
+    const Rules rules_;
     SimJournal journal_;
     std::unique_ptr<Writer> writer_;
     Views views_;

@@ -239,6 +239,9 @@ TEST_CASE("frames survive the way there and back; broken ones are refused") {
     }
     CHECK(std::holds_alternative<UnknownFrame>(
         *parse_control(R"({"type":"from the future","x":[1]})")));
+    const auto refused = parse_control(
+        R"({"type":"receipt_ack","job":"job_1","counter":"3","refused":"usage_over_bound","detail":"x"})");
+    CHECK(std::get<ReceiptAckFrame>(*refused).refused == "usage_over_bound");
     const auto failed =
         Json::parse(failed_frame({4, "upstream_failed", "a \"quote\"", true, R"({"b":1})"}));
     REQUIRE(failed);

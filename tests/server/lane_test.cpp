@@ -25,7 +25,7 @@ public:
 
     explicit FaultyJournal(Journal& real) : real_{real} {}
 
-    Outcome commit(const Batch& batch) override {
+    Outcome commit(const matching::SharedBatch& batch) override {
         const Fault fault = enter();
         if (fault == Fault::not_stored) return Outcome::not_stored;
         if (fault == Fault::lost_before) throw db::ConnectionLost{"cut before the commit"};
@@ -147,8 +147,9 @@ struct World {
     void open() {
         projector = std::make_unique<db::Projector>(database.options());
         journal = std::make_unique<db::PgJournal>(
-            database.options(),
-            [this](const Batch& batch, bool replayed) { projector->enqueue(batch, replayed); });
+            database.options(), [this](const matching::SharedBatch& batch, bool replayed) {
+                projector->enqueue(batch, replayed);
+            });
         REQUIRE(journal->elect());
         projector->catch_up();
         faulty = std::make_unique<FaultyJournal>(*journal);

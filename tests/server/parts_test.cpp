@@ -289,6 +289,34 @@ TEST_CASE("metrics are text that Prometheus reads: sums fit and buckets grow") {
               "1\n") != std::string::npos);
 }
 
+TEST_CASE("sign-ups have a rate per address and one of all") {
+    Directory directory;
+    AdmissionOptions options;
+    options.sign_ups.limit = 2;
+    options.sign_ups_of_all.limit = 5;
+    Admission admission{directory, options};
+    const auto sign_up = [&](const std::string& address, Instant at) {
+        return admission.sign_up(address, at);
+    };
+    CHECK_FALSE(sign_up("192.0.2.1", start));
+    CHECK_FALSE(sign_up("192.0.2.1", start));
+    const auto refused = sign_up("192.0.2.1", start);
+    REQUIRE(refused);
+    CHECK(refused->code == ErrorCode::rate_limited);
+    CHECK(refused->retry_after_seconds == 1'800);  // two an hour
+    // One /64 is one address.
+    CHECK_FALSE(sign_up("2001:db8::1", start));
+    CHECK_FALSE(sign_up("2001:db8::2", start));
+    CHECK(sign_up("2001:db8::3", start));
+    // Five in all.
+    CHECK_FALSE(sign_up("192.0.2.3", start));
+    const auto all = sign_up("192.0.2.4", start);
+    REQUIRE(all);
+    CHECK(all->retry_after_seconds == 720);
+    CHECK_FALSE(sign_up("192.0.2.4", start + seconds(720)));
+    CHECK_FALSE(sign_up("192.0.2.1", start + seconds(1'800)));
+}
+
 TEST_CASE("admission knows keys from memory, and forgets none of their ends") {
     Directory directory;
     const std::string secret = "ck_" + std::string(43, 'A'),

@@ -871,6 +871,24 @@ TEST_CASE("malformed frames close the socket, and a newer connection replaces th
     CHECK(answer.get().status == 503);  // nobody else is there
 }
 
+TEST_CASE("bug: a late session receipt beyond the session was captured, and no refusal was told") {
+    World world;
+    auto node = world.connect(0);
+    const auto job = world.match(true);
+    const auto late = [&](std::int64_t cumulative) {
+        const std::string document =
+            world.receipt(node, 0, job, sealing::ReceiptStatus::partial, 5, 1, cumulative);
+        node.socket->send_text(R"({"type":"receipt","job":")" + job.id.text() + R"(","receipt":)" +
+                               document + "}");
+        return node.control("receipt_ack").text_at("refused");
+    };
+    CHECK(late(1'001) == "usage_over_bound");  // each exchange in its bound, their sum beyond
+    CHECK(world.job(job.id).captured == Nano{});
+    world.must<matching::JobAnswer>(matching::CancelJob{world.developer, job.id}, world.developer);
+    CHECK(late(5) == "reservation_expired");
+    CHECK(world.job(job.id).captured == Nano{});
+}
+
 TEST_CASE("a session: exchanges at once, each bounded, captured by newest counter") {
     World world;
     auto node = world.connect(0);
