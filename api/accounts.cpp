@@ -186,8 +186,10 @@ Result<Response> read_deposit_instructions(const Call& call, db::Reader& reader,
     out.open_object();
     out.text("memo", account->deposit_memo);
     out.text_or_null("address", context.deposit_address);
+    out.text_or_null("link", context.deposit_link(account->deposit_memo));
     out.text("coin", context.coin_name);
     out.money("minimum_nano", context.deposit_minimum);
+    out.money("payout_minimum_nano", context.payout_minimum);
     out.close_object();
     return json_response(200, out.take());
 }

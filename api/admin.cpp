@@ -178,6 +178,56 @@ Result<Response> read_ledger(const Call&, db::Reader& reader, const Context&) {
     return json_response(200, out.take());
 }
 
+Result<Response> read_settlement(const Call&, db::Reader& reader, const Context&) {
+    const db::SettlementRow settlement = reader.settlement();
+    JsonWriter out;
+    out.open_object();
+    if (const auto& found = settlement.reconciliation) {
+        out.open_object("reconciliation");
+        out.instant("at", found->at);
+        out.money("wallet_nano", found->balance);
+        out.money("owed_nano", found->owed);
+        out.money("held_nano", found->held);
+        out.money("operator_nano", found->operator_funds);
+        out.money("fees_nano", found->fees);
+        out.money("moving_nano", found->moving);
+        out.money("cover_nano", found->cover());
+        out.money("difference_nano", found->difference);
+        out.close_object();
+    } else {
+        out.null("reconciliation");
+    }
+    out.open_array("batches");
+    for (const db::OpenBatchRow& batch : settlement.batches) {
+        out.open_object();
+        out.decimal("number", batch.number);
+        out.text("phase", batch.accepted ? "accepted" : "open");
+        out.integer("payouts", batch.payouts);
+        out.money("cost_nano", batch.cost);
+        out.instant("expires_at", batch.expires_at);
+        out.text("message_hash", batch.message_hash);
+        out.close_object();
+    }
+    out.close_array();
+    out.boolean("payouts_paused", settlement.payouts_paused);
+    out.integer("holds", settlement.holds);
+    out.open_array("newest_holds");
+    for (const db::HoldRow& hold : reader.holds(limits::page_rows_max)) {
+        out.open_object();
+        out.text("reference", hold.reference);
+        out.text("source", hold.source);
+        out.text("memo", hold.memo);
+        out.text("reason", hold.reason);
+        out.money("amount_nano", hold.amount);
+        out.instant("at", hold.at);
+        out.close_object();
+    }
+    out.close_array();
+    out.decimal("as_of", reader.as_of());
+    out.close_object();
+    return json_response(200, out.take());
+}
+
 Result<PendingCommand> freeze_account(const Call& call, const Context&) {
     return set_frozen(call, true);
 }

@@ -41,7 +41,12 @@ struct Context {
     bool webhooks_plain_allowed = false;  // http:// too: development only
 
     std::string deposit_address;  // of the market's wallet; empty: deposits are not open
+    // A link that wallets open with address and memo filled in; empty: there is none.
+    std::function<std::string(const std::string& memo)> deposit_link = [](const std::string&) {
+        return std::string{};
+    };
     Nano deposit_minimum{1};
+    Nano payout_minimum{1};
     std::string market_key_id;      // the key that cosigns receipts
     std::string market_public_key;  // 64 hex characters
 

@@ -107,6 +107,7 @@ const Route table[] = {
     {Method::get, "/v1/admin/applications", operated, list_applications},
     {Method::get, "/v1/admin/audit", operated, list_audit},
     {Method::get, "/v1/admin/ledger", operated, read_ledger},
+    {Method::get, "/v1/admin/settlement", operated, read_settlement},
     {Method::post, "/v1/admin/accounts/{id}:freeze", scope_admin, freeze_account},
     {Method::post, "/v1/admin/accounts/{id}:unfreeze", scope_admin, unfreeze_account},
     {Method::post, "/v1/admin/nodes/{id}:suspend", scope_admin, suspend_node},

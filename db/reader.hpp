@@ -96,6 +96,8 @@ public:
     // ---- Operation
     Overview overview(Instant now);
     std::vector<LedgerLine> ledger();
+    SettlementRow settlement();
+    std::vector<HoldRow> holds(std::uint32_t rows_max);               // newest first
     Listed<AuditRow> audit(EntryKey before, std::uint32_t rows_max);  // newest first
 
     // ---- Feeds: events that concern `account`, after `after`; looks at no more than `entries_max`

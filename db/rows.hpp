@@ -171,4 +171,46 @@ struct Delivery {
     std::string failure;      // short reason of the last failed attempt
 };
 
+// Where the wallet's coins are, as one sum: its balance is what is owed, what is held, and what the
+// operator put in, less fees and what is on its way to the wallet itself.
+struct Reconciliation {
+    Instant at;
+    std::uint64_t lt = 0;  // of the newest transaction it includes
+    Nano balance;          // the chain's
+    Nano owed;             // the books': to all accounts together
+    Nano held;             // belongs to nobody yet
+    Nano operator_funds;   // put in by the operator, and what else nobody else claims
+    Nano fees;             // taken by the chain so far
+    Nano moving;           // left the wallet for itself and is not back
+    Nano difference;       // balance less all of that; not zero: an operator must look
+
+    // What is the operator's own in the wallet; below zero, it holds less than it owes.
+    Nano cover() const { return balance + moving - owed - held; }
+    bool operator==(const Reconciliation&) const = default;
+};
+
+// A payout batch that has not ended.
+struct OpenBatchRow {
+    std::uint64_t number = 0;
+    bool accepted = false;  // the wallet took it
+    std::int64_t payouts = 0;
+    Nano cost;
+    Instant expires_at;
+    std::string message_hash;
+};
+// What the settlement worker knows of the chain.
+struct SettlementRow {
+    std::optional<Reconciliation> reconciliation;  // the newest; nothing before the first
+    std::int64_t holds = 0;
+    Nano held;
+    std::vector<OpenBatchRow> batches;  // by number
+    bool payouts_paused = false;
+};
+// Coins that came in and could not be credited.
+struct HoldRow {
+    std::string reference, source, memo, reason;
+    Nano amount;
+    Instant at;
+};
+
 }  // namespace cocoon::db

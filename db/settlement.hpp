@@ -1,33 +1,62 @@
-// What the settlement worker remembers about the chain: its cursor, coins that belong to nobody,
-// and payout batches with the very bytes that are sent. Its own short transactions on the pool;
-// background thread. Knows no chain.
+// What the settlement worker remembers about the chain: its cursor and what it saw, coins that
+// belong to nobody, and payout batches with the very bytes that are sent. Its own short
+// transactions on the pool; background thread. Knows no chain.
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "db/pool.hpp"
+#include "db/rows.hpp"
 #include "settlement/chain.hpp"
 
 namespace cocoon::db {
+
+enum class BatchPhase : std::uint8_t { open, accepted, executed, refused, expired };
+
+struct StoredBatch {
+    settlement::PayoutBatch batch;
+    BatchPhase phase = BatchPhase::open;
+};
 
 class Settlement {
 public:
     explicit Settlement(Pool& pool) : pool_{pool} {}
 
     settlement::Cursor cursor();
-    void move_cursor(const settlement::Cursor& to);
+    // Notes `entries`, each once for ever, and moves the cursor behind them, in one transaction.
+    void take(std::span<const settlement::Entry> entries, const settlement::Cursor& next);
     // Keeps a transfer that could not be credited; the same reference twice is once.
-    void hold(const settlement::Transfer& transfer, const std::string& reason);
+    void hold(const settlement::Entry& entry, const std::string& reason);
     std::uint64_t holds();
+    // The deposit memo of the account that a payout belongs to.
+    std::optional<std::string> memo_of_payout(std::uint64_t payout);
 
     // The number for the next batch: one more than any stored one.
     std::uint64_t next_batch_number();
-    // Throws Failure if the number is taken.
-    void store(const settlement::PayoutBatch& batch);
-    std::vector<settlement::PayoutBatch> open_batches();
-    void close(std::uint64_t number, bool executed);
+    // False, and nothing is stored: the number is taken or a payout is in another batch.
+    bool store(const settlement::PayoutBatch& batch);
+    // Open and accepted ones, by number.
+    std::vector<StoredBatch> open_batches();
+    std::optional<StoredBatch> batch_by_key(const std::string& key);
+    void accept(std::uint64_t number);
+    // Ends it; all of its payouts but `paid` are free for another batch.
+    void close(std::uint64_t number, BatchPhase end, std::span<const std::uint64_t> paid = {});
+
+    // Whether new batches may be made. What is signed and sent is past stopping.
+    bool payouts_paused();
+    // Keeps the note with the instant, for ever.
+    void pause_payouts(bool paused, const std::string& note, Instant at);
+
+    // What the wallet's noted history adds up to; `at`, `balance`, `owed` and `difference` are the
+    // caller's to fill in.
+    Reconciliation totals();
+    // What the books owe to all accounts, as far as they are projected.
+    Nano owed();
+    void store(const Reconciliation& reconciliation);
 
 private:
     Pool& pool_;

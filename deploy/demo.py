@@ -17,6 +17,9 @@ VAR = ROOT / "var"
 DATABASE_PORT = int(os.environ.get("COCOON_DATABASE_PORT", "54329"))
 MODEL = "demo-model"
 DEPOSIT_NANO = 5_000_000_000
+OPERATOR_NANO = 2_000_000_000  # what the operator puts into the market's wallet to pay fees with
+DEVCHAIN = ROOT / "settlement/devchain"
+DEVCHAIN_NETWORK = "20261122"  # settlement/devchain/prices.mjs
 # Two sellers of the same model: the cheaper one wins until it is full or away.
 NODES = {
     "node-a": {"region": "eu-west", "country": "NL", "prompt": 20_000_000, "completion": 60_000_000},
@@ -33,23 +36,24 @@ def done(text):
 
 
 class Ports:
-    """Where the programs of one market listen, all on loopback."""
+    """Where the programs of one market listen, all on loopback. `chain`: the development chain's two providers."""
 
-    def __init__(self, market, client, engine):
-        self.market, self.client, self.engine = market, client, engine
+    def __init__(self, market, client, engine, chain=(18500, 18501)):
+        self.market, self.client, self.engine, self.chain = market, client, engine, chain
 
     @classmethod
     def of_up(cls):
+        chain = int(os.environ.get("COCOON_CHAIN_PORT", "18500"))
         return cls(int(os.environ.get("COCOON_MARKET_PORT", "8080")),
                    int(os.environ.get("COCOON_CLIENT_PORT", "8081")),
-                   int(os.environ.get("COCOON_ENGINE_PORT", "8090")))
+                   int(os.environ.get("COCOON_ENGINE_PORT", "8090")), (chain, chain + 1))
 
 
 class Demo:
     """One whole market below `home`. The end-to-end tests start theirs with other ports, binaries and
     database; every method can be called again."""
 
-    def __init__(self, home, ports, binaries, database_url, token_delay_ms=15, settings=None):
+    def __init__(self, home, ports, binaries, database_url, token_delay_ms=15, settings=None, chain=None):
         self.home, self.ports, self.binaries = pathlib.Path(home), ports, pathlib.Path(binaries)
         self.database_url = database_url
         self.token_delay_ms = token_delay_ms
@@ -60,6 +64,11 @@ class Demo:
         self.engine_url = f"http://127.0.0.1:{ports.engine}"
         self.state_file = self.home / "demo/state.json"
         self.state = json.loads(self.state_file.read_text()) if self.state_file.exists() else {}
+        known = self.state.get("chain", "dev" if self.state else None)
+        if chain and known and chain != known:
+            raise Failure(f"this market lives on chain {known}; ./deploy/down --erase first to begin anew on {chain}")
+        self.chain = chain or known or "dev"
+        self.chain_urls = [f"http://127.0.0.1:{port}" for port in ports.chain]
 
     def save(self):
         write_secret(self.state_file, json.dumps(self.state, indent=2) + "\n")
@@ -74,11 +83,25 @@ class Demo:
             "MARKET_KEY_FILE": str(self.home / "market/market.key"),
             "MARKET_ADMIN_TOKEN_FILE": str(self.home / "market/admin.token"),
             "MARKET_SIMULATED_TIER": "allow",
-            "MARKET_CHAIN": "dev",
-            "MARKET_CHAIN_FILE": str(self.home / "market/dev-chain.txt"),
-            "MARKET_PAYOUT_MIN_NANO": "1",  # demo jobs earn little, and this chain has no fees
+            "MARKET_PAYOUT_MIN_NANO": "1",  # demo jobs earn little
+            **self.chain_settings(),
             **self.settings,
         })
+
+    def chain_settings(self):
+        if self.chain == "dev":
+            return {"MARKET_CHAIN": "dev", "MARKET_CHAIN_FILE": str(self.home / "market/dev-chain.txt")}
+        return {"MARKET_CHAIN": "ton",
+                "MARKET_TON_ENDPOINTS": ",".join(self.chain_urls),
+                "MARKET_TON_NETWORK": DEVCHAIN_NETWORK,
+                "MARKET_TON_CALLS_PER_SECOND": "100",
+                "MARKET_TON_WALLET_FILE": str(self.home / "market/ton-wallet.key"),
+                "MARKET_RECONCILE_INTERVAL_MS": "5000"}
+
+    def ton_chain(self):
+        return Program("ton-dev-chain", ["node", DEVCHAIN / "server.mjs", "--ports",
+                                         ",".join(str(port) for port in self.ports.chain), "--journal",
+                                         self.home / "market/ton-chain.journal"], self.run)
 
     def engine(self):
         return Program("cocoon-demo-engine", [self.binaries / "cocoon-demo-engine", "--listen",
@@ -93,12 +116,59 @@ class Demo:
                                          self.home / "demo/client.json"], self.run)
 
     def programs(self):
-        return [self.client(), *(self.node(name) for name in NODES), self.engine(), self.market()]
+        chain = [self.ton_chain()] if self.chain == "ton-dev" else []
+        return [self.client(), *(self.node(name) for name in NODES), self.engine(), self.market(), *chain]
 
     def node_config(self, name):
         return self.home / "demo" / name / "node.json"
 
     # ---- up ------------------------------------------------------------------------------------
+
+    def start_chain(self):
+        """The real virtual machine of TON behind two providers' APIs, journalled in var/market."""
+        if self.chain != "ton-dev":
+            return
+        if not (DEVCHAIN / "node_modules/@ton/sandbox").exists():
+            installed = subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"], cwd=DEVCHAIN,
+                                       text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            if installed.returncode != 0:
+                raise Failure("npm ci failed in settlement/devchain:\n" + installed.stdout)
+        (self.home / "market").mkdir(parents=True, exist_ok=True)
+        step(f"a development chain of TON on {self.chain_urls[0]}")
+        chain = self.ton_chain()
+        chain.start()
+        chain.wait_until("the development chain", lambda: Api(self.chain_urls[0]).up("/dev/status"))
+
+    def wallet(self, name, *payment):
+        """A person's own wallet on the development chain; `payment`: to, nanoTON, comment."""
+        key = self.home / f"demo/{name}-wallet.key"
+        key.parent.mkdir(parents=True, exist_ok=True)
+        arguments = ["--api", self.chain_urls[0], "--key", str(key)]
+        for option, value in zip(("--to", "--amount", "--comment"), payment):
+            arguments += [option, str(value)]
+        paid = subprocess.run(["node", DEVCHAIN / "pay.mjs", *arguments], text=True, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE)
+        if paid.returncode != 0:
+            raise Failure(f"the wallet {name} could not pay:\n{paid.stderr}")
+        return json.loads(paid.stdout)
+
+    def deposit(self, developer):
+        """Coins for the developer, on whichever chain there is."""
+        if self.chain == "dev":
+            Api(self.market_url).must("POST", "/v1/dev/faucet", {
+                "memo": developer["deposit_memo"], "amount_nano": str(DEPOSIT_NANO)})
+            return
+        where = Api(self.market_url, developer["work_key"]).must("GET", "/v1/account/deposit")
+        if not self.state.get("operator_funded"):
+            step("the operator fills the market's wallet, the developer deposits by memo from an own wallet")
+            Api(self.chain_urls[0]).must("POST", "/dev/faucet", {
+                "address": where["address"], "amount": str(OPERATOR_NANO), "comment": "market-funds"})
+            self.state["operator_funded"] = True
+            self.save()
+        wallet = self.wallet("developer", where["address"], DEPOSIT_NANO, where["memo"])
+        done(f"from    {wallet['address']}")
+        done(f"to      {where['address']} with memo {where['memo']}")
+        done(f"link    {where['link']}")
 
     def start_market(self):
         (self.home / "market").mkdir(parents=True, exist_ok=True)
@@ -184,8 +254,7 @@ class Demo:
             "output_tokens_average": 300})
         market = Api(self.market_url, developer["work_key"])
         if int(market.must("GET", "/v1/account/balance")["available_nano"]) < DEPOSIT_NANO // 10:
-            Api(self.market_url).must("POST", "/v1/dev/faucet", {
-                "memo": developer["deposit_memo"], "amount_nano": str(DEPOSIT_NANO)})
+            self.deposit(developer)
 
             def credited():
                 return int(market.must("GET", "/v1/account/balance")["available_nano"]) >= DEPOSIT_NANO // 10
@@ -217,6 +286,29 @@ class Demo:
         done(f"receipt {answer.headers['X-Cocoon-Receipt']}")
         return answer.headers["X-Cocoon-Receipt"]
 
+    def first_payout(self):
+        """What the provider earned, paid to an own wallet on the chain, once."""
+        if self.chain != "ton-dev" or self.state.get("paid_out"):
+            return
+        step("the provider's payout: queue, batch, highload wallet, chain, books")
+        provider = self.state["provider"]
+        manager, wallet = Api(self.market_url, provider["management_key"]), self.wallet("provider")
+        account = manager.must("GET", "/v1/account")
+        manager.must("PATCH", "/v1/account", {"payout_address": wallet["address"]},
+                     headers={"If-Match": manager.get("/v1/account").headers["ETag"]})
+        earned = Api(self.market_url, provider["work_key"]).must("GET", "/v1/account/balance")["earned_nano"]
+        payout = manager.must("POST", "/v1/payouts", {"amount_nano": earned, "source": "earned"})["id"]
+
+        def paid():
+            found = [item for item in manager.must("GET", "/v1/payouts")["items"] if item["id"] == payout]
+            return found and found[0]["state"] == "paid" and found[0]
+        reference = self.market().wait_until("the payout to be final", paid, 60)["reference"]
+        balance = Api(self.chain_urls[0]).must("GET", f"/api/v2/getAddressBalance?address={wallet['address']}")
+        done(f"to      {wallet['address']} ({account['name']})")
+        done(f"there   {balance['result']} nanoTON; transaction {reference}")
+        self.state["paid_out"] = True
+        self.save()
+
     def print_next(self, receipt):
         client = "./build/release/bin/cocoon-client"
         print(f"""
@@ -224,6 +316,7 @@ class Demo:
     public pages    {self.market_url}/docs    {self.market_url}/v1/markets
     OpenAI base URL {self.client_url}/v1      (any API key: the sidecar holds the real one)
     keys            {self.state_file} (developer, provider), {self.home}/market/admin.token
+    chain           {self.chain_urls[0] + '/api/v2 (TON, development)' if self.chain == 'ton-dev' else 'embedded'}
     logs            {self.run}/*.log
 
 \033[1mTry\033[0m
@@ -235,6 +328,10 @@ class Demo:
 """)
 
     def up(self):
+        self.start_chain()
+        if self.state.get("chain") != self.chain:
+            self.state["chain"] = self.chain
+            self.save()
         self.start_market()
         self.start_nodes()
         self.start_client()
@@ -250,21 +347,23 @@ def private_postgres():
     return None if "DATABASE_URL" in os.environ else PrivatePostgres(VAR / "postgres", DATABASE_PORT)
 
 
-def demo(postgres):
+def demo(postgres, chain=None):
     url = postgres.url("cocoon") if postgres else os.environ["DATABASE_URL"]
-    return Demo(VAR, Ports.of_up(), ROOT / "build/release/bin", url)
+    return Demo(VAR, Ports.of_up(), ROOT / "build/release/bin", url, chain=chain)
 
 
-def up():
+def up(chain):
     postgres = private_postgres()
     if postgres:
         step(f"PostgreSQL on 127.0.0.1:{DATABASE_PORT}")
         postgres.start()
         postgres.create("cocoon")
         done(f"data in {postgres.data}")
-    market = demo(postgres)
+    market = demo(postgres, chain)
     market.up()
-    market.print_next(market.first_job())
+    receipt = market.first_job()
+    market.first_payout()
+    market.print_next(receipt)
     print("up: the market, 2 nodes and the client are running")
 
 
@@ -309,8 +408,8 @@ def test_database_stop():
 def main():
     command, options = sys.argv[1:2], sys.argv[2:]
     try:
-        if command == ["up"] and not options:
-            up()
+        if command == ["up"] and options in ([], ["--chain", "dev"], ["--chain", "ton-dev"]):
+            up(options[1] if options else None)
         elif command == ["down"] and options in ([], ["--erase"]):
             down(erase=bool(options))
         elif command == ["test-database"]:
@@ -318,7 +417,8 @@ def main():
         elif command == ["test-database-stop"]:
             test_database_stop()
         else:
-            print("usage: demo.py up | down [--erase] | test-database | test-database-stop", file=sys.stderr)
+            print("usage: demo.py up [--chain dev|ton-dev] | down [--erase] | test-database | test-database-stop",
+                  file=sys.stderr)
             return 2
     except Failure as failure:
         print(f"\n\033[1;31m!!! {failure}\033[0m", file=sys.stderr)

@@ -9,6 +9,25 @@ create table chain_cursor (
 );
 insert into chain_cursor (lt, hash) values (0, '');
 
+-- Every final transaction of the wallet, once. Its balance changed by in - out - fees.
+create table chain_entries (
+    lt        bigint primary key check (lt > 0),
+    hash      text not null unique,
+    at        bigint not null,
+    kind      text not null check (kind in ('deposit', 'operator_funds', 'bounced', 'accepted', 'refused', 'executed',
+                                            'other')),
+    in_nano   bigint not null check (in_nano >= 0),
+    out_nano  bigint not null check (out_nano >= 0),
+    fees_nano bigint not null check (fees_nano >= 0)
+);
+-- The same summed up, kept in the transaction that adds to it.
+create table chain_totals (
+    kind      text primary key,
+    in_nano   bigint not null,
+    out_nano  bigint not null,
+    fees_nano bigint not null
+);
+
 -- Coins that came in and belong to nobody: unknown memo, or less than the minimum.
 create table chain_holds (
     reference   text primary key,
@@ -19,17 +38,49 @@ create table chain_holds (
     reason      text not null
 );
 
--- Payout batches, stored before the first byte is sent.
+-- Payout batches, stored before the first byte is sent. open: nothing is known of it; accepted: the wallet
+-- took it and will execute it; executed, refused (by the wallet) and expired are its ends.
 create table payout_batches (
     number       bigint primary key check (number > 0),
+    key          text not null unique,
     expires_at   bigint not null,
+    cost_nano    bigint not null check (cost_nano > 0),
     message      bytea not null,
     message_hash text not null unique,
-    phase        text not null default 'open' check (phase in ('open', 'executed', 'expired')),
+    phase        text not null default 'open' check (phase in ('open', 'accepted', 'executed', 'refused', 'expired')),
     payouts      bigint[] not null,
     addresses    text[] not null,
     amounts_nano bigint[] not null,
     check (cardinality(payouts) > 0 and cardinality(payouts) = cardinality(addresses)
            and cardinality(payouts) = cardinality(amounts_nano))
 );
-create index payout_batches_open on payout_batches (number) where phase = 'open';
+create index payout_batches_open on payout_batches (number) where phase in ('open', 'accepted');
+
+-- Which batch a payout is in, or was paid by: never two, whatever two processes believe. A row goes only when
+-- its batch is known to have left the payout out.
+create table payout_claims (
+    payout bigint primary key,
+    batch  bigint not null references payout_batches (number)
+);
+
+-- Each time an operator stopped or resumed payouts, and why. The newest row counts; no row: never stopped.
+create table payout_switches (
+    number bigint generated always as identity primary key,
+    at     bigint not null,
+    paused boolean not null,
+    note   text not null check (note <> '')
+);
+
+-- What the newest reconciliation found. At most one row.
+create table chain_reconciliation (
+    one             boolean primary key default true check (one),
+    at              bigint not null,
+    lt              bigint not null,
+    balance_nano    bigint not null,
+    owed_nano       bigint not null,
+    held_nano       bigint not null,
+    operator_nano   bigint not null,
+    fees_nano       bigint not null,
+    moving_nano     bigint not null,
+    difference_nano bigint not null
+);

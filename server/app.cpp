@@ -26,6 +26,7 @@
 #include "server/relay.hpp"
 #include "server/settlement_worker.hpp"
 #include "server/webhooks.hpp"
+#include "server/ton_parts.hpp"
 #include "settlement/dev_chain.hpp"
 
 namespace cocoon::server {
@@ -196,7 +197,8 @@ void check_books(const db::ConnectOptions& options, Metrics& metrics,
 }
 
 api::Context context_of(const Config& config, const sealing::SigningKey& key,
-                        settlement::DevChain* chain, Lane& lane, db::Outbox& outbox) {
+                        settlement::Chain* chain, settlement::DevChain* faucet, Lane& lane,
+                        db::Outbox& outbox) {
     api::Context context;
     context.public_url = own_url(config);
     context.coin_name = config.coin_name;
@@ -217,9 +219,12 @@ api::Context context_of(const Config& config, const sealing::SigningKey& key,
     };
     if (chain == nullptr) return context;
     context.deposit_address = chain->deposit_address();
+    context.deposit_link = [chain](const std::string& memo) { return chain->deposit_link(memo); };
     context.deposit_minimum = chain->deposit_minimum();
-    context.development_deposit = [chain](const std::string& memo, Nano amount) {
-        return chain->faucet(memo, amount);
+    context.payout_minimum = Nano{config.payout_min_nano};
+    if (faucet == nullptr) return context;
+    context.development_deposit = [faucet](const std::string& memo, Nano amount) {
+        return faucet->faucet(memo, amount);
     };
     return context;
 }
@@ -248,7 +253,7 @@ private:
                 const std::vector<std::string>& captures);
     void drain(int signal);
     void take_down();
-    std::unique_ptr<settlement::DevChain> open_chain() const;
+    void open_chain();
     Lane::Doors lane_doors();
     DispatchDoors dispatch_doors();
     RelayDoors relay_doors();
@@ -269,7 +274,9 @@ private:
     // The market's key, and the chain: opened by the elected writer only, who must know all that
     // the one before it did there.
     const sealing::SigningKey key{market_key(config.key_file)};
-    std::unique_ptr<settlement::DevChain> chain;
+    std::unique_ptr<settlement::DevChain> dev_chain;
+    std::unique_ptr<TonParts> ton;
+    settlement::Chain* chain = nullptr;  // one of the two, or none
 
     // The journal is the truth; the projector copies it into tables; the writer holds the state.
     db::Pool pool{connection_to(config, "cocoon-market read"),
@@ -314,7 +321,7 @@ private:
 
 Market::Market(const Config& settings) : config{settings} {
     elect(journal, stopping);
-    chain = open_chain();
+    open_chain();
     projector.catch_up();
     writer = std::make_unique<matching::Writer>(journal, rules_of(config));
     open_first_admin(*writer, config, clock.now());
@@ -324,7 +331,7 @@ Market::Market(const Config& settings) : config{settings} {
     lane_options.inbox_commands_max = static_cast<std::size_t>(config.inbox_commands_max);
     lane_options.batch_commands_max = static_cast<std::size_t>(config.batch_commands_max);
     lane = std::make_unique<Lane>(*writer, clock, metrics, lane_options, lane_doors());
-    context = context_of(config, key, chain.get(), *lane, outbox);
+    context = context_of(config, key, chain, dev_chain.get(), *lane, outbox);
     context.evidence_policy = [this] { return evidence_policy.current(); };
     context.collateral_seen = [this](const auto& seen) { evidence_policy.note(seen); };
     context.complete_evidence = [this](NodeId node, Bytes evidence) {
@@ -339,8 +346,10 @@ Market::Market(const Config& settings) : config{settings} {
     webhook_options.retention = days(config.webhook_retention_days);
     webhooks = std::make_unique<Webhooks>(webhook_doors(), webhook_options);
     if (chain) {
-        settlement = std::make_unique<SettlementWorker>(
-            settlement_doors(), milliseconds(config.settlement_interval_ms));
+        SettlementOptions options;
+        options.interval = milliseconds(config.settlement_interval_ms);
+        options.reconcile_interval = milliseconds(config.reconcile_interval_ms);
+        settlement = std::make_unique<SettlementWorker>(settlement_doors(), options);
         settlement->fill(writer->state());
     }
     health = std::make_unique<Health>(
@@ -413,6 +422,7 @@ void Market::drain(int signal) {
 void Market::take_down() {
     stopping = true;
     log::info("stopping");
+    if (ton) ton->stop();
     if (settlement) settlement->stop();
     webhooks->stop();
     auditing.join();
@@ -432,12 +442,17 @@ void Market::take_down() {
 
 // ---- What each part is given --------------------------------------------------------------------
 
-std::unique_ptr<settlement::DevChain> Market::open_chain() const {
-    if (config.chain != "dev") return nullptr;
+void Market::open_chain() {
+    if (config.chain == "ton") {
+        ton = std::make_unique<TonParts>(config, clock, metrics);
+        chain = &ton->chain();
+    }
+    if (config.chain != "dev") return;
     make_folder_of(config.chain_file);
     settlement::DevChainOptions options;
     options.file = config.chain_file;
-    return std::make_unique<settlement::DevChain>(options, clock);
+    dev_chain = std::make_unique<settlement::DevChain>(options, clock);
+    chain = dev_chain.get();
 }
 
 Lane::Doors Market::lane_doors() {
@@ -498,9 +513,13 @@ WebhookDoors Market::webhook_doors() {
 }
 
 SettlementDoors Market::settlement_doors() {
-    return {*chain, settlement_store, metrics, [this](matching::Command command) {
-                return ask_lane(*lane, stopping, std::move(command));
-            }};
+    return {
+        *chain,
+        settlement_store,
+        metrics,
+        clock,
+        [this](matching::Command command) { return ask_lane(*lane, stopping, std::move(command)); },
+        [this] { return projector.wait_for(lane->views()->sequence, projection_patience); }};
 }
 
 Result<void> Market::submit(matching::Command command, Lane::Done done) {

@@ -13,6 +13,11 @@
 #include "core/log.hpp"
 
 namespace cocoon::server {
+namespace {
+
+constexpr std::size_t secret_file_bytes_max = 16 << 10;
+
+}  // namespace
 
 void make_folder_of(const std::string& file) {
     const std::filesystem::path folder = std::filesystem::path{file}.parent_path();
@@ -35,6 +40,21 @@ void write_secret_file(const std::string& file, const std::string& content) {
     ::close(descriptor);
     if (!written || std::rename(draft.c_str(), file.c_str()) != 0)
         throw std::runtime_error("cannot write " + file);
+}
+
+std::string read_secret_file(const std::string& file) {
+    const int descriptor = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
+    if (descriptor < 0) throw std::runtime_error("cannot read " + file);
+    struct stat facts {};
+    std::array<char, secret_file_bytes_max> content;
+    ssize_t size = -1;
+    const bool ours = ::fstat(descriptor, &facts) == 0 && (facts.st_mode & 077) == 0;
+    if (ours) size = ::read(descriptor, content.data(), content.size());
+    ::close(descriptor);
+    if (!ours) throw std::runtime_error(file + " may be read by others: chmod 600");
+    if (size < 0 || size == static_cast<ssize_t>(content.size()))
+        throw std::runtime_error("cannot read " + file);
+    return std::string{content.data(), static_cast<std::size_t>(size)};
 }
 
 sealing::SigningKey market_key(const std::string& file) {

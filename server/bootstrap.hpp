@@ -14,6 +14,8 @@ namespace cocoon::server {
 void make_folder_of(const std::string& file);
 // Replaces `file` by `content`, mode 0600, whole or not at all. Throws std::runtime_error.
 void write_secret_file(const std::string& file, const std::string& content);
+// What `file` holds, at most 16 KiB. Throws std::runtime_error, also when others may read the file.
+std::string read_secret_file(const std::string& file);
 // The market's cosigning key; made at the first start. Throws std::runtime_error with what to do.
 sealing::SigningKey market_key(const std::string& file);
 // 32 bytes that stay the same across restarts, derived from the market's key: for cursors and

@@ -59,6 +59,32 @@ std::vector<Setting> bound_settings() {
     };
 }
 
+std::vector<Setting> chain_settings() {
+    return {
+        text("MARKET_TON_ENDPOINTS", &Config::ton_endpoints, "https://toncenter.com",
+             "comma-separated servers of toncenter's APIs (before /api/v2); two or more are safer"),
+        text("MARKET_TON_API_KEYS_FILE", &Config::ton_api_keys_file, "",
+             "lines `URL KEY`, mode 0600; empty: no keys"),
+        number("MARKET_TON_CALLS_PER_SECOND", &Config::ton_calls_per_second, "1", 1, 10'000,
+               "what each endpoint allows"),
+        text("MARKET_TON_NETWORK", &Config::ton_network, "mainnet",
+             "mainnet, testnet, or the number (global_id) of a private chain"),
+        text("MARKET_TON_WALLET_FILE", &Config::ton_wallet_file, "var/ton-wallet.key",
+             "the hot wallet's key, mode 0600: 24 words, or 64 hexadecimal digits; made if absent, "
+             "except on mainnet"),
+        number("MARKET_TON_MESSAGE_SECONDS", &Config::ton_message_seconds, "3600", 8, 86'400,
+               "how long a payout message stays valid; part of the wallet's address"),
+        number("MARKET_TON_CLOCK_SKEW_SECONDS", &Config::ton_clock_skew_seconds, "60", 1, 600,
+               "endpoints whose time differs by more are not believed"),
+        number("MARKET_TON_DEPOSIT_MINIMUM_NANO", &Config::ton_deposit_minimum_nano, "10000000", 1,
+               1'000'000'000'000, "smaller deposits are held back"),
+        number("MARKET_TON_BALANCE_MINIMUM_NANO", &Config::ton_balance_minimum_nano, "200000000",
+               100'000'000, 1'000'000'000'000'000, "what stays in the wallet for fees"),
+        number("MARKET_RECONCILE_INTERVAL_MS", &Config::reconcile_interval_ms, "60000", 100,
+               3'600'000, "how often books and chain are compared"),
+    };
+}
+
 std::vector<Setting> market_settings() {
     return {
         {"MARKET_LISTEN",
@@ -103,7 +129,7 @@ std::vector<Setting> market_settings() {
         text("MARKET_COLLATERAL_OCSP_URL", &Config::collateral_ocsp_url, "",
              "NVIDIA's OCSP responder, for GPU evidence; empty: not asked"),
         text("MARKET_CHAIN", &Config::chain, "none",
-             "where deposits and payouts happen; `dev` is a file, no real coin", "none|dev"),
+             "where deposits and payouts happen; `dev` is a file, no real coin", "none|dev|ton"),
         text("MARKET_CHAIN_FILE", &Config::chain_file, "var/dev-chain.txt",
              "the development chain's file"),
         text("MARKET_COIN_NAME", &Config::coin_name, "TON", "the coin's name as people see it"),
@@ -152,6 +178,7 @@ const std::vector<Setting>& settings() {
     static const std::vector<Setting> table = [] {
         std::vector<Setting> all = market_settings();
         for (Setting& setting : bound_settings()) all.push_back(setting);
+        for (Setting& setting : chain_settings()) all.push_back(setting);
         return all;
     }();
     return table;
@@ -243,6 +270,12 @@ const Setting* find_setting(std::string_view name) {
 
 }  // namespace
 
+std::int32_t Config::ton_network_number() const {
+    if (ton_network == "mainnet") return -239;
+    if (ton_network == "testnet") return -3;
+    return static_cast<std::int32_t>(integer_in(ton_network).value());
+}
+
 log::Level Config::level() const {
     if (log_level == "debug") return log::Level::debug;
     if (log_level == "warning") return log::Level::warning;
@@ -291,6 +324,13 @@ Result<Config> read_config(const Environment& environment) {
     if (!tiers_in(config.approved_tiers))
         error.fields.push_back(
             {"MARKET_APPROVED_TIERS", "must be tiers with commas between them, or none"});
+    const auto network = integer_in(config.ton_network);
+    if (config.ton_network != "mainnet" && config.ton_network != "testnet" &&
+        (!network || !std::in_range<std::int32_t>(*network))) {
+        error.fields.push_back({"MARKET_TON_NETWORK", "must be mainnet, testnet or a number"});
+    }
+    if (config.chain == "ton" && config.ton_endpoints.empty())
+        error.fields.push_back({"MARKET_TON_ENDPOINTS", "must name an endpoint"});
     if (config.batch_commands_max > config.inbox_commands_max) {
         error.fields.push_back(
             {"MARKET_BATCH_COMMANDS_MAX", "must not exceed MARKET_INBOX_COMMANDS_MAX"});

@@ -27,6 +27,10 @@ struct Config {
     std::int64_t fee_basis_points = 500;
     std::string simulated_tier, attestation_policy_file, approved_tiers, chain, chain_file,
         coin_name, admin_token_file, cors_origin;
+    std::string ton_endpoints, ton_api_keys_file, ton_wallet_file, ton_network;
+    std::int64_t ton_calls_per_second = 1, ton_message_seconds = 3600, ton_clock_skew_seconds = 60;
+    std::int64_t ton_deposit_minimum_nano = 0, ton_balance_minimum_nano = 0;
+    std::int64_t reconcile_interval_ms = 0;
     std::string collateral_tdx_url, collateral_tdx_root_list_url, collateral_snp_url;
     std::string collateral_rim_url, collateral_ocsp_url;
     std::string webhook_destinations, proxy_addresses, log_level, access_log;
@@ -42,6 +46,8 @@ struct Config {
     std::int64_t webhook_retention_days = 0;
 
     bool simulated_allowed() const { return simulated_tier == "allow"; }
+    // The chain's own number of itself. REQUIRES: MARKET_TON_NETWORK was accepted.
+    std::int32_t ton_network_number() const;
     log::Level level() const;
     matching::TrustRule trust_rule() const;
 };

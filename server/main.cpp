@@ -1,13 +1,16 @@
 // cocoon-market: the server. Settings come from the environment (config.cpp); this file only
 // chooses what to do and turns broken machines into exit status 1.
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/log.hpp"
 #include "db/migrate.hpp"
 #include "db/replay.hpp"
+#include "db/settlement.hpp"
 #include "server/app.hpp"
 #include "server/config.hpp"
 
@@ -21,6 +24,8 @@ constexpr const char* usage =
     "  migrate   bring the database to this program's schema\n"
     "  check     do schema and books hold? exit status 0 if they do\n"
     "  replay    rebuild every table from the journal and compare; exit status 0 if equal\n"
+    "  payouts pause NOTE    make no new payout batches, from now on\n"
+    "  payouts resume NOTE   make them again\n"
     "  version   print the version\n\n";
 
 db::ConnectOptions connection_of(const server::Config& config) {
@@ -69,7 +74,19 @@ int replay(const server::Config& config) {
     return report.differences.empty() ? 0 : 1;
 }
 
-int run(std::string_view command) {
+// Works while the market runs, and when it does not.
+int switch_payouts(const server::Config& config, std::string_view what, const std::string& note) {
+    if ((what != "pause" && what != "resume") || note.empty()) {
+        std::fputs(usage, stderr);
+        return 2;
+    }
+    db::Pool pool{connection_of(config), 1};
+    db::Settlement{pool}.pause_payouts(what == "pause", note, SystemClock{}.now());
+    std::printf("payouts are %s\n", what == "pause" ? "paused" : "made again");
+    return 0;
+}
+
+int run(std::string_view command, const std::vector<std::string>& more) {
     if (command == "version" || command == "--version") {
         std::printf("cocoon-market 0.1.0\n");
         return 0;
@@ -88,6 +105,11 @@ int run(std::string_view command) {
         return 2;
     }
     log::set_level(config->level());
+    if (command == "payouts" && more.size() == 2) return switch_payouts(*config, more[0], more[1]);
+    if (!more.empty()) {
+        std::fputs(usage, stderr);
+        return 2;
+    }
     if (command == "serve") return server::serve(*config);
     if (command == "migrate") return migrate(*config);
     if (command == "check") return check(*config);
@@ -100,7 +122,7 @@ int run(std::string_view command) {
 
 int main(int argc, char** argv) {
     try {
-        return run(argc == 2 ? argv[1] : argc < 2 ? "" : "usage");
+        return run(argc < 2 ? "" : argv[1], {argv + std::min(argc, 2), argv + argc});
     } catch (const std::exception& failure) {
         std::fprintf(stderr, "cocoon-market: %s\n", failure.what());
         return 1;

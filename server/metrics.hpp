@@ -92,7 +92,11 @@ struct Metrics {
     // settlement
     Counter settlement_deposits, settlement_payouts_paid, settlement_payouts_returned,
         settlement_failures;
-    Gauge settlement_deposits_on_hold;
+    Counter settlement_bounces, settlement_batches_expired, settlement_unknown_batches;
+    Gauge settlement_deposits_on_hold, settlement_wallet_short, settlement_payouts_paused;
+    Gauge settlement_wallet_nano, settlement_owed_nano, settlement_cover_nano,
+        settlement_difference_nano, settlement_reconciled_at_seconds;
+    Counter chain_calls, chain_endpoint_failures, chain_price_changes;
     Gauge books_balanced{};  // 1: the newest check found nothing
 
     // Counts what a stored entry says.

@@ -1,7 +1,8 @@
 // Carries coins between chain and books, in rounds on its own thread: deposits become
-// CreditDeposit, queued payouts become batches, batches become AdvancePayouts. Nothing waits for
-// it; when the chain or the database is gone it logs, counts, and tries again later. The order of
-// its steps is the exactly-once rule of settlement/chain.hpp; every step may be repeated.
+// CreditDeposit, queued payouts become batches, what the wallet's history says of batches becomes
+// AdvancePayouts, and now and then both sides are compared to the nanoton. Nothing waits for it;
+// when the chain or the database is gone it logs, counts, and tries again later. The order of its
+// steps is the exactly-once rule of settlement/chain.hpp; every step may be repeated.
 #pragma once
 
 #include <condition_variable>
@@ -23,14 +24,23 @@ struct SettlementDoors {
     settlement::Chain& chain;
     db::Settlement& store;
     Metrics& metrics;
+    const Clock& clock;
     // To the lane as the market itself; waits for the answer. Nothing: not answered in time or
     // stopping.
     std::function<std::optional<matching::Reply>(matching::Command)> ask;
+    // Waits until the tables include all that was answered; false: not in time.
+    std::function<bool()> projected;
+};
+
+struct SettlementOptions {
+    Duration interval = seconds(1);         // between rounds
+    Duration resend_interval = seconds(3);  // of a batch that nothing is known of
+    Duration reconcile_interval = minutes(1);
 };
 
 class SettlementWorker {
 public:
-    SettlementWorker(SettlementDoors doors, Duration interval);
+    SettlementWorker(SettlementDoors doors, SettlementOptions options);
     ~SettlementWorker();  // stop()
     SettlementWorker(const SettlementWorker&) = delete;
     SettlementWorker& operator=(const SettlementWorker&) = delete;
@@ -47,19 +57,30 @@ public:
 
 private:
     void put(const matching::Payout& payout);
-    void take_deposits();
-    bool credit(const settlement::Transfer& transfer);
-    void send_batch();
-    void follow(const settlement::PayoutBatch& batch);
+    bool follow_history(const settlement::Head& head);
+    bool take(const settlement::Entry& entry);
+    bool credit(const settlement::Entry& entry, const std::string& memo);
+    bool take_bounce(const settlement::Entry& entry);
+    bool take_batch(const settlement::Entry& entry);
+    bool settle(const settlement::PayoutBatch& batch, const settlement::Entry& entry);
+    void expire(const settlement::Head& head);
+    void build_batch(const settlement::Head& head);
+    std::vector<settlement::PayoutRow> waiting_rows();
+    void resend();
+    void reconcile(const settlement::Head& head);
     bool advance(std::vector<PayoutId> payouts, matching::PayoutState state,
                  const std::string& reference);
+    void chain_failed(const Error& error);
 
     SettlementDoors doors_;
-    const Duration interval_;
+    const SettlementOptions options_;
     std::mutex mutex_;
     std::condition_variable wake_;
     bool stopping_ = false;
     std::map<PayoutId, matching::Payout> payouts_;  // queued or sent
+    // The worker thread's own.
+    std::map<std::uint64_t, Instant> resend_at_;  // of each open batch
+    std::optional<Instant> reconciled_at_;
     std::thread thread_;
 };
 

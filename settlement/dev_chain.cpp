@@ -58,6 +58,10 @@ bool printable(std::string_view text) {
     return std::all_of(text.begin(), text.end(), [](char c) { return c >= 0x20 && c < 0x7f; });
 }
 
+std::string reference_of(const Cursor& id) {
+    return "dev:" + std::to_string(id.lt) + ":" + id.hash;
+}
+
 Error unreachable() {
     return refuse(ErrorCode::upstream_failed, "the development chain does not answer");
 }
@@ -134,13 +138,12 @@ void DevChain::take_line(const std::string& line) {
         throw std::runtime_error("development chain: the history in " + options_.file +
                                  " does not link");
     }
-    if (!transaction.incoming) executed_[transaction.message_hash].push_back(history_.size());
+    if (!transaction.incoming) executed_.insert(transaction.message_hash);
     history_.push_back(std::move(transaction));
 }
 
 // All of `transactions` in one write. A crash inside it may leave the first lines only: then the
-// batch was executed in part, as a real wallet may do, and state_of() says `paid: false` for the
-// rest.
+// batch was executed in part, as a real wallet may do, and its entry lists no more than that.
 void DevChain::append(std::vector<Transaction> transactions) {
     std::string text;
     std::string previous = history_.empty() ? std::string{} : history_.back().id.hash;
@@ -162,7 +165,7 @@ void DevChain::append(std::vector<Transaction> transactions) {
         throw std::runtime_error("development chain: cannot write " + options_.file);
     }
     for (Transaction& transaction : transactions) {
-        if (!transaction.incoming) executed_[transaction.message_hash].push_back(history_.size());
+        if (!transaction.incoming) executed_.insert(transaction.message_hash);
         history_.push_back(std::move(transaction));
     }
 }
@@ -175,8 +178,16 @@ std::uint64_t DevChain::height() const {
     return history_.empty() ? by_clock : std::max(by_clock, history_.back().block);
 }
 
-bool DevChain::final_at(const Transaction& transaction, std::uint64_t now) const {
-    return transaction.block + options_.confirmations <= now;
+// How much of the history is final.
+std::size_t DevChain::final_count() const {
+    const std::uint64_t now = height();
+    std::size_t count = history_.size();
+    while (count > 0 && history_[count - 1].block + options_.confirmations > now) --count;
+    return count;
+}
+
+Instant DevChain::time_of(std::uint64_t block) const {
+    return genesis_ + options_.block_interval * static_cast<std::int64_t>(block);
 }
 
 std::string DevChain::deposit_address() const { return "dev:market"; }
@@ -192,31 +203,68 @@ Result<std::string> DevChain::normal_address(const std::string& address) const {
     return address;
 }
 
-Result<TransferPage> DevChain::transfers_since(const Cursor& cursor, std::size_t count_max) {
+Result<Head> DevChain::head() {
     const std::lock_guard lock{mutex_};
-    if (cursor.lt > history_.size() || (cursor.lt > 0 && history_[cursor.lt - 1].id != cursor)) {
+    Head head;
+    const std::size_t count = final_count();
+    for (std::size_t i = 0; i < count; ++i) {
+        if (history_[i].incoming)
+            head.balance += history_[i].amount;
+        else
+            head.balance -= history_[i].amount;
+    }
+    if (count > 0) head.position = history_[count - 1].id;
+    const std::uint64_t now = height();
+    head.at = time_of(now > options_.confirmations ? now - options_.confirmations : 0);
+    return head;
+}
+
+// The entry that begins at `index`, which moves behind it: one line that came in, or all lines of a
+// batch, which stand together.
+Entry DevChain::entry_from(std::size_t& index) const {
+    const Transaction& first = history_[index];
+    Entry entry;
+    entry.at = time_of(first.block);
+    if (first.incoming) {
+        entry.kind =
+            first.memo == operator_memo ? Entry::Kind::operator_funds : Entry::Kind::deposit;
+        entry.source = first.address;
+        entry.memo = first.memo;
+        entry.in = first.amount;
+        ++index;
+    } else {
+        entry.kind = Entry::Kind::executed;
+        entry.batch = first.message_hash;
+        for (; index < history_.size() && history_[index].message_hash == first.message_hash;
+             ++index) {
+            const Transaction& line = history_[index];
+            entry.out += line.amount;
+            entry.sent.push_back({line.payout, line.address, line.amount});
+        }
+    }
+    entry.position = history_[index - 1].id;
+    entry.reference = reference_of(entry.position);
+    return entry;
+}
+
+Result<EntryPage> DevChain::entries(const Cursor& after, const Cursor& until,
+                                    std::size_t count_max) {
+    ENSURE(count_max > 0);
+    const std::lock_guard lock{mutex_};
+    const auto known = [&](const Cursor& cursor) {
+        return cursor.lt == 0
+                   ? cursor.hash.empty()
+                   : cursor.lt <= history_.size() && history_[cursor.lt - 1].id == cursor;
+    };
+    if (!known(after) || !known(until)) {
         return refuse(ErrorCode::wrong_state,
                       "the cursor is of another history of the development chain");
     }
-    TransferPage page;
-    page.next = cursor;
-    const std::uint64_t now = height();
-    for (std::size_t i = cursor.lt; i < history_.size() && final_at(history_[i], now); ++i) {
-        const Transaction& transaction = history_[i];
-        if (transaction.incoming) {
-            if (page.transfers.size() >= std::min(count_max, transfers_page_max)) break;
-            Transfer transfer;
-            transfer.position = transaction.id;
-            transfer.reference =
-                "dev:" + std::to_string(transaction.id.lt) + ":" + transaction.id.hash;
-            transfer.source = transaction.address;
-            transfer.memo = transaction.memo;
-            transfer.amount = transaction.amount;
-            transfer.at =
-                genesis_ + options_.block_interval * static_cast<std::int64_t>(transaction.block);
-            page.transfers.push_back(std::move(transfer));
-        }
-        page.next = transaction.id;
+    EntryPage page;
+    page.next = after;
+    for (std::size_t i = after.lt; i < until.lt && page.entries.size() < count_max;) {
+        page.entries.push_back(entry_from(i));
+        page.next = page.entries.back().position;
     }
     return page;
 }
@@ -226,15 +274,15 @@ Result<PayoutBatch> DevChain::build(std::uint64_t number, std::vector<PayoutRow>
     const std::lock_guard lock{mutex_};
     PayoutBatch batch;
     batch.number = number;
-    const std::int64_t chain_us = options_.block_interval.us * static_cast<std::int64_t>(height());
-    batch.expires_at = genesis_ + microseconds(chain_us) + options_.batch_lifetime;
+    batch.expires_at = time_of(height()) + options_.batch_lifetime;
     batch.message =
         "batch " + std::to_string(number) + " until " + std::to_string(batch.expires_at.us);
     for (const PayoutRow& row : rows) {
         batch.message +=
             "\n" + std::to_string(row.payout) + " " + row.amount.text() + " " + row.address;
+        batch.cost += row.amount;
     }
-    batch.message_hash = hash_hex(batch.message);
+    batch.message_hash = batch.key = hash_hex(batch.message);
     batch.rows = std::move(rows);
     return batch;
 }
@@ -248,10 +296,9 @@ Result<void> DevChain::submit(const PayoutBatch& batch) {
                           "the batch's message is not the one that was built");
         }
         const std::uint64_t block = height();
-        const Instant chain_time =
-            genesis_ + options_.block_interval * static_cast<std::int64_t>(block);
+        const Instant chain_time = time_of(block);
         const bool executed_before = executed_.contains(batch.message_hash);
-        if (!executed_before && chain_time > batch.expires_at) {
+        if (!executed_before && chain_time >= batch.expires_at) {
             return refuse(ErrorCode::deadline_exceeded, "the batch has expired");
         }
         std::vector<Transaction> transactions;
@@ -268,38 +315,6 @@ Result<void> DevChain::submit(const PayoutBatch& batch) {
     }
     if (options_.fail_after && options_.fail_after()) return unreachable();
     return {};
-}
-
-Result<BatchState> DevChain::state_of(const PayoutBatch& batch) {
-    const std::lock_guard lock{mutex_};
-    const std::uint64_t now = height();
-    BatchState state;
-    const auto found = executed_.find(batch.message_hash);
-    if (found == executed_.end()) {
-        // Expired for certain only once a FINAL block is past the expiry: until then it may still
-        // come.
-        const std::uint64_t final_height =
-            now > options_.confirmations ? now - options_.confirmations : 0;
-        const Instant final_time =
-            genesis_ + options_.block_interval * static_cast<std::int64_t>(final_height);
-        if (final_time > batch.expires_at) state.phase = BatchState::Phase::expired;
-        return state;
-    }
-    for (const std::size_t index : found->second) {
-        if (!final_at(history_[index], now)) return state;
-    }
-    state.phase = BatchState::Phase::executed;
-    for (const PayoutRow& row : batch.rows) {
-        BatchState::Row settled{row.payout, false, {}};
-        for (const std::size_t index : found->second) {
-            if (history_[index].payout != row.payout) continue;
-            settled.paid = true;
-            settled.reference =
-                "dev:" + std::to_string(history_[index].id.lt) + ":" + history_[index].id.hash;
-        }
-        state.rows.push_back(std::move(settled));
-    }
-    return state;
 }
 
 Result<std::string> DevChain::faucet(const std::string& memo, Nano amount,
@@ -322,7 +337,7 @@ Result<std::string> DevChain::faucet(const std::string& memo, Nano amount,
     transaction.memo = memo;
     transaction.amount = amount;
     append({std::move(transaction)});
-    return "dev:" + std::to_string(history_.back().id.lt) + ":" + history_.back().id.hash;
+    return reference_of(history_.back().id);
 }
 
 Nano DevChain::paid_to(const std::string& address) const {

@@ -5,8 +5,8 @@
 #pragma once
 
 #include <functional>
-#include <map>
 #include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -20,7 +20,7 @@ struct DevChainOptions {
     Duration block_interval = seconds(1);
     // blocks on top of a transaction's own until it is final
     std::uint64_t confirmations = 2;
-    Duration batch_lifetime = minutes(5);  // from build() to expires_at
+    Duration batch_lifetime = minutes(5);  // from build() until a block executes it no more
     // Called before a submit takes effect (true: the endpoint fails and nothing happened) and after
     // (true: it took effect and the answer is lost). For tests of the caller; empty in the product.
     std::function<bool()> fail_before{}, fail_after{};
@@ -36,12 +36,20 @@ public:
     DevChain& operator=(const DevChain&) = delete;
 
     std::string deposit_address() const override;
+    std::string deposit_link(const std::string&) const override { return {}; }
     Nano deposit_minimum() const override { return Nano{1'000'000}; }
+    bool pays(const PayoutRow& row, const SentPayout& sent) const override {
+        return row.payout == sent.payout && row.address == sent.address &&
+               row.amount == sent.amount;
+    }
+    Nano balance_minimum() const override { return Nano{}; }
     Result<std::string> normal_address(const std::string& address) const override;
-    Result<TransferPage> transfers_since(const Cursor& cursor, std::size_t count_max) override;
+    Result<Head> head() override;
+    Result<Head> certain_head() override { return head(); }
+    Result<EntryPage> entries(const Cursor& after, const Cursor& until,
+                              std::size_t count_max) override;
     Result<PayoutBatch> build(std::uint64_t number, std::vector<PayoutRow> rows) override;
     Result<void> submit(const PayoutBatch& batch) override;
-    Result<BatchState> state_of(const PayoutBatch& batch) override;
 
     // A transfer into the wallet from nowhere, as if a customer had sent it. Returns its reference.
     // invalid_body: amount not in 1..limits::amount_nano_max, memo too long or not printable ASCII.
@@ -62,7 +70,9 @@ private:
     };
 
     std::uint64_t height() const;
-    bool final_at(const Transaction& transaction, std::uint64_t height) const;
+    std::size_t final_count() const;
+    Instant time_of(std::uint64_t block) const;
+    Entry entry_from(std::size_t& index) const;
     void read_file();
     void take_line(const std::string& line);
     void append(std::vector<Transaction> transactions);
@@ -73,7 +83,7 @@ private:
     int file_ = -1;
     Instant genesis_;
     std::vector<Transaction> history_;
-    std::map<std::string, std::vector<std::size_t>> executed_;  // message hash -> its transactions
+    std::set<std::string> executed_;  // message hashes
 };
 
 }  // namespace cocoon::settlement

@@ -1,5 +1,6 @@
 // The development chain over HTTP, on loopback only: toncenter's v2 and v3, and /dev for the faucet and the
-// faults. Several ports are several providers of one chain, each with faults of its own.
+// faults. Several ports are several providers of one chain, each with faults of its own; port 0 lets the kernel
+// choose, and the line that is printed names the ports.
 //   node server.mjs --ports 18500,18501 --journal chain.journal [--block-ms 400]
 import { createServer } from "node:http";
 import { parseArgs } from "node:util";
@@ -191,8 +192,9 @@ async function main() {
         blockMs: Number(values["block-ms"]),
     });
     const providers = values.ports.split(",").map((port, i) => [new Provider(chain, i + 1), Number(port)]);
-    for (const [provider, port] of providers) await provider.listen(port);
-    console.log(`development chain: block ${chain.height}, ports ${values.ports}`);
+    const ports = [];
+    for (const [provider, port] of providers) ports.push(await provider.listen(port));
+    console.log(`development chain: block ${chain.height}, ports ${ports.join(",")}`);
     for (const signal of ["SIGINT", "SIGTERM"])
         process.on(signal, async () => {
             for (const [provider] of providers) await provider.close();

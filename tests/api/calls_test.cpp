@@ -169,6 +169,7 @@ TEST_CASE("who may call what") {
         {"GET /v1/admin/applications", "au"},
         {"GET /v1/admin/audit", "au"},
         {"GET /v1/admin/ledger", "au"},
+        {"GET /v1/admin/settlement", "au"},
         {"POST /v1/admin/accounts/{id}:freeze", "a"},
         {"POST /v1/admin/accounts/{id}:unfreeze", "a"},
         {"POST /v1/admin/nodes/{id}:suspend", "a"},

@@ -270,8 +270,9 @@ TEST_CASE("a market lives through its HTTP contract, and strangers see nothing o
     }
     CHECK(house.get("/v1/markets/inference:none/ticker", Principal{}).body["code"] ==
           "unknown_market");
-    for (const char* path : {"/v1/admin/overview", "/v1/admin/accounts?limit=2",
-                             "/v1/admin/applications", "/v1/admin/audit", "/v1/admin/ledger"}) {
+    for (const char* path :
+         {"/v1/admin/overview", "/v1/admin/accounts?limit=2", "/v1/admin/applications",
+          "/v1/admin/audit", "/v1/admin/ledger", "/v1/admin/settlement"}) {
         INFO(path);
         CHECK(house.get(path, auditor).status == 200);
         CHECK(house.get(path, manager).status == 403);

@@ -68,12 +68,13 @@ class Database:
 class World:
     """`with World("name") as world:` — a market with two nodes and a client that has money."""
 
-    def __init__(self, name, token_delay_ms=2, settings=None):
+    def __init__(self, name, token_delay_ms=2, settings=None, chain=None):
         self.home = ROOT / "var/test/e2e" / name
         shutil.rmtree(self.home, ignore_errors=True)
         self.database = Database(name)
-        ports = Ports(stack.free_port(), stack.free_port(), stack.free_port())
-        self.demo = Demo(self.home, ports, BINARIES, self.database.url, token_delay_ms, settings)
+        ports = Ports(stack.free_port(), stack.free_port(), stack.free_port(),
+                      (stack.free_port(), stack.free_port()))
+        self.demo = Demo(self.home, ports, BINARIES, self.database.url, token_delay_ms, settings, chain)
         self.market = Api(self.demo.market_url)
 
     def __enter__(self):

@@ -48,13 +48,20 @@ struct Settled {
     ~Settled() { std::remove(file.c_str()); }
 
     void round() {
-        SettlementDoors doors{*chain, store, metrics,
+        SettlementDoors doors{*chain,
+                              store,
+                              metrics,
+                              clock,
                               [this](matching::Command command) -> std::optional<matching::Reply> {
                                   if (lane_down > 0 && lane_down--)
                                       return matching::Reply{refuse(ErrorCode::overloaded)};
                                   return market.send(std::move(command)).reply;
+                              },
+                              [this] {
+                                  market.project();
+                                  return true;
                               }};
-        SettlementWorker worker{doors, seconds(1)};
+        SettlementWorker worker{doors, {}};
         worker.fill(market.writer->state());
         worker.round();
     }
@@ -148,7 +155,69 @@ TEST_CASE("a batch's bytes are stored before the first is sent") {
     world.rounds(1);
     const auto batches = world.store.open_batches();
     REQUIRE(batches.size() == 1);
-    CHECK(batches[0].rows ==
+    CHECK(batches[0].phase == db::BatchPhase::open);
+    const settlement::PayoutBatch& batch = batches[0].batch;
+    CHECK(batch.rows ==
           std::vector<settlement::PayoutRow>{{payout.id.value, "dev:developer", Nano{5'000'000}}});
-    CHECK(*world.chain->build(batches[0].number, batches[0].rows) == batches[0]);
+    CHECK(*world.chain->build(batch.number, batch.rows) == batch);
+}
+
+TEST_CASE("a payout is never in two batches, whatever two processes believe") {
+    Settled world;
+    const auto batch = *world.chain->build(1, {{7, "dev:a", Nano{5}}, {8, "dev:b", Nano{6}}});
+    REQUIRE(world.store.store(batch));
+    const auto again = *world.chain->build(2, {{9, "dev:c", Nano{1}}, {8, "dev:b", Nano{6}}});
+    CHECK_FALSE(world.store.store(again));
+    CHECK(world.store.next_batch_number() == 2);  // nothing of it was stored
+    // Executed: what was paid is bound for ever, what was left out is free.
+    const std::uint64_t paid[] = {8};
+    world.store.close(1, db::BatchPhase::executed, paid);
+    CHECK_FALSE(world.store.store(again));
+    REQUIRE(world.store.store(*world.chain->build(2, {{7, "dev:a", Nano{5}}})));
+    world.store.close(1, db::BatchPhase::expired);  // ended before: changes nothing
+    CHECK_FALSE(world.store.store(again));
+    CHECK(world.store.batch_by_key(batch.key)->phase == db::BatchPhase::executed);
+}
+
+TEST_CASE("books and chain are compared to the nanoton, and a difference is said") {
+    Settled world;
+    world.open();
+    const std::int64_t before = world.store.owed().value;  // furnished from nowhere
+    REQUIRE(world.chain->faucet("memo-d", Nano{70'000'000}));
+    REQUIRE(world.chain->faucet("nobody", Nano{8'000'000}));
+    REQUIRE(world.chain->faucet(std::string{settlement::operator_memo}, Nano{3'000'000}));
+    world.rounds(4);
+    world.payout(Nano{5'000'000});
+    world.rounds(8);
+    CHECK(world.metrics.settlement_wallet_nano.value() == 76'000'000);
+    CHECK(world.metrics.settlement_owed_nano.value() == world.store.owed().value);
+    const std::int64_t furnished = world.metrics.settlement_difference_nano.value();
+    CHECK(world.store.owed() == Nano{-furnished + 65'000'000});
+    CHECK(before <= -furnished);
+    CHECK(world.metrics.settlement_cover_nano.value() ==
+          76'000'000 + furnished - 65'000'000 - 8'000'000);
+    // Coins that left without the books' knowing.
+    world.database.execute(
+        "update chain_totals set out_nano = out_nano - 1 where kind = 'executed'");
+    world.rounds(2);
+    CHECK(world.metrics.settlement_difference_nano.value() == furnished);  // that is not summed
+    world.database.execute(
+        "update chain_totals set in_nano = in_nano - 1 "
+        "where kind = 'operator_funds'");
+    world.rounds(2);
+    CHECK(world.metrics.settlement_difference_nano.value() == furnished + 1);
+}
+
+TEST_CASE("an operator stops payouts and lets them go on") {
+    Settled world;
+    world.open();
+    world.store.pause_payouts(true, "the key is being changed", world.clock.at);
+    world.payout(Nano{5'000'000});
+    world.rounds(6);
+    CHECK(world.store.open_batches().empty());
+    CHECK(world.metrics.settlement_payouts_paused.value() == 1);
+    world.store.pause_payouts(false, "it was changed", world.clock.at);
+    world.rounds(6);
+    CHECK(world.chain->paid_to("dev:developer") == Nano{5'000'000});
+    CHECK(world.metrics.settlement_payouts_paused.value() == 0);
 }

@@ -23,6 +23,11 @@ struct TempFile {
     ~TempFile() { std::remove(path.c_str()); }
 };
 
+// What is final after `cursor`.
+EntryPage entries_after(DevChain& chain, const Cursor& cursor, std::size_t count_max = 10) {
+    return chain.entries(cursor, chain.head()->position, count_max).value();
+}
+
 std::vector<PayoutRow> two_rows() { return {{7, "dev:alice", Nano{5}}, {8, "dev:bob", Nano{9}}}; }
 
 }  // namespace
@@ -34,20 +39,23 @@ TEST_CASE("a deposit is handed out once it is final, in order, and again from an
     const auto first = chain.faucet("memo-1", Nano{2'000'000});
     REQUIRE(first);
     REQUIRE(chain.faucet("memo-2", Nano{3'000'000}));
-    CHECK(chain.transfers_since({}, 10)->transfers.empty());  // not final yet
+    CHECK(entries_after(chain, {}).entries.empty());  // not final yet
+    CHECK(chain.head()->balance == Nano{});
     clock.at = clock.at + seconds(2);
-    const auto page = chain.transfers_since({}, 1);
-    REQUIRE(page);
-    REQUIRE(page->transfers.size() == 1);
-    CHECK(page->transfers[0].memo == "memo-1");
-    CHECK(page->transfers[0].amount == Nano{2'000'000});
-    CHECK(page->transfers[0].reference == *first);
-    const auto rest = chain.transfers_since(page->next, 10);
-    REQUIRE(rest->transfers.size() == 1);
-    CHECK(rest->transfers[0].memo == "memo-2");
-    CHECK(chain.transfers_since(rest->next, 10)->transfers.empty());
-    CHECK(chain.transfers_since(rest->next, 10)->next == rest->next);
-    CHECK(chain.transfers_since({}, 10)->transfers.size() == 2);
+    CHECK(chain.head()->balance == Nano{5'000'000});
+    const auto page = entries_after(chain, {}, 1);
+    REQUIRE(page.entries.size() == 1);
+    CHECK(page.entries[0].kind == Entry::Kind::deposit);
+    CHECK(page.entries[0].memo == "memo-1");
+    CHECK(page.entries[0].in == Nano{2'000'000});
+    CHECK(page.entries[0].reference == *first);
+    const auto rest = entries_after(chain, page.next);
+    REQUIRE(rest.entries.size() == 1);
+    CHECK(rest.entries[0].memo == "memo-2");
+    CHECK(rest.next == chain.head()->position);
+    CHECK(entries_after(chain, rest.next).entries.empty());
+    CHECK(entries_after(chain, rest.next).next == rest.next);
+    CHECK(entries_after(chain, {}).entries.size() == 2);
 }
 
 TEST_CASE("a cursor of another history is refused") {
@@ -57,7 +65,7 @@ TEST_CASE("a cursor of another history is refused") {
     REQUIRE(chain.faucet("m", Nano{1}));
     const Cursor foreign[] = {{1, "00"}, {2, ""}, {~0ull, "ff"}};
     for (const Cursor& cursor : foreign) {
-        const auto page = chain.transfers_since(cursor, 10);
+        const auto page = chain.entries(cursor, {}, 10);
         REQUIRE_FALSE(page);
         CHECK(page.error().code == ErrorCode::wrong_state);
     }
@@ -80,13 +88,17 @@ TEST_CASE("a batch is executed once however often and through whatever faults it
             CHECK(chain.submit(*batch).has_value() == (faults[send] == '.'));
         }
         CAPTURE(faults);
-        CHECK(chain.state_of(*batch)->phase == BatchState::Phase::pending);  // not final yet
+        CHECK(entries_after(chain, {}).entries.empty());  // not final yet
         clock.at = clock.at + seconds(3);
-        const auto state = chain.state_of(*batch);
-        REQUIRE(state->phase == BatchState::Phase::executed);
-        REQUIRE(state->rows.size() == 2);
-        CHECK((state->rows[0].paid && state->rows[1].paid));
-        CHECK(state->rows[0].reference != state->rows[1].reference);
+        const auto page = entries_after(chain, {});
+        REQUIRE(page.entries.size() == 1);
+        const Entry& entry = page.entries[0];
+        CHECK(entry.kind == Entry::Kind::executed);
+        CHECK(entry.batch == batch->key);
+        CHECK(entry.out == Nano{14});
+        REQUIRE(entry.sent.size() == 2);
+        for (std::size_t i = 0; i < 2; ++i) CHECK(chain.pays(batch->rows[i], entry.sent[i]));
+        CHECK_FALSE(chain.pays(batch->rows[0], entry.sent[1]));
         CHECK(chain.paid_to("dev:alice") == Nano{5});
         CHECK(chain.paid_to("dev:bob") == Nano{9});
     }
@@ -98,10 +110,9 @@ TEST_CASE("a batch never sent expires for certain, and is refused afterwards") {
     DevChain chain{{.file = file.path, .batch_lifetime = seconds(10)}, clock};
     const auto batch = chain.build(1, two_rows());
     clock.at = clock.at + seconds(11);
-    // past, but not finally past
-    CHECK(chain.state_of(*batch)->phase == BatchState::Phase::pending);
+    CHECK(chain.head()->at < batch->expires_at);  // past, but not finally past
     clock.at = clock.at + seconds(2);
-    CHECK(chain.state_of(*batch)->phase == BatchState::Phase::expired);
+    CHECK(chain.head()->at >= batch->expires_at);
     const auto sent = chain.submit(*batch);
     REQUIRE_FALSE(sent);
     CHECK(sent.error().code == ErrorCode::deadline_exceeded);
@@ -123,8 +134,9 @@ TEST_CASE("a restart keeps the history, and a batch sent before it is not execut
     DevChain chain{{.file = file.path}, clock};
     REQUIRE(chain.submit(batch));
     CHECK(chain.paid_to("dev:bob") == Nano{9});
-    CHECK(chain.state_of(batch)->phase == BatchState::Phase::executed);
-    CHECK(chain.transfers_since({}, 10)->transfers.size() == 1);
+    const auto page = entries_after(chain, {});
+    REQUIRE(page.entries.size() == 2);
+    CHECK(page.entries[1].batch == batch.key);
 }
 
 TEST_CASE("an edited history is noticed") {
