@@ -73,6 +73,7 @@ void SettlementWorker::round() {
     if (!head) {
         chain_failed(head.error());
     } else if (follow_history(*head)) {
+        chain_failure_.clear();
         expire(*head);
         build_batch(*head);
         reconcile(*head);
@@ -81,9 +82,11 @@ void SettlementWorker::round() {
     doors_.metrics.settlement_deposits_on_hold.set(static_cast<std::int64_t>(doors_.store.holds()));
 }
 
+// Said once while it goes on for the same reason, and counted each time.
 void SettlementWorker::chain_failed(const Error& error) {
     doors_.metrics.settlement_failures.add();
-    log::warning("chain_unavailable", {{"why", error.detail}});
+    if (error.detail != chain_failure_) log::warning("chain_unavailable", {{"why", error.detail}});
+    chain_failure_ = error.detail;
 }
 
 // The cursor moves after its page is in the books: a crash in between credits nothing twice,

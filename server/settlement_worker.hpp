@@ -81,6 +81,7 @@ private:
     // The worker thread's own.
     std::map<std::uint64_t, Instant> resend_at_;  // of each open batch
     std::optional<Instant> reconciled_at_;
+    std::string chain_failure_;  // the newest reason; empty while all is well
     std::thread thread_;
 };
 
