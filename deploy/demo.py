@@ -294,8 +294,7 @@ class Demo:
         provider = self.state["provider"]
         manager, wallet = Api(self.market_url, provider["management_key"]), self.wallet("provider")
         account = manager.must("GET", "/v1/account")
-        manager.must("PATCH", "/v1/account", {"payout_address": wallet["address"]},
-                     headers={"If-Match": manager.get("/v1/account").headers["ETag"]})
+        manager.must("PATCH", "/v1/account", {"payout_address": wallet["address"]})
         earned = Api(self.market_url, provider["work_key"]).must("GET", "/v1/account/balance")["earned_nano"]
         payout = manager.must("POST", "/v1/payouts", {"amount_nano": earned, "source": "earned"})["id"]
 
