@@ -22,15 +22,24 @@ bool is_hex(std::string_view text) {
     return std::all_of(text.begin(), text.end(),
                        [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
 }
-bool is_printable(std::string_view text) {
+bool is_word(std::string_view text) {
     return std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < 0x7F; });
 }
-bool is_https(std::string_view text) { return text.starts_with("https://") && is_printable(text); }
+bool is_https(std::string_view text) { return text.starts_with("https://") && is_word(text); }
+// Lines of what else may be text.
+bool is_prose(std::string_view text) {
+    while (true) {
+        const std::size_t end = text.find('\n');
+        if (!is_printable(text.substr(0, end))) return false;
+        if (end == std::string_view::npos) return true;
+        text.remove_prefix(end + 1);
+    }
+}
 
 const TextRule register_rule{96, 96, is_hex, "96 lower-case hex characters"};
 const TextRule source_rule{9, limits::source_bytes_max, is_https, "an https link"};
-const TextRule notes_rule{0, limits::notes_bytes_max};
-const TextRule identity_rule{1, 128, is_printable, "printable ASCII without spaces"};
+const TextRule notes_rule{0, limits::notes_bytes_max, is_prose, "lines of text", true};
+const TextRule identity_rule{1, 128, is_word, "printable ASCII without spaces"};
 
 std::string device_digest(std::string_view name) {
     sealing::Sha256 hash;

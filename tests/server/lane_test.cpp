@@ -256,6 +256,43 @@ TEST_CASE("bug: a batch of several groups left its counters and deposits out of 
     CHECK(job_of(world.place()).value == 39);
 }
 
+TEST_CASE("what one group lifts and the next denies anew is denied, and the other way round") {
+    using namespace matching;
+    World world;
+    const auto deny = [](const char* identity) { return DenyIdentity{identity, "leaked"}; };
+    REQUIRE(world.ask(deny("cpu:back")).reply);
+    world.faulty->close_gate();
+    std::vector<std::shared_ptr<std::optional<Answered>>> answers;
+    answers.push_back(world.send(world.order, {}, world.developer));
+    world.faulty->wait_until_committing();
+    // One group of 32, ...
+    answers.push_back(world.send(LiftDenial{{1}, "mended"}));
+    answers.push_back(world.send(deny("cpu:gone")));
+    for (int i = 0; i < 30; ++i) answers.push_back(world.send(world.order, {}, world.developer));
+    while (world.lane->waiting() > 0) std::this_thread::yield();
+    // ... and what joins it.
+    answers.push_back(world.send(deny("cpu:back")));
+    answers.push_back(world.send(LiftDenial{{2}, "mended"}));
+    answers.push_back(world.send(SetTrustRule{{real_tiers, 7}, "settings"}));
+    world.faulty->open_gate();
+    REQUIRE(world.mailbox.run_until([&] {
+        return std::all_of(answers.begin(), answers.end(),
+                           [](const auto& one) { return one->has_value(); });
+    }));
+    for (const auto& answer : answers) CHECK((*answer)->reply);
+    world.project();
+
+    db::Connection fresh{world.database.options()};
+    const auto restored = db::restore_state(fresh);
+    REQUIRE(restored->denials.size() == 1);
+    CHECK(restored->denials.begin()->first == "cpu:back");
+    CHECK(restored->denials.begin()->second.id == DenialId{3});
+    CHECK(restored->trust_rule == TrustRule{real_tiers, 7});
+    world.close();
+    world.open();
+    CHECK(world.writer->state().hash() == restored->hash());
+}
+
 TEST_CASE("bug: after a batch that was not stored the lane span and expired nothing until asked") {
     World world;
     world.order.request.job_duration = milliseconds(100);
