@@ -23,6 +23,10 @@ COCOON_COMMAND(amend_account)
 COCOON_QUERY(read_balance)
 COCOON_QUERY(read_statement)
 COCOON_QUERY(read_deposit_instructions)
+// summaries.cpp
+COCOON_QUERY(read_usage)
+COCOON_QUERY(read_network)
+COCOON_QUERY(list_network_nodes)
 // keys.cpp
 COCOON_QUERY(list_keys)
 COCOON_COMMAND(create_key)

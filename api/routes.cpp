@@ -34,6 +34,7 @@ const Route table[] = {
     {Method::patch, "/v1/account", scope_manage, amend_account},
     {Method::get, "/v1/account/balance", own | scope_work | scope_offer, read_balance},
     {Method::get, "/v1/account/statement", own, read_statement},
+    {Method::get, "/v1/account/usage", own | scope_work | scope_offer, read_usage},
     {Method::get, "/v1/account/deposit", own, read_deposit_instructions},
 
     {Method::get, "/v1/keys", own, list_keys},
@@ -89,6 +90,9 @@ const Route table[] = {
     {Method::get, "/v1/markets/{name}/candles", everyone, list_candles},
     {Method::get, "/v1/markets/{name}/prices", everyone, read_prices},
     {Method::get, "/v1/markets/{name}/demand", everyone, read_demand},
+
+    {Method::get, "/v1/network", everyone, read_network},
+    {Method::get, "/v1/network/nodes", everyone, list_network_nodes},
 
     {Method::get, "/v1/events", own | scope_work | scope_offer, Native::account_events},
     {Method::get, "/v1/market-events", everyone, Native::market_events},

@@ -132,7 +132,9 @@ const Statement list_nodes{"list_nodes",
                                "and id < $2::bigint and ($3::bigint is null or (connected and not "
                                "draining and not suspended and not retired "
                                "and standing in ('good', 'measurement_pending') "
-                               "and valid_until > $3::bigint)) order by id desc limit $4::bigint"};
+                               "and valid_until > $3::bigint)) and ($5::text is null or (tier = "
+                               "$5::text::tier and evidence_hash is not null)) and ($6::text is "
+                               "null or region = $6::text) order by id desc limit $4::bigint"};
 const Statement find_node{"read_node",
                           "select " + listed<Node>() + " from nodes t where id = $1::bigint"};
 const Statement find_evidence{
@@ -236,6 +238,65 @@ const Statement find_receipt{
     "read_receipt",
     "select job, counter, at, receipt_hash, document from receipts where job = $1::bigint "
     "and ($2::bigint is null or counter = $2::bigint) order by counter desc limit 1"};
+
+// Sums over ended jobs; the name of a group is text, found after the sums.
+std::string usage_sql(std::string_view whose, std::string_view group, std::string_view name,
+                      std::string_view order) {
+    std::string sql =
+        "select " + std::string{name} +
+        ", g.jobs, g.completed, g.prompt, g.cached, g.completion, g.reasoning, g.requests, "
+        "g.gpu_seconds, g.captured, g.fee from (select " +
+        std::string{group} +
+        " as what, count(*) as jobs, count(*) filter (where state = 'completed') as completed";
+    for (const char* column : {"used_prompt_tokens", "used_cached_tokens", "used_completion_tokens",
+                               "used_reasoning_tokens", "used_requests", "used_gpu_seconds",
+                               "captured_nano", "fee_nano"}) {
+        const std::string_view whole{column};
+        const std::string_view start = whole.starts_with("used_") ? whole.substr(5) : whole;
+        const std::string_view as =
+            start == "gpu_seconds" ? start : start.substr(0, start.find('_'));
+        sql.append(", coalesce(sum(").append(whole).append("), 0)::bigint as ").append(as);
+    }
+    return sql + " from jobs where " + std::string{whose} +
+           " = $1::bigint and ended_at >= $2::bigint and ended_at < $3::bigint group by 1) g "
+           "order by " +
+           std::string{order} + " limit 1000";
+}
+struct UsageStatements {
+    Statement day, market, node, key;
+    UsageStatements(std::string_view whose, const std::string& prefix)
+        : day{prefix + "_day",
+              usage_sql(whose, "ended_at / 86400000000",
+                        "(date '1970-01-01' + g.what::integer)::text", "g.what desc")},
+          market{prefix + "_market",
+                 usage_sql(whose, "market", "(select m.name from markets m where m.id = g.what)",
+                           "g.captured desc, 1")},
+          node{prefix + "_node", usage_sql(whose, "node", "g.what::text", "g.captured desc, 1")},
+          key{prefix + "_key",
+              usage_sql(whose, "coalesce(key, 0)", "g.what::text", "g.captured desc, 1")} {}
+    const Statement& of(UsageGroup group) const {
+        switch (group) {
+            case UsageGroup::day: return day;
+            case UsageGroup::market: return market;
+            case UsageGroup::node: return node;
+            case UsageGroup::key: break;
+        }
+        return key;
+    }
+};
+
+const UsageStatements usage_bought_by{"account", "usage_bought"};
+const UsageStatements usage_sold_by{"provider", "usage_sold"};
+const Statement read_network{
+    "read_network",
+    "select tier, coalesce(region, ''), coalesce(gpu_model, ''), count(*), "
+    "count(*) filter (where up), sum(gpu_count)::bigint, "
+    "coalesce(sum(gpu_count) filter (where up), 0)::bigint "
+    "from (select case when evidence_hash is null then null else tier::text end as tier, region, "
+    "gpu_model, gpu_count, connected and not draining and not suspended and "
+    "standing in ('good', 'measurement_pending') and coalesce(valid_until > $1::bigint, false) as "
+    "up from nodes where not retired) n "
+    "group by 1, 2, 3 order by 4 desc, 1, 2, 3 limit 1000"};
 const Statement read_counters{"read_counters",
                               "select coalesce(counters, ''::bytea) from projection"};
 
@@ -562,6 +623,8 @@ Listed<Node> Reader::nodes(const NodeFilter& filter, PageBefore page) {
     parameters.add(below(page));
     filter.matchable_at ? parameters.add(filter.matchable_at->us) : parameters.add_null();
     parameters.add(std::int64_t{page.rows_max} + 1);
+    add_optional(parameters, filter.tier);
+    filter.region.empty() ? parameters.add_null() : parameters.add_text(filter.region);
     return nouns_of<Node>(held_->run(list_nodes, parameters), page.rows_max);
 }
 
@@ -778,6 +841,63 @@ std::vector<DemandRow> Reader::demand(MarketId market, Instant from, Instant to)
                           .wanted = rows.integer(row, 4),
                           .unmet = rows.integer(row, 5)});
     return demand;
+}
+
+// ---- Sums for people
+// -----------------------------------------------------------------------------------
+
+namespace {
+
+std::vector<UsageRow> usage_of(const Rows& rows) {
+    std::vector<UsageRow> usage;
+    for (std::size_t row = 0; row < rows.size(); ++row)
+        usage.push_back({.name = text_or_empty(rows, row, 0),
+                         .jobs = rows.integer(row, 1),
+                         .completed = rows.integer(row, 2),
+                         .usage = {.prompt = rows.integer(row, 3),
+                                   .cached = rows.integer(row, 4),
+                                   .completion = rows.integer(row, 5),
+                                   .reasoning = rows.integer(row, 6),
+                                   .requests = rows.integer(row, 7),
+                                   .gpu_seconds = rows.integer(row, 8)},
+                         .captured = {rows.integer(row, 9)},
+                         .fee = {rows.integer(row, 10)}});
+    return usage;
+}
+
+Parameters usage_parameters(AccountId account, Instant from, Instant to) {
+    Parameters parameters;
+    parameters.add(number(account.value)).add(from.us).add(to.us);
+    return parameters;
+}
+
+}  // namespace
+
+std::vector<UsageRow> Reader::usage_bought(AccountId account, UsageGroup group, Instant from,
+                                           Instant to) {
+    return usage_of(held_->run(usage_bought_by.of(group), usage_parameters(account, from, to)));
+}
+
+std::vector<UsageRow> Reader::usage_sold(AccountId provider, UsageGroup group, Instant from,
+                                         Instant to) {
+    return usage_of(held_->run(usage_sold_by.of(group), usage_parameters(provider, from, to)));
+}
+
+std::vector<NetworkRow> Reader::network(Instant now) {
+    const Rows rows = held_->run(read_network, Parameters{}.add(now.us));
+    std::vector<NetworkRow> network;
+    for (std::size_t row = 0; row < rows.size(); ++row) {
+        NetworkRow found{.tier = {},
+                         .region = std::string{rows.text(row, 1)},
+                         .gpu_model = std::string{rows.text(row, 2)},
+                         .nodes = rows.integer(row, 3),
+                         .available = rows.integer(row, 4),
+                         .gpus = rows.integer(row, 5),
+                         .gpus_available = rows.integer(row, 6)};
+        if (!rows.null(row, 0)) found.tier = enum_from_sql<Tier>(rows.text(row, 0));
+        network.push_back(std::move(found));
+    }
+    return network;
 }
 
 // ---- Operation

@@ -32,6 +32,8 @@ struct OfferFilter {
 };
 struct NodeFilter {
     AccountId provider{};  // none: every provider's
+    std::optional<matching::Tier> tier{};
+    std::string region{};  // empty: every one
     // Only nodes that are connected, not draining, not suspended, with evidence valid at this
     // instant.
     std::optional<Instant> matchable_at{};
@@ -83,6 +85,14 @@ public:
     std::optional<JobRow> job(AccountId account, JobId job);
     std::optional<ReceiptRow> receipt(JobId job);  // newest counter
     std::optional<ReceiptRow> receipt(JobId job, std::uint64_t counter);
+
+    // ---- Sums for people, over jobs that ended in [from, to). At most 1,000 groups; the newest
+    // day, or the largest amount, first.
+    std::vector<UsageRow> usage_bought(AccountId account, UsageGroup group, Instant from,
+                                       Instant to);
+    std::vector<UsageRow> usage_sold(AccountId provider, UsageGroup group, Instant from,
+                                     Instant to);
+    std::vector<NetworkRow> network(Instant now);
 
     // ---- Public market data
     std::vector<MarketRow> markets();

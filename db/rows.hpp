@@ -129,6 +129,21 @@ struct MarketRow {
     Instant last_trade_at;
 };
 
+// ---- Sums for people ---------------------------------------------------------------------------
+
+enum class UsageGroup { day, market, node, key };
+struct UsageRow {
+    std::string name;  // "2026-11-22" (UTC), a market's name, or the number of a node or key
+    std::int64_t jobs = 0, completed = 0;
+    matching::QuantityVector usage;
+    Nano captured, fee;
+};
+struct NetworkRow {
+    std::optional<matching::Tier> tier;  // none before the first verdict
+    std::string region, gpu_model;
+    std::int64_t nodes = 0, available = 0, gpus = 0, gpus_available = 0;
+};
+
 // ---- Operation --------------------------------------------------------------------------------
 
 struct Overview {

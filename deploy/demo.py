@@ -15,6 +15,7 @@ from stack import Api, Failure, PrivatePostgres, Program, ROOT, free_port, write
 
 VAR = ROOT / "var"
 DATABASE_PORT = int(os.environ.get("COCOON_DATABASE_PORT", "54329"))
+PAGES = ROOT / "web/dist"  # once deploy/up or deploy/test has built them
 MODEL = "demo-model"
 DEPOSIT_NANO = 5_000_000_000
 OPERATOR_NANO = 2_000_000_000  # what the operator puts into the market's wallet to pay fees with
@@ -85,6 +86,7 @@ class Demo:
             "MARKET_SIMULATED_TIER": "allow",
             "MARKET_PAYOUT_MIN_NANO": "1",  # demo jobs earn little
             **self.chain_settings(),
+            **({"MARKET_WEB_ROOT": str(PAGES)} if (PAGES / "index.html").exists() else {}),
             **self.settings,
         })
 
@@ -312,7 +314,8 @@ class Demo:
         client = "./build/release/bin/cocoon-client"
         print(f"""
 \033[1mThe market is open.\033[0m
-    public pages    {self.market_url}/docs    {self.market_url}/v1/markets
+    pages           {self.market_url}/    sign in with a management key of state.json, or the admin token
+    API             {self.market_url}/docs    {self.market_url}/v1/markets
     OpenAI base URL {self.client_url}/v1      (any API key: the sidecar holds the real one)
     keys            {self.state_file} (developer, provider), {self.home}/market/admin.token
     chain           {self.chain_urls[0] + '/api/v2 (TON, development)' if self.chain == 'ton-dev' else 'embedded'}

@@ -54,6 +54,38 @@ packages_to_build() {
         'libcurl4-openssl-dev|libcurl-dev' 'postgresql-15|postgresql' "$@"
 }
 
+# packages_for_web: node and npm, whoever brought them.
+packages_for_web() {
+    local missing=()
+    command -v node >/dev/null || missing+=(nodejs)
+    command -v npm >/dev/null || missing+=(npm)
+    packages "${missing[@]}"
+}
+
+# npm_packages FOLDER: what its lock file names; nothing to do when they are there already.
+npm_packages() {
+    local folder=$1 stamp="$1/node_modules/.cocoon-lock" log="$root/build/npm.log"
+    cmp -s "$folder/package-lock.json" "$stamp" && return 0
+    mkdir -p "$root/build"
+    (cd "$folder" && npm ci --no-audit --no-fund --loglevel=error >"$log" 2>&1) ||
+        { cat "$log"; fail "npm ci failed in $folder"; }
+    cp "$folder/package-lock.json" "$stamp"
+}
+
+# build_web: the pages into web/dist, which the market serves; skipped when nothing they are made of has changed.
+build_web() {
+    local inputs stamp="$root/build/web.stamp"
+    mkdir -p "$root/build"
+    inputs=$(find web api/openapi.yaml \( -name node_modules -o -name dist \) -prune -o -type f -print0 |
+        sort -z | xargs -0 sha256sum | sha256sum)
+    [ -f web/dist/index.html ] && [ "$(cat "$stamp" 2>/dev/null)" = "$inputs" ] && return 0
+    say "building the pages (web/)"
+    npm_packages web
+    npm --prefix web run -s build >"$root/build/web.log" 2>&1 ||
+        { tail -n 60 "$root/build/web.log"; fail "the pages could not be built"; }
+    echo "$inputs" >"$stamp"
+}
+
 # Build folders of one checkout share compiled objects; the debug information then names the first of them.
 export CCACHE_NOHASHDIR=1
 

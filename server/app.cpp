@@ -297,6 +297,7 @@ private:
     std::unique_ptr<Lane> lane;
 
     // Who may call, and the walk of a call through the house.
+    const WebFiles pages{config.web_root.empty() ? WebFiles{} : WebFiles::load(config.web_root)};
     db::Outbox outbox{pool};
     EvidencePolicy evidence_policy{config.attestation_policy_file};
     CollateralService collateral{collateral_of(config, evidence_policy.current()), clock, metrics};
@@ -483,6 +484,7 @@ DispatchDoors Market::dispatch_doors() {
             clock,
             metrics,
             answers,
+            pages,
             [this](api::Native what, std::shared_ptr<Incoming> in,
                    const std::vector<std::string>& captures) {
                 native(what, std::move(in), captures);

@@ -143,6 +143,8 @@ std::vector<Setting> market_settings() {
              "public|loopback"),
         number("MARKET_WEBHOOK_RETENTION_DAYS", &Config::webhook_retention_days, "30", 1, 3'650,
                "ended deliveries are kept and can be sent again for so long"),
+        text("MARKET_WEB_ROOT", &Config::web_root, "",
+             "folder of the built pages (web/dist), read at start; empty: no pages are served"),
         text("MARKET_PROXY_ADDRESSES", &Config::proxy_addresses, "",
              "comma-separated addresses whose X-Forwarded-For is believed"),
         text("MARKET_LOG_LEVEL", &Config::log_level, "info", "lines below are dropped",

@@ -26,7 +26,7 @@ struct Config {
     std::string key_file;
     std::int64_t fee_basis_points = 500;
     std::string simulated_tier, attestation_policy_file, approved_tiers, chain, chain_file,
-        coin_name, admin_token_file, cors_origin;
+        coin_name, admin_token_file, cors_origin, web_root;
     std::string ton_endpoints, ton_api_keys_file, ton_wallet_file, ton_network;
     std::int64_t ton_calls_per_second = 1, ton_message_seconds = 3600, ton_clock_skew_seconds = 60;
     std::int64_t ton_deposit_minimum_nano = 0, ton_balance_minimum_nano = 0;

@@ -96,7 +96,7 @@ void Dispatch::take(std::shared_ptr<net::Exchange> exchange) {
     const auto method = api::method_from_name(request.method == "HEAD" ? "GET" : request.method);
     if (!method) return in->refuse(refuse(ErrorCode::method_not_allowed));
     api::Lookup lookup = api::find_route(*method, request.path);
-    if (lookup.route == nullptr) return in->respond(api::no_route(lookup, in->request_id()));
+    if (lookup.route == nullptr) return no_route(*in, lookup);
     const api::Route& route = *lookup.route;
     in->route = route.pattern;
     if (const auto allowed = api::authorize(route, in->principal()); !allowed)
@@ -118,6 +118,17 @@ void Dispatch::take(std::shared_ptr<net::Exchange> exchange) {
         case api::Kind::command:
             return run_command(task_of(in, route, *method, std::move(lookup.captures)));
     }
+}
+
+// What is no route may be a page; a path that is a route for other methods is not.
+void Dispatch::no_route(Incoming& in, const api::Lookup& lookup) const {
+    if (!lookup.malformed && lookup.allow.empty()) {
+        if (auto page = doors_.pages.answer(in.request())) {
+            in.route = "page";
+            return in.respond(std::move(*page));
+        }
+    }
+    in.respond(api::no_route(lookup, in.request_id()));
 }
 
 // Any origin may be allowed, because a browser never adds a credential of ours by itself.

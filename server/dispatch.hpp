@@ -17,6 +17,7 @@
 #include "server/directory.hpp"
 #include "server/incoming.hpp"
 #include "server/lane.hpp"
+#include "server/web_files.hpp"
 
 namespace cocoon::server {
 
@@ -33,6 +34,7 @@ struct DispatchDoors {
     const Clock& clock;
     Metrics& metrics;
     const AnswerPolicy& policy;
+    const WebFiles& pages;
     // Routes that are streams or speak about the process.
     std::function<void(api::Native, std::shared_ptr<Incoming>,
                        const std::vector<std::string>& captures)>
@@ -54,6 +56,7 @@ private:
     struct Parked;  // an answer that waits for its request to match
 
     void take(std::shared_ptr<net::Exchange> exchange);
+    void no_route(Incoming& in, const api::Lookup& lookup) const;
     void preflight(Incoming& in) const;
     std::shared_ptr<Task> task_of(const std::shared_ptr<Incoming>& in, const api::Route& route,
                                   api::Method method, std::vector<std::string> captures);

@@ -188,7 +188,24 @@ TEST_CASE("a market lives through its HTTP contract, and strangers see nothing o
                     .receipt = envelope.dump(),
                     .reason = {}});
     const std::string job_path = "/v1/jobs/" + job.text();
-    CHECK(house.get(job_path, developer).body["state"] == "completed");
+    const Heard ended = house.get(job_path, developer);
+    CHECK(ended.body["state"] == "completed");
+    for (const char* group : {"day", "market", "node", "key"}) {
+        CAPTURE(group);
+        const std::string usage = "/v1/account/usage?group=" + std::string{group};
+        const auto until = "&to=" + (house.market.now + hours(1)).text();
+        const Heard bought = house.get(usage + until, developer);
+        const Heard sold = house.get(usage + until + "&side=sold", provider);
+        REQUIRE(bought.body["items"].size() == 1);
+        CHECK(bought.body["items"][0]["captured_nano"] == ended.body["captured_nano"]);
+        CHECK(bought.body["items"][0]["usage"]["completion_tokens"] == 100);
+        CHECK(sold.body["items"] == bought.body["items"]);
+        CHECK(house.get(usage + until, stranger).body["items"].empty());
+    }
+    CHECK(house.get("/v1/account/usage?group=day&from=2024-01-01T00:00:00Z", developer).status ==
+          422);
+    CHECK(house.get("/v1/account/usage?group=week", developer).status == 422);
+    CHECK(house.get("/v1/account/usage", Principal{}).status == 401);
     CHECK(house.get(job_path, provider).body["captured_nano"] ==
           house.get(job_path, developer).body["captured_nano"]);
     const Heard cancelled = house.call(
@@ -253,6 +270,11 @@ TEST_CASE("a market lives through its HTTP contract, and strangers see nothing o
                   .body["items"]
                   .empty());
     }
+    const Heard everyone = house.get("/v1/network/nodes", Principal{});
+    REQUIRE(everyone.body["items"].size() == 1);
+    CHECK(everyone.body["items"][0].contains("name") == false);
+    CHECK(house.get("/v1/network/nodes?region=us-east", Principal{}).body["items"].empty());
+    CHECK(house.get("/v1/network/nodes?tier=golden", Principal{}).status == 422);
     CHECK(house.get("/v1/nodes/" + node.node.text(), stranger).body.contains("hardware") == false);
     CHECK(house.get("/v1/nodes/" + node.node.text(), provider).body.contains("hardware") == true);
 
@@ -264,7 +286,9 @@ TEST_CASE("a market lives through its HTTP contract, and strangers see nothing o
           "/v1/markets/inference:a%2Fb/book", "/v1/markets/inference:a%2Fb/ticker",
           "/v1/markets/inference:a%2Fb/trades?limit=1",
           "/v1/markets/inference:a%2Fb/candles?interval=1m", "/v1/markets/inference:a%2Fb/prices",
-          "/v1/markets/inference:a%2Fb/demand", "/version", "/v1/market-key"}) {
+          "/v1/markets/inference:a%2Fb/demand", "/v1/network",
+          "/v1/network/nodes?tier=simulated&region=eu-west&available=true", "/version",
+          "/v1/market-key"}) {
         INFO(path);
         CHECK(house.get(path, Principal{}).status == 200);
     }

@@ -260,6 +260,80 @@ TEST_CASE("reader: market data") {
     CHECK(hundred.p90.value == 90);
 }
 
+TEST_CASE("reader: sums of ended jobs by day, market, node and key, for buyer and seller") {
+    Database database;
+    TestMarket market{database};
+    market.furnish();
+    market.live_a_little();
+    market.project();
+    Pool pool{database.options(), 1};
+    Reader reader{pool};
+    const Instant from = market.now - hours(1), to = market.now + hours(1);
+    Nano captured;
+    market.writer->state().jobs.for_each(
+        [&](const auto& entry) { captured.value += entry.job.captured.value; });
+    const struct {
+        UsageGroup group;
+        std::string name;
+    } groups[] = {
+        {UsageGroup::day, "2026-09-21"},
+        {UsageGroup::market, "inference:llama"},
+        {UsageGroup::node, std::to_string(market.node.value)},
+        {UsageGroup::key, std::to_string(market.key.value)},
+    };
+    for (const auto& [group, name] : groups) {
+        CAPTURE(name);
+        const auto bought = reader.usage_bought(market.developer, group, from, to);
+        const auto sold = reader.usage_sold(market.provider, group, from, to);
+        REQUIRE(bought.size() == 1);
+        REQUIRE(sold.size() == 1);
+        CHECK(bought[0].name == name);
+        CHECK(sold[0].name == name);
+        CHECK(bought[0].jobs == 3);  // the open one is in no sum
+        CHECK(bought[0].completed == 3);
+        CHECK(bought[0].usage == QuantityVector{.prompt = 2'700, .completion = 300, .requests = 3});
+        CHECK(bought[0].captured == captured);
+        CHECK(sold[0].captured == captured);
+        CHECK(sold[0].fee == bought[0].fee);
+        CHECK(reader.usage_sold(market.developer, group, from, to).empty());
+        CHECK(reader.usage_bought(market.provider, group, from, to).empty());
+        CHECK(reader.usage_bought(market.developer, group, to, to + hours(1)).empty());
+    }
+}
+
+TEST_CASE("reader: the network by tier, region and GPU") {
+    Database database;
+    TestMarket market{database};
+    market.furnish();
+    market.project();
+    Pool pool{database.options(), 1};
+    Reader reader{pool};
+    const auto now = reader.network(market.now);
+    REQUIRE(now.size() == 1);
+    CHECK(now[0].tier == Tier::tdx_gpu_cc);
+    CHECK(now[0].region == "eu-west");
+    CHECK(now[0].gpu_model == "H100");
+    CHECK(now[0].nodes == 1);
+    CHECK(now[0].available == 1);
+    CHECK(now[0].gpus_available == 8);
+    const auto later = reader.network(market.now + days(31));  // the evidence has ended
+    REQUIRE(later.size() == 1);
+    CHECK(later[0].available == 0);
+    CHECK(later[0].gpus == 8);
+    CHECK(later[0].gpus_available == 0);
+    const struct {
+        NodeFilter filter;
+        std::size_t nodes;
+    } rows[] = {
+        {{.tier = Tier::tdx_gpu_cc}, 1},
+        {{.tier = Tier::snp}, 0},
+        {{.region = "eu-west"}, 1},
+        {{.region = "eu-west' or ''='"}, 0},
+        {{.tier = Tier::tdx_gpu_cc, .region = "us-east"}, 0},
+    };
+    for (const auto& row : rows) CHECK(reader.nodes(row.filter, {}).rows.size() == row.nodes);
+}
+
 TEST_CASE("reader: the feed names the accounts of each event and keeps tenants apart") {
     Database database;
     TestMarket market{database};

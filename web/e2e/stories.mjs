@@ -1,0 +1,239 @@
+// What people do here, from empty to money, on the real server: run by tests/e2e/web_test.py, which starts it.
+import { expect, see } from './browser.mjs';
+
+const market = (world) => `inference:${world.model}`;
+
+export async function public_story(page, world) {
+  await page.goto(world.base + '/');
+  await see(page, 'Confidential AI compute');
+  await page.locator('.live[data-state=live]').waitFor();
+  await page.getByRole('link', { name: world.model, exact: true }).click();
+  await page.waitForURL('**/markets/**');
+  await page.locator('canvas').first().waitFor();
+  expect((await page.locator('canvas').count()) >= 2, 'price history and depth are drawn');
+  await see(page, '0.02');
+  await page.getByRole('button', { name: 'Ask for a price' }).click();
+  await see(page, 'would cost at most');
+  await page.getByRole('link', { name: 'Network', exact: true }).click();
+  await page
+    .getByRole('link', { name: /^node_/ })
+    .first()
+    .click();
+  await see(page, 'Evidence, check by check');
+  expect((await page.locator('.checklist .passed').count()) > 0, 'checks are listed');
+  await see(page, 'The simulated tier proves neither processor nor GPU');
+  await page.getByRole('link', { name: 'Join', exact: true }).click();
+  await see(page, 'cocoon-node doctor');
+  await page.getByLabel('Language').selectOption('ru');
+  await see(page, 'Присоединиться к рынку');
+  await page.getByLabel('Язык').selectOption('en');
+  await see(page, 'Join the market');
+}
+
+/** A trade made elsewhere shows here without a reload. */
+export async function live_story(page, world) {
+  await page.goto(`${world.base}/markets/${encodeURIComponent(market(world))}`);
+  const rows = page.getByRole('region', { name: 'Recent trades' }).locator('tbody tr');
+  await rows.first().waitFor();
+  await page.locator('.live[data-state=live]').waitFor();
+  const before = await rows.count();
+  const answer = await fetch(world.client + '/v1/chat/completions', {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify({ model: world.model, max_tokens: 8, messages: [{ role: 'user', content: 'live' }] }),
+  });
+  expect(answer.ok, `the job ran: ${answer.status}`);
+  await rows.nth(before).waitFor();
+}
+
+export async function missing_story(page, world) {
+  const answer = await page.goto(world.base + '/no/such/page');
+  expect(answer.status() === 404, 'an unknown address is 404');
+  await see(page, 'There is no such page');
+}
+
+export async function weight_story(page, world) {
+  await page.goto(world.base + '/', { waitUntil: 'networkidle' }).catch(() => undefined);
+  await see(page, world.model);
+  const bytes = await page.evaluate(() =>
+    performance
+      .getEntriesByType('resource')
+      .concat(performance.getEntriesByType('navigation'))
+      .filter((entry) => !entry.name.includes('/v1/'))
+      .reduce((sum, entry) => sum + entry.encodedBodySize, 0),
+  );
+  expect(bytes > 20_000 && bytes <= 200_000, `the first load is ${bytes} bytes, compressed; at most 200,000`);
+  console.log(`        first load ${bytes} bytes`);
+}
+
+export async function sign_in(page, world, key) {
+  await page.goto(world.base + '/sign-in');
+  await page.getByLabel('API key').fill(key);
+  await page.locator('main').getByRole('button', { name: 'Sign in' }).click();
+  await page.locator('.desk').waitFor();
+}
+
+export async function desk_page(page, name) {
+  await page.locator('.desk aside').getByRole('link', { name, exact: true }).click();
+  await page.locator('.desk h1').waitFor();
+}
+
+const script = '<img src=x onerror="document.title=\'taken\'">';
+
+export async function developer_story(page, world) {
+  await page.goto(world.base + '/sign-up/developer');
+  await page.getByLabel('Name').fill(script);
+  await page.getByLabel('Models you want').fill(world.model);
+  await page.getByRole('button', { name: 'Create the account' }).click();
+  await see(page, 'Your keys, shown only now');
+  const [management, work] = await page.locator('.code code').allTextContents();
+  expect(/^ck_/.test(management) && /^ck_/.test(work), 'both keys are shown once');
+  await page.getByRole('button', { name: 'I have saved them, continue' }).click();
+  await see(page, 'Quick start');
+  await see(page, script);
+
+  await page.getByRole('button', { name: 'Send test coins' }).click();
+  await page
+    .locator('.figure')
+    .filter({ hasText: 'Available' })
+    .getByText('5', { exact: false })
+    .waitFor({ timeout: 20_000 });
+
+  await desk_page(page, 'API keys');
+  await page.getByRole('button', { name: 'New key' }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByLabel('Name').fill('nightly');
+  await dialog.getByLabel('work: place requests').check();
+  await dialog.getByLabel('Cap a day').fill('0.5');
+  await dialog.getByRole('button', { name: 'New key' }).click();
+  await dialog.getByText('Shown only now').waitFor();
+  expect(/^ck_/.test(await dialog.locator('code').textContent()), 'the new key is shown');
+  await dialog.getByRole('button', { name: 'I have saved them, continue' }).click();
+  await see(page, 'nightly');
+
+  const placed = await fetch(world.base + '/v1/requests', {
+    method: 'POST',
+    headers: {
+      Authorization: `Bearer ${work}`,
+      'Content-Type': 'application/json',
+      'Idempotency-Key': `web-${management.slice(3, 20)}`,
+    },
+    body: JSON.stringify({
+      market: market(world),
+      quantity: { prompt_tokens: 1000, completion_tokens: 100, requests: 1 },
+      cap_total_nano: '1',
+      time_in_force: 'rest',
+      rest_until: new Date(Date.now() + 3_600_000).toISOString(),
+      constraints: { tiers: ['simulated'] },
+    }),
+  });
+  expect(placed.status === 201, `the request rests: ${placed.status}`);
+  await desk_page(page, 'Requests');
+  await page.getByRole('link', { name: /^req_/ }).first().click();
+  await see(page, 'Why it waits');
+  await see(page, 'price_total');
+  await see(page, 'The nearest change');
+  await page.getByRole('button', { name: 'Cancel the request' }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Cancel the request' }).click();
+  await page.locator('main .badge', { hasText: 'cancelled' }).waitFor();
+
+  await desk_page(page, 'Statement');
+  await page.getByRole('region', { name: 'Statement' }).locator('tbody tr').first().waitFor();
+  await desk_page(page, 'Activity');
+  await see(page, 'request.');
+  expect((await page.title()) !== 'taken', 'a name is text and never markup');
+  await page.getByRole('button', { name: 'Sign out' }).click();
+  await page.waitForURL('**/sign-in');
+  expect((await page.evaluate(() => sessionStorage.length)) === 0, 'nothing of the session stays');
+}
+
+/** The developer whose client has run jobs: usage, a job, its receipt. */
+export async function buyer_story(page, world) {
+  await sign_in(page, world, world.developer_key);
+  await desk_page(page, 'Jobs');
+  await page.getByRole('link', { name: /^job_/ }).first().click();
+  await see(page, 'Signed by the node');
+  await see(page, 'cosignature');
+  await desk_page(page, 'Usage and cost');
+  await page.getByRole('region', { name: 'Usage and cost' }).locator('tbody tr').first().waitFor();
+  await page.getByRole('button', { name: 'model' }).click();
+  await see(page, world.model);
+}
+
+export async function provider_story(page, world) {
+  await sign_in(page, world, world.provider_key);
+  await desk_page(page, 'Nodes');
+  await page.getByRole('button', { name: 'Enrol a node' }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Make a token' }).click();
+  await page.getByRole('dialog').getByText("echo 'ce_").waitFor();
+  await page.keyboard.press('Escape');
+  await page.getByRole('dialog').waitFor({ state: 'detached' });
+  await page.getByRole('link', { name: 'node-b' }).click();
+  await see(page, 'Evidence, check by check');
+
+  await desk_page(page, 'Offers');
+  await page.locator('main tbody tr', { hasText: '0.025' }).getByRole('link').first().click();
+  await see(page, 'Why am I not matched?');
+  await see(page, 'free slots are cheaper');
+  await page.getByRole('button', { name: 'Change', exact: true }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByLabel('Prompt, coins / 1M tokens', { exact: true }).fill('0.019');
+  await dialog.getByLabel('Output, coins / 1M tokens').fill('0.055');
+  await dialog.getByRole('button', { name: 'Save' }).click();
+  await see(page, 'this offer is first in its market');
+  await page.getByRole('button', { name: 'Pause', exact: true }).click();
+  await see(page, 'The offer is paused');
+  await page.getByRole('button', { name: 'Resume', exact: true }).click();
+  await see(page, 'this offer is first in its market');
+  await page.getByRole('button', { name: 'Change', exact: true }).click();
+  await dialog.getByLabel('Prompt, coins / 1M tokens', { exact: true }).fill('0.025');
+  await dialog.getByLabel('Output, coins / 1M tokens').fill('0.075');
+  await dialog.getByRole('button', { name: 'Save' }).click();
+  await see(page, 'free slots are cheaper');
+
+  await desk_page(page, 'Earnings');
+  await page.getByRole('region', { name: 'Earnings' }).locator('tbody tr').first().waitFor();
+  await see(page, 'Estimator');
+  await desk_page(page, 'Webhooks');
+  await page.getByRole('button', { name: 'New webhook' }).click();
+  await dialog.getByLabel('URL').fill('https://example.org/hook');
+  await dialog.getByRole('button', { name: 'New webhook' }).click();
+  await dialog.getByText('whsec_').waitFor();
+  await dialog.getByRole('button', { name: 'I have saved them, continue' }).click();
+  await see(page, 'https://example.org/hook');
+  await page.getByRole('button', { name: 'Remove' }).click();
+  await dialog.getByRole('button', { name: 'Remove' }).click();
+  await see(page, 'No webhook yet');
+}
+
+export async function admin_story(page, world) {
+  await sign_in(page, world, world.admin_key);
+  await see(page, 'All buckets sum to zero');
+  await desk_page(page, 'Accounts');
+  await see(page, 'Demo Developer');
+  expect((await page.title()) !== 'taken', 'a stranger’s name is text for the operator, too');
+  await desk_page(page, 'Markets');
+  await page.getByRole('button', { name: 'Pause' }).first().click();
+  await page.getByRole('dialog').getByLabel('Note').fill('a rehearsal');
+  await page.getByRole('dialog').getByRole('button', { name: 'Pause' }).click();
+  await page.locator('main .badge', { hasText: 'paused' }).waitFor();
+  await page.getByRole('button', { name: 'Resume' }).first().click();
+  await page.getByRole('dialog').getByLabel('Note').fill('over');
+  await page.getByRole('dialog').getByRole('button', { name: 'Resume' }).click();
+  await page.locator('main .badge', { hasText: 'open' }).waitFor();
+  await desk_page(page, 'Audit');
+  await see(page, 'a rehearsal');
+}
+
+/** A key that nobody has, and a way back that leads elsewhere. */
+export async function stranger_story(page, world) {
+  await page.goto(world.base + '/provider/offers');
+  await page.waitForURL('**/sign-in');
+  await page.getByLabel('API key').fill('nonsense');
+  await page.locator('main').getByRole('button', { name: 'Sign in' }).click();
+  await see(page, 'The key has the form');
+  await page.getByLabel('API key').fill('ck_' + 'A'.repeat(43));
+  await page.locator('main').getByRole('button', { name: 'Sign in' }).click();
+  await page.getByRole('alert').waitFor();
+  expect((await page.evaluate(() => sessionStorage.length)) === 0, 'a refused key is not kept');
+}

@@ -1,0 +1,29 @@
+// What an operator or auditor reads and does; every act is audited with its note.
+import { body, client, once } from './client';
+
+const of = (id: string) => ({ path: { id }, header: once() });
+const named = (name: string) => ({ path: { name }, header: once() });
+
+export const admin = {
+  overview: () => ({
+    queryKey: ['/v1/admin/overview'],
+    queryFn: () => body(client.GET('/v1/admin/overview')),
+    refetchInterval: 10_000,
+  }),
+  ledger: () => ({ queryKey: ['/v1/admin/ledger'], queryFn: () => body(client.GET('/v1/admin/ledger')) }),
+
+  freeze: (id: string, note: string) =>
+    body(client.POST('/v1/admin/accounts/{id}:freeze', { params: of(id), body: { note } })),
+  unfreeze: (id: string, note: string) =>
+    body(client.POST('/v1/admin/accounts/{id}:unfreeze', { params: of(id), body: { note } })),
+  suspend: (id: string, note: string) =>
+    body(client.POST('/v1/admin/nodes/{id}:suspend', { params: of(id), body: { note } })),
+  restore: (id: string, note: string) =>
+    body(client.POST('/v1/admin/nodes/{id}:restore', { params: of(id), body: { note } })),
+  pause: (name: string, note: string) =>
+    body(client.POST('/v1/admin/markets/{name}:pause', { params: named(name), body: { note } })),
+  resume: (name: string, note: string) =>
+    body(client.POST('/v1/admin/markets/{name}:resume', { params: named(name), body: { note } })),
+  set_fee: (basis_points: number, note: string) =>
+    body(client.PUT('/v1/admin/fee', { body: { basis_points, note } })),
+};
