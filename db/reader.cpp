@@ -294,7 +294,7 @@ const Statement read_network{
     "coalesce(sum(gpu_count) filter (where up), 0)::bigint "
     "from (select case when evidence_hash is null then null else tier::text end as tier, region, "
     "gpu_model, gpu_count, connected and not draining and not suspended and "
-    "standing in ('good', 'measurement_pending') and coalesce(valid_until > $1::bigint, false) as "
+    "standing = 'good' and coalesce(valid_until > $1::bigint, false) as "
     "up from nodes where not retired) n "
     "group by 1, 2, 3 order by 4 desc, 1, 2, 3 limit 1000"};
 const Statement read_counters{"read_counters",

@@ -166,7 +166,7 @@ export async function provider_story(page, world) {
   await page.getByRole('button', { name: 'Enrol a node' }).click();
   await page.getByRole('dialog').getByRole('button', { name: 'Make a token' }).click();
   await page.getByRole('dialog').getByText("echo 'ce_").waitFor();
-  await page.keyboard.press('Escape');
+  await page.getByRole('dialog').getByRole('button', { name: 'Close' }).click();
   await page.getByRole('dialog').waitFor({ state: 'detached' });
   await page.getByRole('link', { name: 'node-b' }).click();
   await see(page, 'Evidence, check by check');

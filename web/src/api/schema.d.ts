@@ -317,6 +317,68 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/nodes/{id}:retire": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["NodeId"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * End the node for good, so that its hardware can enrol as another
+         * @description Its offers are cancelled and its key is revoked. What runs finishes; what has not begun goes to other nodes. A CPU or a GPU is one node's at a time: without this, a machine that was installed anew waits until its old evidence ends.
+         */
+        post: operations["retireNode"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/measurements": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The register of builds, newest first */
+        get: operations["listMeasurements"];
+        put?: never;
+        /**
+         * Ask for a build to be approved
+         * @description An entry speaks for every machine that shows all of its registers: leave a TDX register out that differs from machine to machine. Several builds are valid at once. Registers that have an entry already are refused with its id, unless that was revoked: then the new entry changes nothing until it is approved.
+         */
+        post: operations["submitMeasurement"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/measurements/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["MeasurementId"];
+            };
+            cookie?: never;
+        };
+        /** An entry of the register */
+        get: operations["readMeasurement"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/offers": {
         parameters: {
             query?: never;
@@ -1085,6 +1147,81 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/admin/measurements/{id}:approve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["MeasurementId"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Let machines of this build trade */
+        post: operations["approveMeasurement"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/measurements/{id}:revoke": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["MeasurementId"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Take machines of this build out at once; what runs ends */
+        post: operations["revokeMeasurement"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/denials": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Hardware that may not trade, newest first */
+        get: operations["listDenials"];
+        put?: never;
+        /** Take nodes of this hardware out at once; what runs ends */
+        post: operations["denyIdentity"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/denials/{id}:lift": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["DenialId"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Let this hardware trade again */
+        post: operations["liftDenial"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/admin/markets/{name}:pause": {
         parameters: {
             query?: never;
@@ -1378,6 +1515,16 @@ export interface components {
          */
         DepositId: string;
         /**
+         * @description An entry of the register
+         * @example meas_42
+         */
+        MeasurementId: string;
+        /**
+         * @description A denial
+         * @example deny_42
+         */
+        DenialId: string;
+        /**
          * @description A webhook
          * @example hook_42
          */
@@ -1426,6 +1573,13 @@ export interface components {
         JobState: "reserved" | "running" | "completed" | "failed" | "cancelled" | "expired";
         /** @enum {string} */
         PayoutState: "queued" | "sent" | "paid" | "returned";
+        /** @enum {string} */
+        MeasurementState: "pending" | "approved" | "revoked";
+        /**
+         * @description What the register and the deny-list say of a node whose evidence is proven. With `measurement_pending` it is matched only for requests that name its measurement; with the last two not at all.
+         * @enum {string}
+         */
+        Standing: "good" | "measurement_pending" | "measurement_revoked" | "platform_denied";
         Problem: {
             /** Format: uri-reference */
             type: string;
@@ -1436,7 +1590,7 @@ export interface components {
              * @description Stable; decide by it
              * @enum {string}
              */
-            code: "malformed_request" | "not_sealed" | "sealed_message_invalid" | "unauthenticated" | "key_expired" | "key_revoked" | "insufficient_funds" | "spend_cap_reached" | "forbidden" | "account_frozen" | "not_found" | "unknown_market" | "method_not_allowed" | "not_acceptable" | "request_timeout" | "wrong_state" | "already_exists" | "stale_fencing_token" | "job_rematched" | "limit_reached" | "reservation_expired" | "precondition_failed" | "verdict_refused" | "body_too_large" | "uri_too_long" | "unsupported_media_type" | "invalid_body" | "idempotency_key_reused" | "arithmetic_overflow" | "receipt_invalid" | "precondition_required" | "rate_limited" | "too_many_connections" | "headers_too_large" | "internal_error" | "upstream_failed" | "stream_truncated" | "no_eligible_offer" | "price_cap_too_low" | "node_unavailable" | "overloaded" | "commit_failed" | "draining" | "deadline_exceeded";
+            code: "malformed_request" | "not_sealed" | "sealed_message_invalid" | "unauthenticated" | "key_expired" | "key_revoked" | "insufficient_funds" | "spend_cap_reached" | "forbidden" | "account_frozen" | "not_found" | "unknown_market" | "method_not_allowed" | "not_acceptable" | "request_timeout" | "wrong_state" | "already_exists" | "stale_fencing_token" | "job_rematched" | "platform_in_use" | "limit_reached" | "reservation_expired" | "precondition_failed" | "verdict_refused" | "body_too_large" | "uri_too_long" | "unsupported_media_type" | "invalid_body" | "idempotency_key_reused" | "arithmetic_overflow" | "receipt_invalid" | "precondition_required" | "rate_limited" | "too_many_connections" | "headers_too_large" | "internal_error" | "upstream_failed" | "stream_truncated" | "no_eligible_offer" | "price_cap_too_low" | "node_unavailable" | "overloaded" | "commit_failed" | "draining" | "deadline_exceeded";
             /** @description The same call may succeed later */
             retryable: boolean;
             request_id: string;
@@ -1710,12 +1864,19 @@ export interface components {
             country: string;
             gpu_model: string;
             gpu_count: components["schemas"]["Count"];
+            /** @description All registers as one value */
             measurement?: string | null;
+            registers?: components["schemas"]["Registers"];
+            /** @description The entry of the register that speaks for it */
+            measurement_id?: components["schemas"]["MeasurementId"] | null;
+            standing?: components["schemas"]["Standing"];
+            /** @description Until then four slots at a time, and no better reputation than a fresh node */
+            probation_jobs_left?: number;
             evidence_hash?: string | null;
             evidence_valid_until?: components["schemas"]["Instant"] | null;
             evidence_url?: string | null;
             keyset_digest?: string | null;
-            /** @description Connected, not draining, not suspended, evidence valid */
+            /** @description Connected, not draining, not suspended, evidence valid, standing good */
             available: boolean;
             reliability_permille: components["schemas"]["Count"];
             first_output_ms?: number | null;
@@ -1726,8 +1887,12 @@ export interface components {
             name?: string;
             /** @description Only for the owner */
             hardware?: Record<string, never>;
+            /** @description Only for the owner: its CPU, GPUs and family, devices by digest */
+            identities?: string[];
             /** @description Only for the owner */
-            platform?: string | null;
+            standing_reason?: string | null;
+            /** @description Only for the owner */
+            retired?: boolean;
             /** @description Only for the owner */
             connected?: boolean;
             /** @description Only for the owner */
@@ -1769,8 +1934,12 @@ export interface components {
             status: "proven" | "refuted" | "unknown";
             tier: string;
             measurement?: string | null;
+            /** @description What the measurement is made of */
+            registers?: string[];
             /** @description The CPU: one machine for ever, by a hash */
             platform_id?: string | null;
+            /** @description Of the CPU: Intel's FMSPC */
+            family?: string | null;
             /** @description The GPUs and switches that answered */
             devices?: string[];
             /** @description In the vendor's words, such as `UpToDate` */
@@ -1797,6 +1966,13 @@ export interface components {
             verdict: components["schemas"]["Verdict"];
             keyset_digest: string;
             evidence_hash: string;
+            standing: components["schemas"]["Standing"];
+            standing_reason?: string | null;
+            /** @description What to do about a standing that is not good */
+            advice?: string | null;
+            measurement_id?: components["schemas"]["MeasurementId"] | null;
+            registers?: components["schemas"]["Registers"];
+            probation_jobs_left?: number;
         };
         Evidence: {
             node: components["schemas"]["NodeId"];
@@ -2030,7 +2206,7 @@ export interface components {
             }[];
         };
         /** @enum {string} */
-        ConstraintName: "build" | "state" | "node_away" | "draining" | "suspended" | "evidence" | "tier" | "region" | "country" | "measurement" | "gpu" | "data_policy" | "notice" | "reputation" | "context" | "output" | "schedule" | "provider_list" | "developer_list" | "lost_node" | "slots" | "price_dimension" | "price_total";
+        ConstraintName: "build" | "state" | "node_away" | "draining" | "suspended" | "evidence" | "platform_denied" | "measurement_revoked" | "measurement_pending" | "tier" | "region" | "country" | "measurement" | "gpu" | "data_policy" | "notice" | "reputation" | "context" | "output" | "schedule" | "provider_list" | "developer_list" | "lost_node" | "slots" | "probation" | "price_dimension" | "price_total";
         ExplainAnswer: {
             state: components["schemas"]["RequestState"];
             explanation: components["schemas"]["Explanation"];
@@ -2180,7 +2356,7 @@ export interface components {
             data: Record<string, never>;
         };
         /** @enum {string} */
-        EventName: "account.opened" | "account.amended" | "key.created" | "key.amended" | "node.enrolled" | "node.attested" | "node.presence" | "node.drained" | "node.suspended" | "market.opened" | "market.paused" | "offer.placed" | "offer.amended" | "offer.ended" | "request.placed" | "request.amended" | "request.rested" | "request.ended" | "job.reserved" | "job.started" | "job.renewed" | "job.captured" | "job.ended" | "receipt.stored" | "deposit.credited" | "payout.requested" | "payout.advanced" | "fee.changed" | "webhook.put" | "webhook.removed";
+        EventName: "account.opened" | "account.amended" | "key.created" | "key.amended" | "node.enrolled" | "node.attested" | "node.presence" | "node.drained" | "node.suspended" | "market.opened" | "market.paused" | "offer.placed" | "offer.amended" | "offer.ended" | "request.placed" | "request.amended" | "request.rested" | "request.ended" | "job.reserved" | "job.started" | "job.renewed" | "job.captured" | "job.ended" | "receipt.stored" | "deposit.credited" | "payout.requested" | "payout.advanced" | "fee.changed" | "webhook.put" | "webhook.removed" | "node.retired" | "node.standing" | "measurement.submitted" | "measurement.decided";
         WebhookCreate: {
             /** Format: uri */
             url: string;
@@ -2243,6 +2419,68 @@ export interface components {
         };
         FaucetAnswer: {
             reference: string;
+        };
+        /** @description What the hardware measured, 96 hex characters each. TDX: mrtd, rtmr0 to rtmr3; other machines: measurement */
+        Registers: {
+            mrtd?: string;
+            rtmr0?: string;
+            rtmr1?: string;
+            rtmr2?: string;
+            rtmr3?: string;
+            measurement?: string;
+        };
+        MeasurementSubmit: {
+            /** @enum {string} */
+            kind: "tdx" | "snp" | "simulated";
+            registers: components["schemas"]["Registers"];
+            name: components["schemas"]["Name"];
+            version: components["schemas"]["Name"];
+            /** Format: uri */
+            source: string;
+            notes?: string;
+        };
+        Measurement: {
+            id: components["schemas"]["MeasurementId"];
+            name: string;
+            version: string;
+            /** @enum {string} */
+            kind: "tdx" | "snp" | "simulated";
+            registers: components["schemas"]["Registers"];
+            /** @description The one value that nodes and constraints name; null where registers are left open */
+            measurement?: string | null;
+            source: string;
+            notes?: string | null;
+            state: components["schemas"]["MeasurementState"];
+            /** @description Of the newest decision */
+            reason?: string | null;
+            submitted_at: components["schemas"]["Instant"];
+            decided_at?: components["schemas"]["Instant"] | null;
+            /** @description The role that decided */
+            decided_by?: string | null;
+        };
+        MeasurementPage: components["schemas"]["Page"] & {
+            items: components["schemas"]["Measurement"][];
+        };
+        DenialCreate: {
+            /** @enum {string} */
+            kind: "cpu" | "gpu" | "fmspc" | "simulated";
+            /** @description As verdicts name it: platform_id, an item of devices, family */
+            value: string;
+            /** @description Shown to the provider */
+            reason: string;
+        };
+        Denial: {
+            id: components["schemas"]["DenialId"];
+            identity: string;
+            reason: string;
+            at: components["schemas"]["Instant"];
+        };
+        DenialPage: components["schemas"]["Page"] & {
+            items: components["schemas"]["Denial"][];
+        };
+        PublicReason: {
+            /** @description Anyone may read it */
+            reason: string;
         };
         AdminNote: {
             /** @description Goes into the audit log */
@@ -3009,7 +3247,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Every check passed. */
+            /** @description Every check passed. Whether that is enough to trade says `standing`. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3019,6 +3257,7 @@ export interface operations {
                 };
             };
             403: components["responses"]["Forbidden"];
+            409: components["responses"]["Conflict"];
             412: components["responses"]["Precondition"];
             422: components["responses"]["Invalid"];
             default: components["responses"]["Problem"];
@@ -3096,6 +3335,114 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["NodeDrain"];
+                };
+            };
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    retireNode: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names this call; a repeat within a day gets the first answer */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKeyOptional"];
+            };
+            path: {
+                id: components["schemas"]["NodeId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Retired. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    listMeasurements: {
+        parameters: {
+            query?: {
+                state?: components["schemas"]["MeasurementState"];
+                /** @description Rows of a page */
+                limit?: components["parameters"]["Limit"];
+                /** @description Where the page before ended (`next_cursor`); bound to account, route and filter */
+                cursor?: components["parameters"]["Cursor"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of measurements. */
+            200: {
+                headers: {
+                    Link: components["headers"]["Link"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MeasurementPage"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    submitMeasurement: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Names this call; a repeat within a day gets the first answer */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MeasurementSubmit"];
+            };
+        };
+        responses: {
+            /** @description Pending. */
+            201: {
+                headers: {
+                    Location: components["headers"]["Location"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Measurement"];
+                };
+            };
+            409: components["responses"]["Conflict"];
+            422: components["responses"]["Invalid"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    readMeasurement: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["MeasurementId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The entry. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Measurement"];
                 };
             };
             404: components["responses"]["NotFound"];
@@ -4512,6 +4859,157 @@ export interface operations {
         };
         responses: {
             /** @description Restored. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: components["responses"]["NotFound"];
+            422: components["responses"]["Invalid"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    approveMeasurement: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names this call; a repeat within a day gets the first answer */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKeyOptional"];
+            };
+            path: {
+                id: components["schemas"]["MeasurementId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PublicReason"];
+            };
+        };
+        responses: {
+            /** @description Approved. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Measurement"];
+                };
+            };
+            404: components["responses"]["NotFound"];
+            422: components["responses"]["Invalid"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    revokeMeasurement: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names this call; a repeat within a day gets the first answer */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKeyOptional"];
+            };
+            path: {
+                id: components["schemas"]["MeasurementId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PublicReason"];
+            };
+        };
+        responses: {
+            /** @description Revoked. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Measurement"];
+                };
+            };
+            404: components["responses"]["NotFound"];
+            422: components["responses"]["Invalid"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    listDenials: {
+        parameters: {
+            query?: {
+                /** @description Rows of a page */
+                limit?: components["parameters"]["Limit"];
+                /** @description Where the page before ended (`next_cursor`); bound to account, route and filter */
+                cursor?: components["parameters"]["Cursor"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of denials. */
+            200: {
+                headers: {
+                    Link: components["headers"]["Link"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DenialPage"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    denyIdentity: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names this call; a repeat within a day gets the first answer */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKeyOptional"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DenialCreate"];
+            };
+        };
+        responses: {
+            /** @description Denied. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Denial"];
+                };
+            };
+            409: components["responses"]["Conflict"];
+            422: components["responses"]["Invalid"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    liftDenial: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names this call; a repeat within a day gets the first answer */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKeyOptional"];
+            };
+            path: {
+                id: components["schemas"]["DenialId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PublicReason"];
+            };
+        };
+        responses: {
+            /** @description Lifted. */
             204: {
                 headers: {
                     [name: string]: unknown;

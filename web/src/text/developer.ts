@@ -4,7 +4,7 @@ import { words } from '../format/words';
 export const t = words({
   quick_start: ['Quick start', 'Início rápido', 'Быстрый старт'],
   quick_help: ['Put your work key into work.key (mode 600), save client.json beside it, start cocoon-client, and point any OpenAI SDK at it.', 'Coloque a chave de trabalho em work.key (modo 600), salve client.json ao lado, inicie o cocoon-client e aponte qualquer SDK da OpenAI para ele.', 'Положите рабочий ключ в work.key (режим 600), сохраните рядом client.json, запустите cocoon-client и направьте на него любой OpenAI SDK.'],
-  accept_simulated: ['This market also trades the simulated tier. To try it, name it: the second line of client.json does.', 'Este mercado também negocia o nível simulado. Para testar, nomeie-o: client.json faz isso.', 'На этом рынке есть и имитация. Чтобы попробовать, её нужно назвать: client.json это делает.'],
+  accept_simulated: ['This market also trades the simulated tier. To try it, name it: client.json below does.', 'Este mercado também negocia o nível simulado. Para testar, nomeie-o: client.json faz isso.', 'На этом рынке есть и имитация. Чтобы попробовать, её нужно назвать: client.json это делает.'],
   setup: ['1 · Files and the client', '1 · Arquivos e cliente', '1 · Файлы и клиент'],
   curl: ['2 · curl', '2 · curl', '2 · curl'],
   python: ['Python', 'Python', 'Python'],

@@ -207,6 +207,7 @@ export function Dialog({
   tone?: string;
   children: (close: () => void) => ReactNode;
 }) {
+  const say = useSay();
   return (
     <DialogTrigger>
       <Button className={`button ${tone}`}>{button}</Button>
@@ -215,9 +216,14 @@ export function Dialog({
           <AriaDialog>
             {({ close }) => (
               <>
-                <Heading slot="title" className="dialog-title">
-                  {title}
-                </Heading>
+                <div className="row between">
+                  <Heading slot="title" className="dialog-title">
+                    {title}
+                  </Heading>
+                  <Button slot="close" className="icon-button" aria-label={say(t.close)}>
+                    <span aria-hidden="true">×</span>
+                  </Button>
+                </div>
                 {children(close)}
               </>
             )}
