@@ -15,7 +15,7 @@ export interface paths {
         put?: never;
         /**
          * Sign up as a developer or a provider
-         * @description Answers with two keys: the management key (keys, profile, webhooks, payouts) can never place work, and the work key can never move money out. Both secrets are shown once.
+         * @description Answers with two keys: the management key (keys, profile, webhooks, payouts) can never place work, and the work key can never move money out. Both secrets are shown once. New accounts have a rate of their own per address and in all: beyond it, 429 with Retry-After.
          */
         post: operations["openAccount"];
         delete?: never;
@@ -159,7 +159,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** A second key with the same rights; the old one ends after the overlap */
+        /**
+         * A second key with the same rights; the old one ends after the overlap
+         * @description Both fill the same spend caps, and a cap that is changed through one of them is changed for both.
+         */
         post: operations["rotateKey"];
         delete?: never;
         options?: never;
@@ -622,7 +625,7 @@ export interface paths {
         };
         /**
          * The node's WebSocket (node key)
-         * @description Control messages are JSON text frames, sealed bytes are binary frames; see the architecture page.
+         * @description Control messages are JSON text frames, sealed bytes are binary frames; docs/relay.md lists both. The market closes it with 4001 when the node connects anew and with 4003 when its key was revoked or has ended.
          */
         get: operations["relay"];
         put?: never;
@@ -850,7 +853,7 @@ export interface paths {
         };
         /**
          * Your account's events as they happen (SSE)
-         * @description Each event's `id` is its journal sequence. `event gap` says that events before it were dropped; read the resources again.
+         * @description Each event's `id` is its journal sequence. `event gap` says that events before it were dropped; read the resources again. `event closed` is the last one; its `reason` is `key_revoked` or `key_expired` (the stream lasts as long as the key it was opened with) or `draining` (connect again).
          */
         get: operations["accountEvents"];
         put?: never;
@@ -868,7 +871,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Public market data as it changes (SSE) */
+        /**
+         * Public market data as it changes (SSE)
+         * @description `event closed` with the reason `draining` is the last one before the market goes away: connect again.
+         */
         get: operations["marketEvents"];
         put?: never;
         post?: never;
@@ -926,7 +932,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Deliver failed and given-up events again */
+        /**
+         * Deliver failed and given-up events again
+         * @description Deliveries that ended are kept for a time that the operator sets (30 days unless changed).
+         */
         post: operations["redeliver"];
         delete?: never;
         options?: never;
@@ -944,7 +953,10 @@ export interface paths {
         /** Your payouts, newest first */
         get: operations["listPayouts"];
         put?: never;
-        /** Pay earnings, or unused deposits, to your payout address */
+        /**
+         * Pay earnings, or unused deposits, to your payout address
+         * @description An amount below the market's least payout (0.1 coins unless its operator set another) is refused with `payout_too_small`; an account with as many unsettled payouts as it may have, with `limit_reached`.
+         */
         post: operations["requestPayout"];
         delete?: never;
         options?: never;
@@ -1063,6 +1075,23 @@ export interface paths {
         };
         /** All balances per bucket; they sum to zero */
         get: operations["readLedger"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/settlement": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Books against chain, batches under way, deposits on hold */
+        get: operations["readSettlement"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1590,7 +1619,7 @@ export interface components {
              * @description Stable; decide by it
              * @enum {string}
              */
-            code: "malformed_request" | "not_sealed" | "sealed_message_invalid" | "unauthenticated" | "key_expired" | "key_revoked" | "insufficient_funds" | "spend_cap_reached" | "forbidden" | "account_frozen" | "not_found" | "unknown_market" | "method_not_allowed" | "not_acceptable" | "request_timeout" | "wrong_state" | "already_exists" | "stale_fencing_token" | "job_rematched" | "platform_in_use" | "limit_reached" | "reservation_expired" | "precondition_failed" | "verdict_refused" | "body_too_large" | "uri_too_long" | "unsupported_media_type" | "invalid_body" | "idempotency_key_reused" | "arithmetic_overflow" | "receipt_invalid" | "precondition_required" | "rate_limited" | "too_many_connections" | "headers_too_large" | "internal_error" | "upstream_failed" | "stream_truncated" | "no_eligible_offer" | "price_cap_too_low" | "node_unavailable" | "overloaded" | "commit_failed" | "draining" | "deadline_exceeded";
+            code: "malformed_request" | "not_sealed" | "sealed_message_invalid" | "unauthenticated" | "key_expired" | "key_revoked" | "insufficient_funds" | "spend_cap_reached" | "forbidden" | "account_frozen" | "not_found" | "unknown_market" | "method_not_allowed" | "not_acceptable" | "request_timeout" | "wrong_state" | "already_exists" | "stale_fencing_token" | "job_rematched" | "platform_in_use" | "limit_reached" | "reservation_expired" | "precondition_failed" | "verdict_refused" | "body_too_large" | "uri_too_long" | "unsupported_media_type" | "invalid_body" | "idempotency_key_reused" | "arithmetic_overflow" | "receipt_invalid" | "usage_over_bound" | "payout_too_small" | "precondition_required" | "rate_limited" | "idempotency_memory_full" | "too_many_connections" | "headers_too_large" | "internal_error" | "upstream_failed" | "stream_truncated" | "no_eligible_offer" | "price_cap_too_low" | "node_unavailable" | "overloaded" | "commit_failed" | "draining" | "deadline_exceeded";
             /** @description The same call may succeed later */
             retryable: boolean;
             request_id: string;
@@ -1776,8 +1805,13 @@ export interface components {
             memo: string;
             /** @description null when this market takes no deposits */
             address: string | null;
+            /** @description Opens a wallet with address and memo filled in (ton://transfer/…); null where there is no such thing */
+            link: string | null;
             coin: string;
+            /** @description Smaller deposits are held back */
             minimum_nano: components["schemas"]["Amount"];
+            /** @description Smaller payouts are refused */
+            payout_minimum_nano: components["schemas"]["Amount"];
         };
         KeyCreate: {
             name: components["schemas"]["Name"];
@@ -2218,6 +2252,7 @@ export interface components {
                 id: string;
                 /** @constant */
                 object: "model";
+                /** @description When its market opened; seconds since 1970 */
                 created: number;
                 owned_by: string;
                 market: components["schemas"]["MarketName"];
@@ -2541,6 +2576,58 @@ export interface components {
         };
         AuditPage: components["schemas"]["Page"] & {
             items: components["schemas"]["AuditEntry"][];
+        };
+        Settlement: {
+            /** @description null before the first one. wallet = owed + held + operator - fees - moving + difference */
+            reconciliation: {
+                at: components["schemas"]["Instant"];
+                /** @description What the chain says is in the wallet */
+                wallet_nano: components["schemas"]["Money"];
+                /** @description What the books owe to all accounts */
+                owed_nano: components["schemas"]["Money"];
+                /** @description Deposits that belong to nobody yet */
+                held_nano: components["schemas"]["Money"];
+                /** @description Sent by the operator to pay fees with */
+                operator_nano: components["schemas"]["Money"];
+                /** @description Taken by the chain so far */
+                fees_nano: components["schemas"]["Money"];
+                /** @description Inside a batch, on its way back to the wallet */
+                moving_nano: components["schemas"]["Money"];
+                /** @description What is the operator's in the wallet; negative: it holds less than it owes */
+                cover_nano: components["schemas"]["Money"];
+                /** @description Not 0: books and chain disagree, look at once */
+                difference_nano: components["schemas"]["Money"];
+            } | null;
+            /** @description Payout batches that have not ended */
+            batches: {
+                number: components["schemas"]["Decimal"];
+                /**
+                 * @description accepted: the wallet took it and will execute it
+                 * @enum {string}
+                 */
+                phase: "open" | "accepted";
+                payouts: components["schemas"]["Count"];
+                /** @description At most */
+                cost_nano: components["schemas"]["Amount"];
+                /** @description Not taken until then */
+                expires_at: components["schemas"]["Instant"];
+                /** @description How explorers find its message */
+                message_hash: string;
+            }[];
+            /** @description An operator stopped payouts (cocoon-market payouts pause NOTE) */
+            payouts_paused: boolean;
+            holds: components["schemas"]["Count"];
+            /** @description At most 100 */
+            newest_holds: {
+                reference: string;
+                source: string;
+                memo: string;
+                /** @description unknown_memo, below_minimum, bounced, or the refusal's code */
+                reason: string;
+                amount_nano: components["schemas"]["Amount"];
+                at: components["schemas"]["Instant"];
+            }[];
+            as_of: components["schemas"]["Decimal"];
         };
         Ledger: {
             items: {
@@ -4745,6 +4832,27 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Ledger"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    readSettlement: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As of the newest reconciliation. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Settlement"];
                 };
             };
             default: components["responses"]["Problem"];
