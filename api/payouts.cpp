@@ -14,7 +14,7 @@ constexpr TextRule memo_rule{1, 128};
 
 }  // namespace
 
-Result<PendingCommand> request_payout(const Call& call, const Context& context) {
+Result<PendingCommand> request_payout(const Call& call, const Context&) {
     FieldReader in{call.body};
     ObjectReader root = in.root();
     RequestPayout payout;

@@ -130,7 +130,7 @@ TEST_CASE("journal: commit refuses what does not continue, all or nothing") {
     CHECK(journal.last_sequence() == 1);
     database.execute("delete from journal where first = 2");
     CHECK(journal.commit(one_event(1)) == Journal::Outcome::stored);
-    CHECK(journal.commit({.previous = 2, .entries = {}, .changes = {}}) ==
+    CHECK(journal.commit(Batch{.previous = 2, .entries = {}, .changes = {}}) ==
           Journal::Outcome::stored);
 }
 
