@@ -28,7 +28,10 @@ namespace cocoon::api {
 struct CompletedEvidence {
     Bytes bytes;
     std::vector<std::string> missing;
+    bool vendor_down = false;  // some of it may be had later
 };
+
+class UsedChallenges;
 
 struct Context {
     std::string program_version = "0.1.0";
@@ -63,6 +66,9 @@ struct Context {
             return CompletedEvidence{std::move(evidence), {}};
         };
     Duration challenge_lifetime = minutes(5);
+    // 4 random bytes of this process: challenges of the one before are not good any more.
+    std::string process_tag = std::string(4, '\0');
+    std::shared_ptr<UsedChallenges> used_challenges;  // never null where evidence is submitted
     Duration enrolment_lifetime = hours(24);
 
     // The newest snapshot of all markets (matching/views.hpp). Never null, never blocks.

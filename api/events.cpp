@@ -52,7 +52,10 @@ constexpr std::array<std::string_view, std::variant_size_v<Event>> names{"accoun
                                                                          "measurement.decided",
                                                                          "",
                                                                          "",
-                                                                         ""};
+                                                                         "",
+                                                                         "node.evidence_expiring",
+                                                                         "node.evidence_doubted",
+                                                                         "node.evidence_ended"};
 
 struct DataWriter {
     JsonWriter& out;
@@ -99,6 +102,30 @@ struct DataWriter {
         out.id("node", event.node);
         out.boolean("suspended", event.suspended);
         out.text_or_null("reason", event.reason);
+    }
+    void operator()(const EvidenceExpiring& event) {
+        const bool itself = event.what.empty();
+        out.id("node", event.node);
+        out.text("what", itself ? "the node's evidence" : event.what);
+        out.instant("ends_at", event.ends_at);
+        out.text("what_to_do",
+                 itself ? "The node attests anew by itself while it runs and reaches the market: "
+                          "see its log."
+                        : "The node needs newer collateral the next time it attests: the market "
+                          "fetches it where it can; refresh what the node brings itself.");
+    }
+    void operator()(const EvidenceDoubted& event) {
+        out.id("node", event.node);
+        out.text("reason", event.reason);
+        out.instant("ends_at", event.ends_at);
+        out.text("what_to_do",
+                 "Update what the reason names and attest anew before the evidence ends.");
+    }
+    void operator()(const EvidenceEnded& event) {
+        out.id("node", event.node);
+        out.text("reason", event.reason);
+        out.text("what_to_do",
+                 "The node is not matched until it has attested anew; then it is at once.");
     }
     void operator()(const MarketOpened& event) {
         out.text("name", event.market.name);

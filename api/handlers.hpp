@@ -73,6 +73,7 @@ COCOON_QUERY(list_jobs)
 COCOON_QUERY(read_job)
 COCOON_COMMAND(cancel_job)
 COCOON_QUERY(read_receipt)
+COCOON_QUERY(read_aci_receipt)
 COCOON_COMMAND(renew_job)
 // markets.cpp
 COCOON_QUERY(list_models)

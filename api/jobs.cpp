@@ -5,6 +5,7 @@
 #include "api/wire_accounts.hpp"
 #include "api/wire_requests.hpp"
 #include "api/wire_vectors.hpp"
+#include "sealing/receipt.hpp"
 
 namespace cocoon::api {
 namespace {
@@ -84,6 +85,32 @@ Result<Response> read_receipt(const Call& call, db::Reader& reader, const Contex
     if (!receipt) return refuse(ErrorCode::not_found, "This job has no receipt yet.");
     // The document is the cosigned envelope as the market signed it: passed on byte by byte.
     return json_response(200, receipt->document);
+}
+
+// A receipt by ACI's own name for it, without the market's words: "job_9", or "job_9.3" of a
+// session.
+Result<Response> read_aci_receipt(const Call& call, db::Reader& reader, const Context&) {
+    const auto node = captured_id<NodeId>(call);
+    if (!node) return node.error();
+    const std::string& id = call.captured.back();
+    const std::size_t dot = id.find('.');
+    const auto job = JobId::parse(id.substr(0, dot));
+    std::optional<std::uint64_t> counter;
+    if (dot != std::string::npos) {
+        const auto number = Nano::parse(id.substr(dot + 1));
+        if (!number || number->value < 1) return refuse(ErrorCode::not_found);
+        counter = static_cast<std::uint64_t>(number->value);
+    }
+    const auto row = job ? reader.job(viewer(call), *job) : std::nullopt;
+    if (!row || row->job.node != *node) return refuse(ErrorCode::not_found);
+    const auto receipt = reader.receipt(*job, counter.value_or(0));
+    if (!receipt) return refuse(ErrorCode::not_found, "There is no such receipt yet.");
+    auto document = sealing::receipt_of_envelope(receipt->document);
+    if (!document) return document.error();
+    Response response = json_response(200, *std::move(document));
+    response.headers.emplace_back("X-ACI-Version", std::string{sealing::aci_version});
+    response.headers.emplace_back("X-ACI-Keyset-Digest", row->job.keyset_digest);
+    return response;
 }
 
 Result<PendingCommand> renew_job(const Call& call, const Context& context) {

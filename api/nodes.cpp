@@ -1,5 +1,6 @@
 // Nodes: enrolment by one-time token, challenge and evidence, drain and resume. Evidence is
 // completed and verified here, on a worker that may wait; only a proven verdict becomes a command.
+#include "api/challenges.hpp"
 #include "api/handlers.hpp"
 #include "api/pages.hpp"
 #include "api/respond.hpp"
@@ -8,6 +9,7 @@
 #include "api/wire_supply.hpp"
 #include "api/wire_trust.hpp"
 #include "api/wire_vectors.hpp"
+#include "attestation/lifetimes.hpp"
 #include "attestation/policy.hpp"
 #include "core/encoding.hpp"
 #include "sealing/canonical_json.hpp"
@@ -22,6 +24,8 @@ using namespace matching;
 constexpr std::int64_t enrolment_seconds_min = 60;
 constexpr std::int64_t enrolment_seconds_max = 7 * 86'400;
 constexpr std::size_t hardware_bytes_max = 8 << 10;
+// Shorter lives are no news: a week ahead would be at once.
+constexpr Duration lasting_life_min = days(28);
 constexpr std::size_t keyset_bytes_max = 64 << 10;
 
 bool is_token(std::string_view text) {
@@ -45,9 +49,12 @@ Result<NodeId> own_node(const Call& call) {
     return *id;
 }
 
-Error refused_verdict(const attestation::Verdict& verdict,
-                      const std::vector<std::string>& collateral_missing) {
-    Error error = refuse(ErrorCode::verdict_refused, "The evidence does not prove what it must.");
+Error refused_verdict(const attestation::Verdict& verdict, const CompletedEvidence& completed) {
+    const bool later = verdict.status == attestation::Status::unknown && completed.vendor_down;
+    Error error =
+        later ? refuse(ErrorCode::upstream_failed,
+                       "A vendor's collateral cannot be had now; nothing was refuted.")
+              : refuse(ErrorCode::verdict_refused, "The evidence does not prove what it must.");
     for (const attestation::Reason& reason : verdict.reasons)
         if (reason.outcome == attestation::Outcome::failed)
             error.fields.push_back({"/evidence", reason.code + ": " + reason.text});
@@ -56,9 +63,35 @@ Error refused_verdict(const attestation::Verdict& verdict,
     for (const attestation::Reason& reason : verdict.reasons)
         if (!refuted && reason.outcome == attestation::Outcome::not_checked)
             error.fields.push_back({"/evidence", reason.code + " (not checked): " + reason.text});
-    for (const std::string& why : collateral_missing)
+    for (const std::string& why : completed.missing)
         if (!refuted) error.fields.push_back({"/evidence", "collateral (not checked): " + why});
     return error;
+}
+
+// Uses up the nonce, before anything is judged: a nonce that may be tried again and again is no
+// proof of the moment.
+Result<void> take_challenge(const Call& call, const Context& context, NodeId node,
+                            std::string_view nonce) {
+    const auto challenge = read_challenge(context, node, nonce);
+    if (!challenge)
+        return refused_nonce("nonce_unknown",
+                             "this market has not made it for this node; ask for a challenge");
+    const bool repeatable = !call.header("Idempotency-Key").empty();
+    const Digest submission =
+        repeatable ? sealing::sha256(as_bytes(std::string{call.header("Idempotency-Key")} + '\n' +
+                                              std::string{call.body}))
+                   : Digest{};
+    return context.used_challenges->take(node, *challenge, submission, call.at);
+}
+
+// What the evidence rests on for weeks, and when the first of it ends: the provider is told days
+// ahead. Evidence that is no bundle rests on nothing.
+void note_collateral(SubmitVerdict& submit, ByteView evidence) {
+    const auto bundle = attestation::read_bundle(evidence);
+    const auto first = bundle ? attestation::first_to_end(*bundle, lasting_life_min) : std::nullopt;
+    if (!first) return;
+    submit.collateral_until = first->ends;
+    submit.collateral_first = first->what;
 }
 
 struct Submitted {
@@ -197,9 +230,7 @@ Result<Response> read_evidence(const Call& call, db::Reader& reader, const Conte
     out.text("measurement", row->measurement);
     out.text("keyset_document", row->keyset_document);
     out.text("keyset_digest", row->keyset_digest);
-    const auto verdict = sealing::Json::parse(row->verdict);
-    const auto nonce = verdict ? verdict->text_at("nonce") : std::nullopt;
-    out.text_or_null("nonce", nonce.value_or(std::string_view{}));
+    out.text_or_null("nonce", nonce_in(row->verdict).value_or(std::string{}));
     out.text("evidence", to_base64(as_bytes(row->evidence)));
     out.text("evidence_hash", row->evidence_hash);
     write_stored_json(out, "verdict", row->verdict);
@@ -230,9 +261,8 @@ Result<PendingCommand> submit_evidence(const Call& call, const Context& context)
         return Error{
             ErrorCode::verdict_refused, "The evidence was refused.", {{path, std::move(message)}}};
     };
-    if (!valid_challenge(context, *id, submitted->nonce, call.at))
-        return refuse_field("/nonce",
-                            "is not a challenge of this node, or has expired: ask for a new one");
+    if (auto taken = take_challenge(call, context, *id, submitted->nonce); !taken)
+        return taken.error();
     const auto keyset = sealing::parse_keyset(submitted->document);
     if (!keyset) return refuse_field("/keyset_document", keyset.error().detail);
     if (keyset->expired(call.at)) return refuse_field("/keyset_document", "has expired");
@@ -249,7 +279,7 @@ Result<PendingCommand> submit_evidence(const Call& call, const Context& context)
     const auto verdict = attestation::verify(submitted->evidence, *expected, policy, call.at);
     if (!verdict) return verdict.error();
     const auto tier = tier_from_name(verdict->tier);
-    if (!verdict->proven() || !tier) return refused_verdict(*verdict, completed.missing);
+    if (!verdict->proven() || !tier) return refused_verdict(*verdict, completed);
     context.collateral_seen(verdict->seen);
 
     SubmitVerdict submit;
@@ -264,6 +294,7 @@ Result<PendingCommand> submit_evidence(const Call& call, const Context& context)
     submit.evidence = as_text(submitted->evidence.bytes);
     submit.verdict = verdict_document(*verdict, submitted->nonce);
     submit.valid_until = std::min(verdict->valid_until, keyset->not_after);
+    note_collateral(submit, submitted->evidence.bytes);
     PendingCommand pending;
     pending.render = [verdict = *verdict, digest = submit.keyset_digest,
                       hash = submit.evidence_hash](const Answer& answer, bool) {

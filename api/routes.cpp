@@ -50,6 +50,7 @@ const Route table[] = {
     {Method::get, "/v1/nodes/{id}/evidence", everyone, read_evidence},
     {Method::post, "/v1/nodes/{id}/evidence", scope_node, submit_evidence, !keyed, waits},
     {Method::post, "/v1/nodes/{id}/challenge", scope_node, challenge_node},
+    {Method::post, "/v1/nodes/{id}/aci-reports/{ticket}", scope_node, Native::aci_report},
     {Method::post, "/v1/nodes/{id}:drain", scope_offer | scope_node, drain_node},
     {Method::post, "/v1/nodes/{id}:resume", scope_offer | scope_node, resume_node},
     {Method::post, "/v1/nodes/{id}:retire", scope_offer, retire_node},
@@ -124,6 +125,10 @@ const Route table[] = {
     {Method::post, "/v1/admin/markets/{name}:pause", scope_admin, pause_market},
     {Method::post, "/v1/admin/markets/{name}:resume", scope_admin, resume_market},
     {Method::put, "/v1/admin/fee", scope_admin, set_fee},
+
+    // A node as the ACI service that it is: its base URL ends before /v1.
+    {Method::get, "/nodes/{id}/v1/aci/attestation", everyone, Native::aci_attestation},
+    {Method::get, "/nodes/{id}/v1/aci/receipts/{receipt}", jobs_seen | overseen, read_aci_receipt},
 
     {Method::get, "/v1/market-key", everyone, read_market_key},
     {Method::get, "/version", everyone, read_version},

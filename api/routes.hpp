@@ -51,7 +51,17 @@ using QueryHandler = Result<Response> (*)(const Call&, db::Reader&, const Contex
 using ViewHandler = Result<Response> (*)(const Call&, const Context&);
 
 // Routes that server/ implements itself, because they are streams or speak about the process.
-enum class Native { relay, exchange, account_events, market_events, livez, readyz, metrics };
+enum class Native {
+    relay,
+    exchange,
+    aci_attestation,
+    aci_report,
+    account_events,
+    market_events,
+    livez,
+    readyz,
+    metrics
+};
 
 enum class Kind { command, query, view, native };
 using Handler = std::variant<CommandHandler, QueryHandler, ViewHandler, Native>;  // index = Kind

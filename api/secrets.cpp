@@ -15,7 +15,8 @@ namespace {
 constexpr std::size_t cursor_mac_bytes = 16;
 constexpr std::size_t cursor_payload_bytes = 13;  // version, major, minor
 constexpr char cursor_version = 1;
-constexpr std::size_t challenge_head_bytes = 16;  // 8 of expiry, 8 of chance
+constexpr std::size_t challenge_head_bytes = 16;  // 8 of expiry, 4 of the process, 4 of chance
+constexpr std::size_t challenge_tag_bytes = 4;
 
 void put_big_endian(std::string& out, std::uint64_t value, int bytes) {
     for (int i = bytes - 1; i >= 0; --i) out += static_cast<char>(value >> (8 * i));
@@ -129,26 +130,30 @@ std::optional<Position> read_cursor(const Context& context, AccountId account,
 }
 
 Challenge make_challenge(const Context& context, const Call& call, NodeId node) {
-    const Instant expires_at{(call.at + context.challenge_lifetime).unix_seconds() * 1'000'000};
+    const Instant expires_at = call.at + context.challenge_lifetime;
     std::string head;
-    put_big_endian(head, static_cast<std::uint64_t>(expires_at.unix_seconds()), 8);
-    head += chance(call, "challenge").substr(0, 8);
-    const std::string message = framed("cocoon-market/challenge/v1", {node.text(), head});
+    put_big_endian(head, static_cast<std::uint64_t>(expires_at.us), 8);
+    head += context.process_tag;
+    head += chance(call, "challenge").substr(0, challenge_head_bytes - head.size());
+    const std::string message = framed("cocoon-market/challenge/v2", {node.text(), head});
     head += mac(context.secret, message).substr(0, 32 - challenge_head_bytes);
     return {to_hex(as_bytes(head)), expires_at};
 }
 
-bool valid_challenge(const Context& context, NodeId node, std::string_view nonce, Instant at) {
+std::optional<OwnChallenge> read_challenge(const Context& context, NodeId node,
+                                           std::string_view nonce) {
     const std::optional<Bytes> bytes = from_hex(nonce);
-    if (!bytes || bytes->size() != 32) return false;
+    if (!bytes || bytes->size() != 32) return std::nullopt;
     const std::string_view all = as_text(*bytes);
     const std::string_view head = all.substr(0, challenge_head_bytes);
-    const std::string message = framed("cocoon-market/challenge/v1", {node.text(), head});
+    const std::string message = framed("cocoon-market/challenge/v2", {node.text(), head});
     const std::string expected = mac(context.secret, message).substr(0, 32 - challenge_head_bytes);
     if (!sealing::equal_in_constant_time(as_bytes(expected),
                                          as_bytes(all.substr(challenge_head_bytes))))
-        return false;
-    return static_cast<std::int64_t>(big_endian(head.substr(0, 8))) >= at.unix_seconds();
+        return std::nullopt;
+    const Instant expires_at{static_cast<std::int64_t>(big_endian(head.substr(0, 8)))};
+    return OwnChallenge{expires_at - context.challenge_lifetime, expires_at,
+                        head.substr(8, challenge_tag_bytes) == context.process_tag};
 }
 
 }  // namespace cocoon::api

@@ -45,14 +45,20 @@ std::optional<Position> read_cursor(const Context& context, AccountId account,
                                     std::string_view cursor);
 
 // ---- Evidence challenges ------------------------------------------------------------------------
-// 32 bytes as hex: expiry (unix seconds), chance, and a truncated MAC over both and the node.
-// Stateless: an old nonce dies with its expiry, and a repeated one within it proves the same fresh
-// machine again.
+// 32 bytes as hex: expiry (microseconds), this process's tag, chance, and a truncated MAC over them
+// and the node. Nothing is stored when one is issued; what was used is kept by challenges.hpp.
 struct Challenge {
     std::string nonce;
     Instant expires_at;
 };
 Challenge make_challenge(const Context& context, const Call& call, NodeId node);
-bool valid_challenge(const Context& context, NodeId node, std::string_view nonce, Instant at);
+// What a challenge says of itself.
+struct OwnChallenge {
+    Instant issued_at, expires_at;
+    bool of_this_process = false;
+};
+// Nothing unless this market made the nonce for that node.
+std::optional<OwnChallenge> read_challenge(const Context& context, NodeId node,
+                                           std::string_view nonce);
 
 }  // namespace cocoon::api

@@ -183,6 +183,12 @@ void write_verdict_members(JsonWriter& out, const attestation::Verdict& verdict)
     out.close_array();
 }
 
+std::optional<std::string> nonce_in(std::string_view verdict_document) {
+    const auto verdict = sealing::Json::parse(verdict_document);
+    const auto nonce = verdict ? verdict->text_at("nonce") : std::nullopt;
+    return nonce ? std::optional<std::string>{*nonce} : std::nullopt;
+}
+
 std::string verdict_document(const attestation::Verdict& verdict, std::string_view nonce) {
     JsonWriter out;
     out.open_object();

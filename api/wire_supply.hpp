@@ -23,6 +23,8 @@ void write_node_members(JsonWriter& out, const matching::Node& node, Instant at,
 // status, tier, measurement, platform_id, valid_until, reasons.
 void write_verdict_members(JsonWriter& out, const attestation::Verdict& verdict);
 // What SubmitVerdict keeps: the verdict and the nonce it answered, canonical.
+// The nonce of such a document; nothing if it has none.
+std::optional<std::string> nonce_in(std::string_view verdict_document);
 std::string verdict_document(const attestation::Verdict& verdict, std::string_view nonce);
 
 }  // namespace cocoon::api

@@ -4,6 +4,7 @@
 #include <initializer_list>
 
 #include "attestation/event_log.hpp"
+#include "attestation/firmware_log.hpp"
 #include "attestation/json.hpp"
 #include "attestation/nvidia_token.hpp"
 #include "attestation/revocation.hpp"
@@ -88,10 +89,11 @@ void read_cpu(BundleReader& in, const Json& document, Bundle& bundle) {
     const Json* found = member(document, "cpu");
     const std::string kind = found ? text_at(*found, "kind").value_or("") : "";
     if (kind == "tdx") {
-        const Json& cpu = in.object(found, "cpu", {"kind", "quote", "event_log"});
+        const Json& cpu = in.object(found, "cpu", {"kind", "quote", "event_log", "firmware_log"});
         in.required(cpu, "quote");
         TdxPart tdx;
         tdx.quote = in.octets(cpu, "quote", tdx_quote_bytes_max);
+        tdx.firmware_log = in.octets(cpu, "firmware_log", firmware_log_bytes_max);
         if (const Json* log = member(cpu, "event_log")) {
             tdx.event_log = log->dump();
             if (!log->is_array() || tdx.event_log.size() > event_log_bytes_max)
@@ -205,6 +207,7 @@ std::string write_bundle(const Bundle& bundle) {
         out["cpu"] = {{"kind", "tdx"}, {"quote", to_base64(tdx->quote)}};
         if (!tdx->event_log.empty())
             out["cpu"]["event_log"] = Document::parse(tdx->event_log, nullptr, false);
+        if (!tdx->firmware_log.empty()) out["cpu"]["firmware_log"] = to_base64(tdx->firmware_log);
     } else {
         out["cpu"] = {{"kind", "snp"}, {"report", to_base64(std::get<SnpPart>(bundle.cpu).report)}};
     }

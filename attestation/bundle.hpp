@@ -21,6 +21,7 @@ constexpr std::int64_t bundle_version = 1;
 struct TdxPart {
     Bytes quote;
     std::string event_log;  // dstack's JSON array; empty: none
+    Bytes firmware_log{};   // the CCEL's bytes (firmware_log.hpp); empty: none
     bool operator==(const TdxPart&) const = default;
 };
 
@@ -54,7 +55,8 @@ struct Bundle {
     NvidiaFiles nvidia;
 };
 
-// {"version": 1, "cpu": {"kind": "tdx", "quote", "event_log"?} | {"kind": "snp", "report"},
+// {"version": 1, "cpu": {"kind": "tdx", "quote", "event_log"?, "firmware_log"?} | {"kind": "snp",
+// "report"},
 //  "gpus"?: [{"report", "certificates"}], "gpu_service"?: {"answer", "key_set"},
 //  "collateral"?: {"tdx"?, "snp"?, "nvidia"?}}; octets are base64 (RFC 4648, 4), the TDX part is
 // tdx_collateral.hpp's document. `malformed_request` names the first member that is unknown,

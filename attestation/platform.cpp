@@ -5,6 +5,7 @@
 #include "attestation/binding.hpp"
 #include "attestation/bundle.hpp"
 #include "attestation/event_log.hpp"
+#include "attestation/firmware_log.hpp"
 #include "attestation/policy.hpp"
 
 namespace cocoon::attestation {
@@ -29,6 +30,7 @@ public:
     }
     void cpu(const TdxPart& evidence, const TdxCollateral& collateral);
     void cpu(const SnpPart& evidence, const SnpCollateral& collateral);
+    void firmware_log(ByteView area, const Registers& rtmrs);
     void gpus(const Bundle& bundle);
     void gpu_service(const NvidiaServiceEvidence& evidence);
     Verdict finish() { return std::move(verdict_); }
@@ -93,11 +95,19 @@ void Judgement::cpu(const TdxPart& evidence, const TdxCollateral& collateral) {
         verdict_.registers.push_back("tdx.rtmr" + std::to_string(i) + ":" + to_hex(report.rtmr[i]));
     }
     measured(tdx_measurement(report), parts);
+    if (!evidence.firmware_log.empty()) firmware_log(evidence.firmware_log, report.rtmr);
     if (evidence.event_log.empty()) return;
     const auto events = parse_event_log(evidence.event_log);
     if (check("event_log", events.has_value(), "the event log is well-formed",
               events ? std::string{} : events.error().detail))
         take("cpu_", check_event_log(*events, report.rtmr));
+}
+
+void Judgement::firmware_log(ByteView area, const Registers& rtmrs) {
+    const auto log = parse_firmware_log(area);
+    if (check("firmware_log", log.has_value(), "the firmware's event log is well-formed",
+              log ? std::string{} : log.error().detail))
+        take("cpu_firmware_log_", check_firmware_log(log->events, rtmrs));
 }
 
 void Judgement::cpu(const SnpPart& evidence, const SnpCollateral& collateral) {

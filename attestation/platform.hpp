@@ -8,10 +8,10 @@
 namespace cocoon::attestation {
 
 // Codes, beside those of the verifiers, which come with "cpu_", "gpu_0_", "gpu_service_": bundle,
-// cpu_kind, report_data (other keys or another challenge), measurement, event_log, gpu_evidence (a
-// tier with GPUs without theirs, or the other way round), gpu_collateral, gpu_device_count,
-// gpu_device_duplicate, gpu_switches_present, and the claims that no evidence proves: gpu_place,
-// gpu_mode, gpu_workload, gpu_uniqueness, always not_checked.
+// cpu_kind, report_data (other keys or another challenge), measurement, event_log, firmware_log,
+// gpu_evidence (a tier with GPUs without theirs, or the other way round), gpu_collateral,
+// gpu_device_count, gpu_device_duplicate, gpu_switches_present, and the claims that no evidence
+// proves: gpu_place, gpu_mode, gpu_workload, gpu_uniqueness, always not_checked.
 Verdict verify_platform(const Evidence& evidence, const ReportData& expected_report_data,
                         const Policy& policy, Instant at);
 

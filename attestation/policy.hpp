@@ -33,6 +33,8 @@ struct Policy {
     std::vector<std::string> accepted_measurements;  // lower-case hex; empty: any
     Duration age_max = hours(24);                    // of evidence, from its challenge on
     Duration clock_skew_max = minutes(5);  // evidence "from the future" up to this is fine
+    // How long evidence still counts, within its life, that newer collateral calls out of date.
+    Duration outdated_grace = hours(12);
     TdxPolicy tdx;
     SnpPolicy snp;
     NvidiaPolicy nvidia;

@@ -261,7 +261,8 @@ void describe(Visitor& visit, TdxPolicy& policy) {
     visit("pins", policy.pins, List{digest_256});
     visit("evaluation_number_min", policy.evaluation_number_min, Whole<std::uint32_t>{});
     visit("root_crl_issued_min", policy.root_crl_issued_min, Time{});
-    visit("pck_crl_issued_min", policy.pck_crl_issued_min, Time{});
+    visit("pck_processor_crl_issued_min", policy.pck_crl_issued_min[0], Time{});
+    visit("pck_platform_crl_issued_min", policy.pck_crl_issued_min[1], Time{});
     visit("quote_versions", policy.quote_versions, List{Whole<std::uint16_t>{4, 5}});
     visit("tcb_statuses", policy.tcb_statuses, List{tcb_status});
     visit("advisories_tolerated", policy.advisories_tolerated, List{Object{}});
@@ -367,6 +368,7 @@ void describe(Visitor& visit, Edition& edition) {
     visit("measurements", policy.accepted_measurements, List{measurement});
     visit("evidence_age_seconds_max", policy.age_max, Seconds{});
     visit("clock_skew_seconds_max", policy.clock_skew_max, Seconds{});
+    visit("outdated_grace_seconds", policy.outdated_grace, Seconds{});
     visit("tdx", policy.tdx, Object{});
     visit("snp", policy.snp, Object{});
     visit("nvidia", policy.nvidia, Object{});

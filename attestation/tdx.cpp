@@ -73,6 +73,11 @@ struct PckChain {
     const Certificate& root() const { return certificates.back(); }
 };
 
+PckAuthority authority_of(const PckChain& chain) {
+    return has_role(chain.authority(), "SGX PCK Processor CA") ? PckAuthority::processor
+                                                               : PckAuthority::platform;
+}
+
 std::optional<PckChain> read_pck_chain(Context& context) {
     auto certificates = certificates_from_pem(context.quote.pck_chain);
     if (!certificates) {
@@ -452,9 +457,12 @@ void verify_parsed(Context& context) {
     const auto root_crl =
         read_revocation_list(context, "root_crl", from.root_ca_crl, chain->root(),
                              context.policy.root_crl_issued_min, result.root_crl_issued);
+    const PckAuthority authority = authority_of(*chain);
+    result.pck_authority = authority;
     const auto pck_crl =
         read_revocation_list(context, "pck_crl", from.pck_crl, chain->authority(),
-                             context.policy.pck_crl_issued_min, result.pck_crl_issued);
+                             context.policy.pck_crl_issued_min[static_cast<std::size_t>(authority)],
+                             result.pck_crl_issued);
     check_not_revoked(context, "pck_ca_revocation", root_crl, chain->authority());
     check_not_revoked(context, "pck_revocation", pck_crl, chain->leaf());
     const auto info = read_tcb_info(context, root_crl);

@@ -4,6 +4,7 @@
 // comes from, nor what the report data binds. Source: Intel TDX DCAP Quoting Library API, 4.1.2.
 #pragma once
 
+#include <array>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -42,7 +43,8 @@ struct TdxPolicy {
     std::vector<std::string> pins = {std::string{intel_sgx_root_pin}};
     // Against rollback: the highest number, and the newest lists' this_update, seen so far.
     std::uint32_t evaluation_number_min = 0;
-    Instant root_crl_issued_min, pck_crl_issued_min;
+    Instant root_crl_issued_min;
+    std::array<Instant, pck_authorities_count> pck_crl_issued_min{};  // by PckAuthority
 
     std::vector<std::uint16_t> quote_versions = {4, 5};
     // Any other status is refused. One that is not UpToDate is accepted only if each of its
@@ -92,7 +94,8 @@ struct TdxResult {
     std::optional<Instant> platform_tcb_date;
     std::optional<std::uint32_t> evaluation_number;
     std::vector<std::string> advisory_ids;
-    Instant root_crl_issued, pck_crl_issued;  // 0 unless right: the policy's next minimum
+    Instant root_crl_issued, pck_crl_issued;    // 0 unless right: the policy's next minimum
+    std::optional<PckAuthority> pck_authority;  // whose list pck_crl_issued is about
     Instant valid_until;  // the first end of collateral and certificates; 0 unless proven
 
     // Genuine, and nothing in it that the policy refuses.

@@ -29,6 +29,33 @@ std::string shown(std::string_view tier) {
     return out;
 }
 
+// Checks that an honest machine fails by waiting: after "cpu_", "gpu_", "gpu_0_".
+constexpr std::string_view ageing_checks[] = {"tcb_status",
+                                              "tcb_date",
+                                              "advisories_tolerated",
+                                              "tcb_level",
+                                              "qe_tcb_level",
+                                              "tdx_module_tcb_level",
+                                              "tcb_info_rollback",
+                                              "qe_identity_rollback",
+                                              "root_crl_rollback",
+                                              "pck_crl_rollback",
+                                              "revocation_rollback",
+                                              "reported_tcb_minimum",
+                                              "committed_tcb_minimum",
+                                              "launch_tcb_minimum",
+                                              "driver_version_min"};
+
+bool is_ageing(std::string_view code) {
+    if (!code.starts_with("cpu_") && !code.starts_with("gpu_")) return false;
+    code.remove_prefix(4);
+    if (const std::size_t end = code.find_first_not_of("0123456789");
+        end != 0 && end != code.npos && code[end] == '_')
+        code.remove_prefix(end + 1);
+    return std::find(std::begin(ageing_checks), std::end(ageing_checks), code) !=
+           std::end(ageing_checks);
+}
+
 Reason check_tier(const std::string& tier, const Policy& policy) {
     const auto& accepted = policy.accepted_tiers;
     if (accepted.empty() || std::find(accepted.begin(), accepted.end(), tier) != accepted.end())
@@ -61,6 +88,13 @@ const Reason* Verdict::first_failure() const {
         return reason.outcome == Outcome::failed;
     });
     return found == reasons.end() ? nullptr : &*found;
+}
+
+bool only_out_of_date(const Verdict& verdict) {
+    return verdict.first_failure() != nullptr &&
+           std::all_of(verdict.reasons.begin(), verdict.reasons.end(), [](const Reason& reason) {
+               return reason.outcome != Outcome::failed || is_ageing(reason.code);
+           });
 }
 
 Result<Verdict> verify(const Evidence& evidence, const ReportData& expected_report_data,

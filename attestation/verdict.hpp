@@ -56,6 +56,10 @@ struct Verdict {
     const Reason* first_failure() const;
 };
 
+// Whether everything that failed is the age of firmware, or of collateral: what was fine before
+// newer collateral came. Anything else (revoked, denied, another machine) refutes at once.
+bool only_out_of_date(const Verdict& verdict);
+
 struct Policy;  // what is acceptable, as data: attestation/policy.hpp
 
 struct Evidence {

@@ -2,16 +2,14 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 
-#include "attestation/bundle.hpp"
-#include "client/arguments.hpp"
 #include "client/market_api.hpp"
 #include "client/receipts.hpp"
-#include "client/table.hpp"
 #include "client/trust.hpp"
+#include "core/command_line.hpp"
+#include "core/table.hpp"
 #include "sealing/statement.hpp"
+#include "trust/attest_verify.hpp"
 
 namespace cocoon::client {
 
@@ -19,9 +17,6 @@ using sealing::Json;
 
 namespace {
 
-constexpr int exit_refused = 1;
-constexpr int exit_usage = 2;
-constexpr int exit_unknown = 3;
 constexpr int exit_run = -1;  // main.cpp runs this one itself
 
 struct Invocation {
@@ -47,10 +42,6 @@ const std::vector<OptionSpec> common_options{
 };
 
 // ---- Small words --------------------------------------------------------------------------------
-
-Output usage_error(std::string text) { return {{}, std::move(text) + "\n", exit_usage}; }
-Output failed(std::string text) { return {{}, std::move(text) + "\n", exit_refused}; }
-Output printed(std::string text) { return {std::move(text), {}, 0}; }
 
 Output refused(const Problem& problem, const Invocation& call) {
     const Failure failure = failure_of(problem, {}, call.config.coin);
@@ -100,16 +91,6 @@ attestation::Policy policy_for(const Invocation& call) {
     const Json tiers = json_list(call.arguments.get("--tiers"));
     for (const Json& tier : tiers.items()) config.tiers.emplace_back(tier.text().value_or(""));
     return policy_of(config);
-}
-
-Result<std::string> file_text(const std::string& path, std::size_t bytes_max) {
-    std::ifstream file{path, std::ios::binary};
-    if (!file) return refuse(ErrorCode::not_found, "cannot read " + path);
-    std::string text(bytes_max + 1, '\0');
-    file.read(text.data(), static_cast<std::streamsize>(text.size()));
-    text.resize(static_cast<std::size_t>(file.gcount()));
-    if (text.size() > bytes_max) return refuse(ErrorCode::body_too_large, path + " is too large");
-    return text;
 }
 
 ApiAnswer get(const Invocation& call, std::string path) {
@@ -355,97 +336,18 @@ Output cancel_work(const Invocation& call) {
 
 // ---- attest -------------------------------------------------------------------------------------
 
-// The settings' policy, or the file's whole; a command line never adds what neither has.
-Result<attestation::Policy> attest_policy(const Invocation& call) {
-    if (!call.arguments.has("--policy")) return policy_for(call);
-    const auto text = file_text(call.arguments.get("--policy"), attestation::policy_bytes_max);
-    if (!text) return text.error();
-    return attestation::parse_policy(*text);
-}
-
-Result<NodeEvidence> evidence_in(const std::string& path) {
-    const auto text = file_text(path, bundle_bytes_max);
-    if (!text) return text.error();
-    const auto document = Json::parse(*text, {.bytes_max = bundle_bytes_max});
-    if (!document) return document.error();
-    return NodeEvidence{std::string{document->text_at("tier").value_or("")},
-                        std::string{document->text_at("nonce").value_or("")},
-                        std::string{document->text_at("evidence").value_or("")},
-                        std::string{document->text_at("keyset_document").value_or("")}};
-}
-
-// Collateral of one's own, instead of what came with the evidence.
-Result<void> replace_collateral(const std::string& path, NodeEvidence& evidence) {
-    const auto text = file_text(path, attestation::tdx_collateral_bytes_max);
-    if (!text) return text.error();
-    const auto bytes = from_base64(evidence.evidence_base64);
-    auto bundle = attestation::read_bundle(bytes ? ByteView{*bytes} : ByteView{});
-    if (!bundle) return bundle.error();
-    if (auto added = attestation::add_collateral(*bundle, *text); !added) return added;
-    evidence.evidence_base64 = to_base64(as_bytes(attestation::write_bundle(*bundle)));
-    return {};
-}
-
-Output judged(const Invocation& call, const NodeEvidence& evidence,
-              const attestation::Policy& policy, Instant at) {
-    const auto keyset = sealing::parse_keyset(evidence.keyset_document);
-    if (!keyset) return failed("the keyset is malformed: " + keyset.error().detail);
-    attestation::Verdict verdict;
-    const auto node = verify_node(evidence, keyset->digest, policy, at, &verdict);
-    Json reasons = Json::array();
-    Table table{{"CHECK", "OUTCOME", "WHAT WAS FOUND"}};
-    for (const attestation::Reason& reason : verdict.reasons) {
-        const std::string outcome{attestation::to_text(reason.outcome)};
-        table.add({reason.code, outcome, printable(reason.text)});
-        reasons.push(
-            Json::object({{"check", reason.code}, {"outcome", outcome}, {"text", reason.text}}));
-    }
-    Json body = Json::object({{"accepted", node.has_value()},
-                              {"status", attestation::to_text(verdict.status)},
-                              {"tier", verdict.tier},
-                              {"measurement", verdict.measurement},
-                              {"platform_id", verdict.platform_id},
-                              {"tcb_status", verdict.tcb_status},
-                              {"keyset_digest", keyset->digest},
-                              {"reasons", std::move(reasons)}});
-    if (node) body.set("valid_until", node->valid_until.text());
-    if (!node) body.set("refusal", node.error().detail);
-    Output output = or_json(call, body, [&] {
-        if (!node)
-            return table.text() + std::string{attestation::to_text(verdict.status)} + ": " +
-                   printable(node.error().detail) + "\n";
-        return table.text() + "accepted: tier " + printable(node->tier) + ", valid until " +
-               node->valid_until.text() + "\n";
-    });
-    const bool open = verdict.status == attestation::Status::unknown && !verdict.reasons.empty();
-    output.exit_code = node ? 0 : open ? exit_unknown : exit_refused;
-    return output;
-}
-
 // A node by its id, through the market; or "verify": a file, offline.
 Output attest_node(const Invocation& call) {
     const std::string& what = call.arguments.positional.front();
-    const auto policy = attest_policy(call);
-    if (!policy) return failed("--policy: " + refusal_text(policy.error()));
-    Instant at = SystemClock{}.now();
-    if (call.arguments.has("--at")) {
-        const auto given = Instant::parse(call.arguments.get("--at"));
-        if (!given) return usage_error("--at must be a time such as 2026-11-22T12:00:00Z");
-        at = *given;
-    }
     const bool offline = what == "verify";
     const auto id = NodeId::parse(what);
     if (!offline && !id) return usage_error("neither a node id nor `verify`: " + printable(what));
     if (offline != call.arguments.has("--evidence"))
         return usage_error("`attest verify` needs --evidence FILE, and only it does");
-    auto evidence =
-        offline ? evidence_in(call.arguments.get("--evidence")) : fetch_evidence(call.market, *id);
+    if (offline) return trust::attest_verify(call.arguments, policy_for(call));
+    auto evidence = fetch_evidence(call.market, *id);
     if (!evidence) return failed(refusal_text(evidence.error()));
-    if (call.arguments.has("--collateral")) {
-        const auto replaced = replace_collateral(call.arguments.get("--collateral"), *evidence);
-        if (!replaced) return failed("--collateral: " + refusal_text(replaced.error()));
-    }
-    return judged(call, *evidence, *policy, at);
+    return trust::attest_report(call.arguments, *std::move(evidence), policy_for(call));
 }
 
 // ---- verify -------------------------------------------------------------------------------------
@@ -465,7 +367,7 @@ Result<ReceiptBundle> bundle_for(const Invocation& call) {
 }
 
 Result<void> read_evidence(const std::string& path, ReceiptBundle& bundle) {
-    auto evidence = evidence_in(path);
+    auto evidence = trust::read_evidence_file(path);
     if (!evidence) return evidence.error();
     if (bundle.keyset_document.empty()) bundle.keyset_document = evidence->keyset_document;
     bundle.evidence = *std::move(evidence);
@@ -553,6 +455,12 @@ Output verify_receipt_command(const Invocation& call) {
     return output;
 }
 
+std::vector<OptionSpec> attest_options() {
+    std::vector<OptionSpec> options = trust::attest_options();
+    options.push_back({"--tiers", "A,B", "acceptable trust tiers, instead of the settings'"});
+    return options;
+}
+
 // ---- The table of commands ----------------------------------------------------------------------
 
 const std::vector<Command>& commands() {
@@ -597,28 +505,11 @@ const std::vector<Command>& commands() {
          "Shows where to send coins, and the comment they need.",
          {{"--amount-nano", "N", "put the amount into the link"}},
          show_deposit},
-        {"attest",
-         "NODE|verify",
+        {"attest", "NODE|verify",
          "Verifies a node's evidence with your own policy: fetched from the market, or a file's.",
-         {{"--evidence", "FILE", "with `verify`: what GET /v1/nodes/{id}/evidence answered"},
-          {"--collateral", "FILE", "JSON, used instead of what came with the evidence"},
-          {"--policy", "FILE", "a whole policy, instead of the settings'"},
-          {"--at", "TIME", "judge as of this instant (RFC 3339)"},
-          {"--tiers", "A,B", "acceptable trust tiers, instead of the settings'"}},
-         attest_node},
+         attest_options(), attest_node},
     };
     return table;
-}
-
-std::string option_lines(const std::vector<OptionSpec>& options) {
-    std::string text;
-    for (const OptionSpec& option : options) {
-        std::string left = "  " + std::string{option.name};
-        if (!option.value.empty()) left += " " + std::string{option.value};
-        left.resize(std::max<std::size_t>(left.size() + 2, 27), ' ');
-        text += left + std::string{option.help} + "\n";
-    }
-    return text;
 }
 
 constexpr std::string_view exit_codes =
@@ -669,15 +560,6 @@ Output run_one(const Command& command, const std::vector<std::string>& rest,
 }
 
 }  // namespace
-
-std::string refusal_text(const Error& error) {
-    std::string text =
-        std::string{describe(error.code).name} + ": " +
-        (error.detail.empty() ? std::string{describe(error.code).title} : printable(error.detail));
-    for (const FieldError& field : error.fields)
-        text += "\n  " + printable(field.path + " " + field.message);
-    return text;
-}
 
 Result<Config> settings_for(const std::vector<std::string>& arguments,
                             const CommandContext& context) {

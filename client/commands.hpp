@@ -1,6 +1,7 @@
 // The command line of cocoon-client for people and scripts: verify, book, models, request, cancel,
 // balance, deposit, attest. Called by main.cpp and by tests; prints nothing itself.
-// Exit codes: 0 done or valid; 1 refused, unreachable or invalid; 2 wrong usage or settings.
+// Exit codes: 0 done or valid; 1 refused, unreachable or invalid; 2 wrong usage or settings; 3
+// cannot tell.
 #pragma once
 
 #include <functional>
@@ -8,15 +9,10 @@
 #include <vector>
 
 #include "client/config.hpp"
+#include "core/command_line.hpp"
 #include "core/result.hpp"
 
 namespace cocoon::client {
-
-struct Output {
-    std::string out;  // for stdout: the answer
-    std::string err;  // for stderr: what went wrong
-    int exit_code = 0;
-};
 
 struct CommandContext {
     std::function<std::string(const char*)> environment;  // "" = unset
@@ -31,8 +27,5 @@ Output run_command(const std::vector<std::string>& arguments, const CommandConte
 // built-in ones; then the environment, then --market URL. Refuses with every problem at once.
 Result<Config> settings_for(const std::vector<std::string>& arguments,
                             const CommandContext& context);
-
-// A refusal in words, one line for each field: for stderr.
-std::string refusal_text(const Error& error);
 
 }  // namespace cocoon::client

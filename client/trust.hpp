@@ -13,38 +13,19 @@
 #include "client/market_api.hpp"
 #include "client/wire.hpp"
 #include "core/time.hpp"
-#include "sealing/keyset.hpp"
+#include "trust/node_evidence.hpp"
 
 namespace cocoon::client {
 
 // remembered; beyond it the soonest to end is forgotten
 constexpr std::size_t trusted_nodes_max = 4'096;
 
-// What a node showed: enough for anyone to check it again, offline.
-struct NodeEvidence {
-    std::string tier;
-    std::string nonce;  // 64 hex
-    std::string evidence_base64;
-    std::string keyset_document;  // canonical
-};
-
-struct TrustedNode {
-    sealing::Keyset keyset;
-    sealing::ohttp::KeyConfig seal_to;
-    NodeEvidence evidence;
-    std::string tier;  // as verified
-    std::string measurement;
-    Instant valid_until;  // of evidence and keyset, whichever ends first
-};
+using trust::NodeEvidence;
+using trust::TrustedNode;
+using trust::verify_node;
 
 // The policy of the settings: its tiers and measurements, `simulated` only if it is named.
 attestation::Policy policy_of(const Config& config);
-
-// Checks evidence against a keyset digest; pure. `verdict_refused` with the reason, and `verdict`
-// (when not null) as far as it got.
-Result<TrustedNode> verify_node(const NodeEvidence& evidence, std::string_view keyset_digest,
-                                const attestation::Policy& policy, Instant at,
-                                attestation::Verdict* verdict = nullptr);
 
 // GET /v1/nodes/{id}/evidence; `upstream_failed` when malformed.
 Result<NodeEvidence> fetch_evidence(MarketApi& market, NodeId node,

@@ -471,6 +471,9 @@ void columns(V& v, typename V::template Of<matching::Node>& n) {
     v.optional("standing_reason", n.standing_reason);
     v.optional("probation_jobs_left", n.probation_jobs_left);
     v.optional("valid_until", n.evidence_valid_until);
+    v.optional("collateral_until", n.collateral_until);
+    v.optional("collateral_first", n.collateral_first);
+    v.required("evidence_notices", n.evidence_notices);
     detail::hash_column(v, "evidence_hash", n.evidence_hash);
     detail::hash_column(v, "keyset_digest", n.keyset_digest, detail::keyset_prefix);
     v.optional("keyset_document", n.keyset_document);

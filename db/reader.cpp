@@ -1026,6 +1026,9 @@ struct ConcernOf {
     C operator()(const NodePresence& e) const { return {{}, {}, Lookup::node, e.node.value}; }
     C operator()(const NodeDrained& e) const { return {{}, {}, Lookup::node, e.node.value}; }
     C operator()(const NodeSuspended& e) const { return {{}, {}, Lookup::node, e.node.value}; }
+    C operator()(const EvidenceExpiring& e) const { return {{}, {}, Lookup::node, e.node.value}; }
+    C operator()(const EvidenceDoubted& e) const { return {{}, {}, Lookup::node, e.node.value}; }
+    C operator()(const EvidenceEnded& e) const { return {{}, {}, Lookup::node, e.node.value}; }
     C operator()(const MarketOpened&) const { return {}; }
     C operator()(const MarketPaused&) const { return {}; }
     C operator()(const OfferPlaced& e) const { return {{}, e.offer.provider}; }

@@ -65,6 +65,14 @@ struct SubmitVerdict {  // the API verified the evidence; a refuted verdict neve
     Identities identities;
     std::string keyset_digest, keyset_document, evidence_hash, evidence, verdict;
     Instant valid_until;
+    Instant collateral_until;
+    std::string collateral_first;
+};
+struct DoubtEvidence {  // the market judged the stored evidence anew, and it is refuted
+    NodeId node;
+    std::string evidence_hash;
+    Duration grace;  // until it ends; zero: at once
+    std::string reason;
 };
 struct SetNodePresence {
     NodeId node;
@@ -260,13 +268,15 @@ struct WhatIf {
     PlaceRequest request;
 };
 
-using Command = std::variant<
-    OpenAccount, AmendAccount, CreateKey, AmendKey, RotateKey, RevokeKey, IssueEnrolment, EnrolNode,
-    SubmitVerdict, SetNodePresence, DrainNode, RetireNode, SubmitMeasurement, DecideMeasurement,
-    DenyIdentity, LiftDenial, SetTrustRule, PlaceOffer, AmendOffer, CancelOffer, PlaceRequest,
-    PlaceRequests, AmendRequest, CancelRequest, StartJob, CompleteJob, FailJob, CaptureUsage,
-    RenewJob, CancelJob, CloseSession, CreditDeposit, RequestPayout, AdvancePayouts, FreezeAccount,
-    SuspendNode, PauseMarket, SetFee, PutWebhook, RemoveWebhook, Tick, Explain, WhatIf>;
+using Command =
+    std::variant<OpenAccount, AmendAccount, CreateKey, AmendKey, RotateKey, RevokeKey,
+                 IssueEnrolment, EnrolNode, SubmitVerdict, DoubtEvidence, SetNodePresence,
+                 DrainNode, RetireNode, SubmitMeasurement, DecideMeasurement, DenyIdentity,
+                 LiftDenial, SetTrustRule, PlaceOffer, AmendOffer, CancelOffer, PlaceRequest,
+                 PlaceRequests, AmendRequest, CancelRequest, StartJob, CompleteJob, FailJob,
+                 CaptureUsage, RenewJob, CancelJob, CloseSession, CreditDeposit, RequestPayout,
+                 AdvancePayouts, FreezeAccount, SuspendNode, PauseMarket, SetFee, PutWebhook,
+                 RemoveWebhook, Tick, Explain, WhatIf>;
 
 // ---- Answers ----------------------------------------------------------------------------------
 

@@ -373,6 +373,7 @@ void Engine::Task::due(const Timer& timer) {
         case TimerKind::job: return due_job(timer);
         case TimerKind::node_away: return due_node(timer);
         case TimerKind::enrolments: return due_enrolments();
+        case TimerKind::evidence: return due_evidence(timer);
         case TimerKind::request: {
             const RequestRecord* record = state_.requests.find({timer.id});
             if (record && record->request.state == RequestState::resting &&

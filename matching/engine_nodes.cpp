@@ -93,12 +93,56 @@ Reply Engine::Task::operator()(const SubmitVerdict& command) {
     emit(NodeAttested{command.node, command.tier, command.measurement, command.registers,
                       command.identities, command.keyset_digest, command.keyset_document,
                       command.evidence_hash, command.evidence, command.verdict, command.valid_until,
-                      is_real ? state_.trust_rule.probation_jobs : 0});
+                      is_real ? state_.trust_rule.probation_jobs : 0, command.collateral_until,
+                      command.collateral_first});
     judge_standing({record});
     offers_of(*record);
     const Node& node = record->node;
     return Answer{VerdictAnswer{node.standing, node.measurement_id, node.standing_reason,
                                 node.probation_jobs_left}};
+}
+
+Reply Engine::Task::operator()(const DoubtEvidence& command) {
+    if (!is_operator()) return refuse(ErrorCode::forbidden);
+    NodeRecord* record = state_.nodes.find(command.node);
+    if (record == nullptr) return refuse(ErrorCode::not_found);
+    const Node& node = record->node;
+    if (node.retired || node.evidence_hash != command.evidence_hash ||
+        node.evidence_valid_until <= at_)
+        return refuse(ErrorCode::wrong_state, "The evidence is not the node's any more.");
+    if (command.grace.us <= 0) {
+        emit(EvidenceEnded{command.node, command.reason});
+        return Answer{Done{}};
+    }
+    // The grace began with the first doubt.
+    if ((node.evidence_notices & notice_doubt) != 0) return Answer{Done{}};
+    const Instant ends_at = std::min(node.evidence_valid_until, at_ + command.grace);
+    emit(EvidenceDoubted{command.node, ends_at, command.reason});
+    return Answer{Done{}};
+}
+
+void Engine::Task::due_evidence(const Timer& timer) {
+    const NodeRecord* record = state_.nodes.find({timer.id});
+    if (record == nullptr) return;
+    const Node& node = record->node;
+    const Instant due = evidence_due(node);
+    if (due.us == 0 || due > at_) return;  // attested anew: it has a later timer
+    if (node.evidence_valid_until <= at_) {
+        const bool doubted = (node.evidence_notices & notice_doubt) != 0;
+        return emit(EvidenceEnded{node.id, doubted ? "out_of_date" : "expired"});
+    }
+    NoticeSet of_collateral = 0;
+    for (const auto& [notice, ahead] : collateral_notices)
+        if (node.collateral_until.us != 0 && node.collateral_until - ahead <= at_)
+            of_collateral |= notice;
+    // Whoever was not told in time is told once, of the nearest.
+    const bool news = (of_collateral & ~node.evidence_notices) != 0;
+    const bool hour = node.evidence_valid_until - evidence_notice_ahead <= at_ &&
+                      (node.evidence_notices & notice_hour) == 0;
+    if (hour) emit(EvidenceExpiring{node.id, notice_hour, node.evidence_valid_until, {}});
+    if (news)
+        emit(
+            EvidenceExpiring{node.id, of_collateral, node.collateral_until, node.collateral_first});
 }
 
 Reply Engine::Task::operator()(const SetNodePresence& command) {

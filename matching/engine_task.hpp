@@ -34,6 +34,7 @@ public:
     Reply operator()(const IssueEnrolment&);
     Reply operator()(const EnrolNode&);
     Reply operator()(const SubmitVerdict&);
+    Reply operator()(const DoubtEvidence&);
     Reply operator()(const SetNodePresence&);
     Reply operator()(const DrainNode&);
     Reply operator()(const RetireNode&);
@@ -138,6 +139,7 @@ private:
     void due_job(const Timer& timer);
     void due_node(const Timer& timer);
     void due_enrolments();
+    void due_evidence(const Timer& timer);  // engine_nodes.cpp
 
     const Platform* held_by_another(const SubmitVerdict& command) const;
     bool is_operator() const { return !actor_.account || (actor_.scopes & scope_admin) != 0; }

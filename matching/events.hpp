@@ -55,8 +55,29 @@ struct NodeAttested {
     std::string verdict;   // canonical JSON of all checks; likewise
     Instant valid_until;
     std::uint32_t probation_jobs = 0;  // of its CPU, if that was never seen before
+    Instant collateral_until;          // as Node has it
+    std::string collateral_first;      // likewise
     COCOON_FIELDS(NodeAttested, node, tier, measurement, registers, identities, keyset_digest,
-                  keyset_document, evidence_hash, evidence, verdict, valid_until, probation_jobs)
+                  keyset_document, evidence_hash, evidence, verdict, valid_until, probation_jobs,
+                  collateral_until, collateral_first)
+};
+struct EvidenceExpiring {  // the provider is told ahead, once for each notice
+    NodeId node;
+    NoticeSet notices = 0;  // that are told with this
+    Instant ends_at;
+    std::string what;  // ends then; empty: the evidence itself
+    COCOON_FIELDS(EvidenceExpiring, node, notices, ends_at, what)
+};
+struct EvidenceDoubted {  // newer collateral or policy refuses it: it ends sooner
+    NodeId node;
+    Instant ends_at;
+    std::string reason;
+    COCOON_FIELDS(EvidenceDoubted, node, ends_at, reason)
+};
+struct EvidenceEnded {  // no match until the node has attested anew
+    NodeId node;
+    std::string reason;
+    COCOON_FIELDS(EvidenceEnded, node, reason)
 };
 struct NodeRetired {
     NodeId node;
@@ -238,6 +259,7 @@ using Event =
                  JobStarted, JobRenewed, UsageCaptured, JobEnded, ReceiptStored, DepositCredited,
                  PayoutRequested, PayoutAdvanced, FeeChanged, WebhookPut, WebhookRemoved, Audited,
                  NodeRetired, NodeStanding, MeasurementSubmitted, MeasurementDecided,
-                 IdentityDenied, DenialLifted, TrustRuleChanged>;
+                 IdentityDenied, DenialLifted, TrustRuleChanged, EvidenceExpiring, EvidenceDoubted,
+                 EvidenceEnded>;
 
 }  // namespace cocoon::matching

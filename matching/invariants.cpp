@@ -230,6 +230,17 @@ struct Checker {
         });
     }
 
+    void evidence() {
+        state.nodes.for_each([&](const NodeRecord& record) {
+            const Node& node = record.node;
+            expect(record.evidence_due == evidence_due(node), node.id.text(),
+                   " has no timer for the end of its evidence");
+            const bool ended = (node.evidence_notices & notice_ended) != 0;
+            expect(!ended || node.evidence_valid_until <= at, node.id.text(),
+                   ": evidence ended that still holds");
+        });
+    }
+
     void unmatched() {
         state.requests.for_each([&](const RequestRecord& record) {
             const Request& request = record.request;
@@ -253,6 +264,7 @@ std::vector<std::string> check(const State& state, Instant at, CheckOptions opti
     checker.requests();
     checker.books();
     checker.trust();
+    checker.evidence();
     if (options.unmatched) checker.unmatched();
     return std::move(checker.violations);
 }

@@ -329,6 +329,23 @@ void State::reschedule(Instant before, Instant after, TimerKind kind, std::uint6
     if (after.us != 0) timers.add(after, kind, id);
 }
 
+Instant evidence_due(const Node& node) {
+    const Instant end = node.evidence_valid_until;
+    if (end.us == 0 || node.retired || (node.evidence_notices & notice_ended) != 0) return {};
+    Instant due = end;
+    if ((node.evidence_notices & notice_hour) == 0) due = end - evidence_notice_ahead;
+    for (const auto& [notice, ahead] : collateral_notices)
+        if (node.collateral_until.us != 0 && (node.evidence_notices & notice) == 0)
+            due = std::min(due, node.collateral_until - ahead);
+    return due;
+}
+
+void State::schedule_evidence(NodeRecord& record) {
+    const Instant due = evidence_due(record.node);
+    reschedule(record.evidence_due, due, TimerKind::evidence, record.node.id.value);
+    record.evidence_due = due;
+}
+
 void State::schedule(OfferRecord& record, Instant at) {
     const Offer& offer = record.offer;
     if (offer.expires_at.us != 0) timers.add(offer.expires_at, TimerKind::offer, offer.id.value);
@@ -527,6 +544,10 @@ bool State::live(const Timer& timer) const {
         case TimerKind::window: {
             const OfferRecord* record = offers.find({timer.id});
             return record && listed(record->offer.state) && record->window_edge == timer.at;
+        }
+        case TimerKind::evidence: {
+            const NodeRecord* record = nodes.find({timer.id});
+            return record && record->evidence_due == timer.at;
         }
         case TimerKind::node_away:
         case TimerKind::enrolments:

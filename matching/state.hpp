@@ -55,6 +55,7 @@ struct NodeRecord {
     std::uint32_t slots_used = 0;        // of all its offers
     std::uint32_t penalty_permille = 1000;
     Instant away_since{};
+    Instant evidence_due{};                                // for which a timer stands
     std::shared_ptr<const std::string> keyset_document{};  // travels with matches
 };
 struct Trade {
@@ -256,6 +257,7 @@ private:
     void reschedule(Instant before, Instant after, TimerKind kind, std::uint64_t id);
     void finish(Ended::Kind kind, std::uint64_t id, Instant at);
     void expect(const Ended& ended) const;
+    void schedule_evidence(NodeRecord& record);
     bool live(const Timer& timer) const;
     void restore_links();
     void restore_timers();
@@ -312,6 +314,14 @@ public:
 private:
     std::vector<MarketId> markets_seen_;
 };
+
+// How long ahead a provider is told of the end of what a node's evidence rests on.
+constexpr std::array<std::pair<NoticeSet, Duration>, 2> collateral_notices{
+    {{notice_week, days(7)}, {notice_day, days(1)}}};
+// And of the evidence's own end, unless it lives less than four times as long.
+constexpr Duration evidence_notice_ahead = hours(1);
+// When a node's evidence next needs a word to its provider; 0: never.
+Instant evidence_due(const Node& node);
 
 // What money the event moves, given the state just before it. Pure: replay and ledger projection
 // agree.

@@ -182,7 +182,38 @@ struct State::Applier {
         node.probation_jobs_left = 0;
         for (const std::string& identity : event.identities)
             if (is_exclusive(identity)) shown(identity, node, event.probation_jobs);
+        // The same collateral ends only once, however often evidence is made on it.
+        const bool same_end = node.collateral_until == event.collateral_until;
+        node.evidence_notices &= same_end ? notice_week | notice_day : NoticeSet{0};
+        if (event.valid_until - at < evidence_notice_ahead * 4)
+            node.evidence_notices |= notice_hour;
+        node.collateral_until = event.collateral_until;
+        node.collateral_first = event.collateral_first;
         record.keyset_document = std::make_shared<const std::string>(event.keyset_document);
+        state.schedule_evidence(record);
+        state.touch(record);
+        state.reindex_node(record);
+    }
+    void operator()(const EvidenceExpiring& event) {
+        NodeRecord& record = present(state.nodes.find(event.node));
+        record.node.evidence_notices |= event.notices;
+        state.schedule_evidence(record);
+        state.touch(record);
+    }
+    void operator()(const EvidenceDoubted& event) {
+        NodeRecord& record = present(state.nodes.find(event.node));
+        // Whoever is told of the doubt knows when it ends.
+        record.node.evidence_notices |= notice_doubt | notice_hour;
+        record.node.evidence_valid_until = event.ends_at;
+        state.schedule_evidence(record);
+        state.touch(record);
+        state.reindex_node(record);
+    }
+    void operator()(const EvidenceEnded& event) {
+        NodeRecord& record = present(state.nodes.find(event.node));
+        record.node.evidence_notices |= notice_ended;
+        record.node.evidence_valid_until = std::min(record.node.evidence_valid_until, at);
+        state.schedule_evidence(record);
         state.touch(record);
         state.reindex_node(record);
     }
@@ -198,6 +229,7 @@ struct State::Applier {
     void operator()(const NodeRetired& event) {
         NodeRecord& record = present(state.nodes.find(event.node));
         record.node.retired = true;
+        state.schedule_evidence(record);
         state.touch(record);
         state.reindex_node(record);
     }

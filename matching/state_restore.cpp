@@ -172,6 +172,7 @@ void State::restore_timers() {
     ended_.assign(ended.begin(), ended.end());
     for (const auto& [digest, enrolment] : enrolments)
         timers.add(enrolment.expires_at, TimerKind::enrolments, 0);
+    nodes.for_each([&](NodeRecord& record) { schedule_evidence(record); });
     // When a node left is not stored: its grace begins again.
     nodes.for_each([&](NodeRecord& record) {
         if (record.node.connected || record.jobs.empty()) return;

@@ -19,6 +19,7 @@ enum class TimerKind : std::uint8_t {
     window,
     node_away,
     enrolments,
+    evidence,
     midnight
 };
 

@@ -229,6 +229,13 @@ struct Webhook {
 
 // ---- Supply -----------------------------------------------------------------------------------
 
+// What the provider was told about a node's newest evidence, as bits: what it rests on ends in
+// seven days, in one; the evidence itself ends in an hour; newer collateral speaks against it; it
+// ended.
+using NoticeSet = std::uint32_t;
+constexpr NoticeSet notice_week = 1, notice_day = 2, notice_hour = 4, notice_doubt = 8,
+                    notice_ended = 16;
+
 struct Node {
     NodeId id;
     AccountId provider;
@@ -254,9 +261,14 @@ struct Node {
     std::string standing_reason;
     std::uint32_t probation_jobs_left = 0;
     Instant evidence_valid_until;  // 0: no verdict yet
-    std::string evidence_hash;     // hex SHA-256 of the bundle
-    std::string keyset_digest;     // "sha256:..."
-    std::string keyset_document;   // canonical JSON
+    // When the first of the certificates and lists ends that the evidence rests on, and which; 0:
+    // none does.
+    Instant collateral_until;
+    std::string collateral_first;
+    NoticeSet evidence_notices = 0;
+    std::string evidence_hash;    // hex SHA-256 of the bundle
+    std::string keyset_digest;    // "sha256:..."
+    std::string keyset_document;  // canonical JSON
     // measured behaviour: integers, decayed per job (matching/ranking.hpp)
     std::uint32_t reliability_permille = 1000;
     std::uint32_t first_output_ms = 0;    // 0: not measured
@@ -265,9 +277,10 @@ struct Node {
     COCOON_FIELDS(Node, id, provider, name, region, country, gpu_model, gpu_count, hardware,
                   enrolled_at, connected, draining, suspended, retired, suspended_reason, tier,
                   measurement, registers, identities, measurement_id, standing, standing_reason,
-                  probation_jobs_left, evidence_valid_until, evidence_hash, keyset_digest,
-                  keyset_document, reliability_permille, first_output_ms, tokens_per_second,
-                  jobs_completed, jobs_failed)
+                  probation_jobs_left, evidence_valid_until, collateral_until, collateral_first,
+                  evidence_notices, evidence_hash, keyset_digest, keyset_document,
+                  reliability_permille, first_output_ms, tokens_per_second, jobs_completed,
+                  jobs_failed)
 };
 
 enum class MarketKind : std::uint8_t { inference, compute };

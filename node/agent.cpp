@@ -6,6 +6,7 @@
 #include "node/files.hpp"
 #include "sealing/canonical_json.hpp"
 #include "sealing/statement.hpp"
+#include "trust/aci_report.hpp"
 
 namespace cocoon::node {
 namespace {
@@ -130,6 +131,7 @@ Agent::Agent(net::EventLoop& loop, const Settings& settings, Identity identity,
     RelayEvents events;
     events.on_connected = [this] { reconcile_offers(); };
     events.on_attest = [this] { attest(false); };
+    events.on_aci_attest = [this](const AciAttestFrame& asked) { report(asked); };
     // Whether the flush is queued or the queue is full of flushes: the next one does it all.
     events.on_receipt_signed = [this] {
         [[maybe_unused]] const bool queued = keeper_->submit([this] { receipts_.make_durable(); });
@@ -202,6 +204,12 @@ Result<Agent::Attested> Agent::attest_now(std::shared_ptr<const KeysetKeys> keys
     return Attested{keys, *valid_until};
 }
 
+// What lives for less than `renew_before` is renewed when an eighth of its life has passed, not
+// without end.
+Duration Agent::renew_ahead(Duration life) const {
+    return std::min(options_.renew_before, Duration{life.us / 8 * 7});
+}
+
 void Agent::on_attested(Result<Attested> attested) {
     attesting_ = false;
     const Instant now = clock_.now();
@@ -214,8 +222,8 @@ void Agent::on_attested(Result<Attested> attested) {
     retry_ = options_.retry_min;
     attested_until_ = attested->valid_until;
     const Instant keys_end = attested->keys->keyset.not_after;
-    const Instant renew_keys = keys_end - options_.renew_before;
-    const Instant renew_evidence = attested_until_ - options_.renew_before;
+    const Instant renew_keys = keys_end - renew_ahead(keys_end - now);
+    const Instant renew_evidence = attested_until_ - renew_ahead(attested_until_ - now);
     const bool keys_first = renew_keys <= renew_evidence;
     const Duration wait = std::max(std::min(renew_keys, renew_evidence) - now, options_.retry_min);
     log::info("attested", {{"keyset", attested->keys->keyset.digest},
@@ -223,6 +231,33 @@ void Agent::on_attested(Result<Attested> attested) {
                            {"keys_until", keys_end.text()}});
     attest_timer_ = loop_.call_after(wait, [this, keys_first] { attest(keys_first); });
     relay_->connect();
+}
+
+void Agent::report(const AciAttestFrame& asked) {
+    if (reporting_ || stopping_)
+        return relay_->refuse_aci(asked.ticket, stopping_ ? "the node stops" : "one at a time");
+    reporting_ = true;
+    in_background([this, asked] { return report_now(asked); },
+                  [this, asked](const Result<void>& reported) {
+                      reporting_ = false;
+                      if (reported) return;
+                      log_refusal("report refused", reported.error());
+                      relay_->refuse_aci(asked.ticket, reported.error().detail);
+                  });
+}
+
+Result<void> Agent::report_now(const AciAttestFrame& asked) {
+    const auto keys = keyring_.current();
+    if (!keys) return refuse(ErrorCode::wrong_state, "the node has not attested yet");
+    const std::optional<std::string_view> nonce =
+        asked.nonce ? std::optional<std::string_view>{*asked.nonce} : std::nullopt;
+    const auto report_data = sealing::report_data_for(keys->keyset.digest, nonce);
+    if (!report_data) return report_data.error();
+    const auto evidence = evidence_->collect(*report_data, clock_.now());
+    if (!evidence) return evidence.error();
+    const auto report = trust::make_aci_report(keys->keyset, nonce, *evidence, settings_.source);
+    if (!report) return report.error();
+    return market_.post_report(identity_.node, asked.ticket, *report);
 }
 
 // ---- Engine ------------------------------------------------------------------------------------

@@ -24,8 +24,9 @@ namespace cocoon::node {
 
 struct AgentOptions {
     Duration keyset_life = hours(limits::keyset_hours);
-    Duration renew_before = minutes(60);  // new keys or evidence so long before the old ones end
-    Duration retry_min = seconds(1);      // attestation that failed for lack of a market
+    // New keys or evidence so long before the old ones end: well before the market warns of that.
+    Duration renew_before = minutes(120);
+    Duration retry_min = seconds(1);  // attestation that failed for lack of a market
     Duration retry_max = seconds(60);
     Duration housekeeping_interval = seconds(15);
     Duration offers_interval = seconds(300);  // reconciled also when nothing happens
@@ -62,7 +63,11 @@ private:
     };
     void attest(bool fresh_keys);
     Result<Attested> attest_now(std::shared_ptr<const KeysetKeys> keys);  // control thread
+    Duration renew_ahead(Duration life) const;
     void on_attested(Result<Attested> attested);
+    // Our ACI report over somebody's nonce, posted to the market. One at a time: evidence is work.
+    void report(const AciAttestFrame& asked);
+    Result<void> report_now(const AciAttestFrame& asked);  // control thread
     void probe();
     void on_probed(const Result<std::vector<std::string>>& models);
     void reconcile_drain();
@@ -90,6 +95,7 @@ private:
 
     Instant attested_until_;
     bool attesting_ = false;
+    bool reporting_ = false;
     bool engine_up_ = false;
     bool engine_known_ = false;
     bool probing_ = false;

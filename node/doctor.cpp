@@ -316,6 +316,7 @@ void check_evidence(Settings settings, const std::string& root, const Clock& clo
     collectors.tsm_directory = root + collectors.tsm_directory;
     collectors.tdx_guest_device = root + collectors.tdx_guest_device;
     collectors.sev_guest_device = root + collectors.sev_guest_device;
+    collectors.firmware_log_file = root + collectors.firmware_log_file;
     const std::string& tier = settings.attestation_tier;
     if (tier.ends_with("+gpu-cc")) add(examine_gpus(collectors.nvml_library));
     add(examine_evidence(*make_evidence_provider(settings), {}, clock.now()));

@@ -2,6 +2,7 @@
 
 #include "attestation/binding.hpp"
 #include "attestation/event_log.hpp"
+#include "attestation/firmware_log.hpp"
 #include "attestation/snp_report.hpp"
 #include "attestation/snp_table.hpp"
 #include "attestation/tdx_quote.hpp"
@@ -115,6 +116,8 @@ Result<void> HardwareEvidenceProvider::add_files(Bundle& bundle) {
             return at_file(path, events.error());
         tdx->event_log = *std::move(log);
     }
+    if (auto* tdx = std::get_if<attestation::TdxPart>(&bundle.cpu))
+        tdx->firmware_log = firmware_log(tdx->quote);
     for (const std::string& path : collectors_.collateral_files) {
         const auto json = read_file(path, collateral_file_bytes_max, false);
         if (!json) return at_file(path, json.error());
@@ -122,6 +125,32 @@ Result<void> HardwareEvidenceProvider::add_files(Bundle& bundle) {
             return at_file(path, added.error());
     }
     return {};
+}
+
+// The firmware's event log, if the machine has one that says what the quote's registers hold. It
+// explains them and proves nothing more: without it, or where software has extended them since the
+// firmware's end, evidence goes without. Linux shows the whole area; what was never written is left
+// behind.
+Bytes HardwareEvidenceProvider::firmware_log(ByteView quote) {
+    const std::string& path = collectors_.firmware_log_file;
+    const auto area = read_file(path, attestation::firmware_log_bytes_max, false);
+    if (!area && area.error().code == ErrorCode::not_found) return {};
+    const auto read = area ? attestation::parse_firmware_log(as_bytes(*area))
+                           : Result<attestation::FirmwareLog>{area.error()};
+    if (!read) {
+        log::warning("the firmware's event log is of no use", {{"cause", read.error().detail}});
+        return {};
+    }
+    const auto parsed = attestation::parse_tdx_quote(quote);
+    if (!parsed) return {};
+    for (const attestation::Reason& reason :
+         attestation::check_firmware_log(read->events, parsed->report.rtmr))
+        if (reason.outcome != attestation::Outcome::passed) {
+            log::warning("the firmware's event log is left out", {{"cause", reason.text}});
+            return {};
+        }
+    const ByteView used = as_bytes(*area).first(read->used_bytes);
+    return {used.begin(), used.end()};
 }
 
 Result<void> check_confidential(const GpuMode& mode) {

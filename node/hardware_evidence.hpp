@@ -39,6 +39,7 @@ private:
     Result<void> add_cpu(attestation::Bundle& bundle, const attestation::ReportData& report_data);
     Result<void> add_gpus(attestation::Bundle& bundle, const attestation::ReportData& report_data);
     Result<void> add_files(attestation::Bundle& bundle);
+    Bytes firmware_log(ByteView quote);
 
     const std::string tier_;
     const CollectorSettings collectors_;

@@ -214,6 +214,14 @@ Result<std::string> MarketApi::challenge(const std::string& node) {
     return std::string{*nonce};
 }
 
+Result<void> MarketApi::post_report(const std::string& node, std::uint64_t ticket,
+                                    const std::string& report) {
+    const auto response =
+        send("POST", "/v1/nodes/" + node + "/aci-reports/" + std::to_string(ticket), report);
+    if (!response) return response.error();
+    return {};
+}
+
 Result<Instant> MarketApi::submit_evidence(const std::string& node, const sealing::Keyset& keyset,
                                            const std::string& nonce,
                                            const attestation::Evidence& evidence) {

@@ -39,6 +39,9 @@ public:
     // Errors of all: the market's own refusal with its code, or HttpClient's.
     Result<Identity> enrol(const Settings& settings, const std::string& token);
     Result<std::string> challenge(const std::string& node);
+    // Our ACI report, for whoever waits under that ticket; `not_found`: nobody does any more.
+    Result<void> post_report(const std::string& node, std::uint64_t ticket,
+                             const std::string& report);
     // When the verdict ends. `verdict_refused` carries every reason in `fields`.
     Result<Instant> submit_evidence(const std::string& node, const sealing::Keyset& keyset,
                                     const std::string& nonce,

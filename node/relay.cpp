@@ -240,6 +240,8 @@ void Relay::on_control(std::string_view text) {
     }
     if (const auto* wanted = std::get_if<ReceiptsWantedFrame>(&*frame))
         return on_receipts_wanted(*wanted);
+    if (const auto* asked = std::get_if<AciAttestFrame>(&*frame); asked && events_.on_aci_attest)
+        events_.on_aci_attest(*asked);
     if (std::holds_alternative<AttestFrame>(*frame) && events_.on_attest) events_.on_attest();
     if (std::holds_alternative<DrainFrame>(*frame)) log::info("the market drains this connection");
 }
@@ -276,6 +278,10 @@ void Relay::on_receipts_wanted(const ReceiptsWantedFrame& wanted) {
         log::warning("no receipt of a job the market asks about", {{"job", job}});
         connection_->socket().send_text(no_receipt_frame(job));
     }
+}
+
+void Relay::refuse_aci(std::uint64_t ticket, const std::string& detail) {
+    if (connection_) connection_->socket().send_text(aci_failed_frame(ticket, detail));
 }
 
 void Relay::on_open(OpenFrame open) {

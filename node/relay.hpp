@@ -35,7 +35,8 @@ struct RelayOptions {
 struct RelayEvents {
     std::function<void()> on_connected;  // after the market's welcome
     std::function<void()> on_disconnected;
-    std::function<void()> on_attest;               // the market wants fresh evidence
+    std::function<void()> on_attest;  // the market wants fresh evidence
+    std::function<void(const AciAttestFrame&)> on_aci_attest;
     std::function<void()> on_receipt_signed;       // worker thread
     std::function<void()> on_idle;                 // the last open exchange has ended
     std::function<void(const Error&)> on_refused;  // the credential does not work
@@ -63,6 +64,8 @@ public:
     std::size_t open_exchanges() const { return streams_.size() + orphans_.size(); }
     // Sends what was signed before `before` and is not acknowledged, as far as the socket has room.
     void resend_receipts(Instant before);
+    // To whoever asked for a report that cannot be made; lost when the connection is.
+    void refuse_aci(std::uint64_t ticket, const std::string& detail);
 
 private:
     class Connection;

@@ -238,6 +238,7 @@ void read_collectors(ObjectReader& reader, CollectorSettings& collectors,
     path("tdx_guest_device", collectors.tdx_guest_device);
     path("sev_guest_device", collectors.sev_guest_device);
     path("event_log_file", collectors.event_log_file);
+    path("firmware_log_file", collectors.firmware_log_file);
     // A bare name is looked for where the system keeps its libraries.
     reader.text("nvml_library", collectors.nvml_library, false, path_bytes_max);
     const auto is_path = [](std::string_view text) {
@@ -260,6 +261,24 @@ void read_attestation(ObjectReader& root, Settings& settings, const std::string&
         read_simulated(reader, settings);
     else
         read_collectors(reader, settings.collectors, directory);
+}
+
+// Where the measured software comes from; all of it may be absent.
+void read_source(ObjectReader& root, Settings& settings) {
+    const Json* value = root.get("source");
+    if (value == nullptr) return;
+    ObjectReader reader{*value, "/source", root.problems()};
+    trust::SourceProvenance& source = settings.source;
+    reader.text("repository_url", source.repository_url, false, 512);
+    if (!source.repository_url.empty() && !source.repository_url.starts_with("https://"))
+        reader.problem("repository_url", "must begin with https://");
+    reader.text("commit", source.repository_commit, false, 64);
+    const auto bytes = from_hex(source.repository_commit);
+    if (!bytes || (!bytes->empty() && bytes->size() != 20 && bytes->size() != 32))
+        reader.problem("commit", "must be 40 or 64 lower-case hex characters");
+    reader.text("image_digest", source.image_digest, false, 128);
+    if (!source.image_digest.empty() && !source.image_digest.starts_with("sha256:"))
+        reader.problem("image_digest", "must begin with sha256:");
 }
 
 void read_market(ObjectReader& root, Settings& settings, const std::string& directory) {
@@ -328,6 +347,7 @@ void read_root(const Json& document, const std::string& directory, Settings& set
     root.text("state_directory", settings.state_directory, true, path_bytes_max);
     settings.state_directory = resolve(settings.state_directory, directory);
     read_attestation(root, settings, directory);
+    read_source(root, settings);
     read_engine(root, settings, directory);
     read_offers(root, settings);
     root.span("drain_seconds_max", settings.drain_deadline, 0, 86'400);

@@ -13,6 +13,7 @@
 #include "core/result.hpp"
 #include "core/time.hpp"
 #include "sealing/receipt.hpp"
+#include "trust/aci_report.hpp"
 
 namespace cocoon::node {
 
@@ -56,12 +57,15 @@ struct CollectorSettings {
     std::string sev_guest_device = "/dev/sev-guest";
     std::string nvml_library = "libnvidia-ml.so.1";  // as dlopen(3) finds it
     std::string event_log_file;                      // TDX: dstack's JSON array; empty: none
+    // TDX: the firmware's own log; sent along where the machine has it.
+    std::string firmware_log_file = "/sys/firmware/acpi/tables/data/CCEL";
     // Each an object as "collateral" of a bundle; sent along, so that nobody has to fetch it.
     std::vector<std::string> collateral_files;
 };
 
 struct Settings {
-    std::string market_url;  // "https://market.example", no trailing slash
+    trust::SourceProvenance source;  // told in ACI reports; proves nothing by itself
+    std::string market_url;          // "https://market.example", no trailing slash
     std::string market_ca_file;
     std::string name;
     std::string region, country;

@@ -6,6 +6,7 @@
 
 #include "core/ids.hpp"
 #include "core/limits.hpp"
+#include "sealing/statement.hpp"
 
 namespace cocoon::node {
 namespace {
@@ -224,6 +225,15 @@ Result<ControlFrame> parse_control(std::string_view text) {
         }
         return ControlFrame{std::move(wanted)};
     }
+    if (*type == "aci_attest") {
+        const auto ticket = number_at(*frame, "ticket");
+        const auto nonce = frame->text_at("nonce");
+        if (!ticket || (nonce && !sealing::is_nonce(*nonce)))
+            return malformed("aci_attest without a ticket, or with a nonce that is none");
+        AciAttestFrame asked{*ticket, {}};
+        if (nonce) asked.nonce = std::string{*nonce};
+        return ControlFrame{std::move(asked)};
+    }
     return ControlFrame{UnknownFrame{}};
 }
 
@@ -242,6 +252,12 @@ std::string failed_frame(const FailedFrame& frame) {
     if (frame.receipt.empty()) return text;
     text.pop_back();
     return text + R"(,"receipt":)" + frame.receipt + "}";  // the signed bytes as they are
+}
+
+std::string aci_failed_frame(std::uint64_t ticket, const std::string& detail) {
+    return Json::object(
+               {{"type", "aci_failed"}, {"ticket", std::to_string(ticket)}, {"detail", detail}})
+        .serialize();
 }
 
 std::string receipt_frame(const std::string& job, const std::string& receipt) {

@@ -68,9 +68,13 @@ struct ReceiptAckFrame {
 struct ReceiptsWantedFrame {
     std::vector<std::string> jobs;
 };
+struct AciAttestFrame {  // somebody wants our ACI report over their own nonce
+    std::uint64_t ticket = 0;
+    std::optional<std::string> nonce;
+};
 struct UnknownFrame {};
-using ControlFrame = std::variant<WelcomeFrame, DrainFrame, AttestFrame, OpenFrame, ReceiptAckFrame,
-                                  ReceiptsWantedFrame, UnknownFrame>;
+using ControlFrame = std::variant<WelcomeFrame, DrainFrame, AttestFrame, AciAttestFrame, OpenFrame,
+                                  ReceiptAckFrame, ReceiptsWantedFrame, UnknownFrame>;
 
 Result<ControlFrame> parse_control(std::string_view text);
 
@@ -83,6 +87,7 @@ struct FailedFrame {
     std::string receipt;  // canonical document, may be empty
 };
 std::string failed_frame(const FailedFrame& frame);
+std::string aci_failed_frame(std::uint64_t ticket, const std::string& detail);
 std::string receipt_frame(const std::string& job, const std::string& receipt);
 // There is no receipt of this job and there never will be: nobody need wait for it.
 std::string no_receipt_frame(const std::string& job);

@@ -6,8 +6,10 @@
 #include <future>
 #include <thread>
 
+#include "api/challenges.hpp"
 #include "api/routes.hpp"
 #include "core/log.hpp"
+#include "db/collateral.hpp"
 #include "db/journal.hpp"
 #include "db/migrate.hpp"
 #include "db/outbox.hpp"
@@ -17,10 +19,12 @@
 #include "db/settlement.hpp"
 #include "matching/writer.hpp"
 #include "net/http_server.hpp"
+#include "server/aci_desk.hpp"
 #include "server/bootstrap.hpp"
 #include "server/collateral.hpp"
 #include "server/dispatch.hpp"
 #include "server/evidence_policy.hpp"
+#include "server/evidence_watch.hpp"
 #include "server/feed.hpp"
 #include "server/health.hpp"
 #include "server/relay.hpp"
@@ -147,9 +151,12 @@ AnswerPolicy answers_of(const Config& config) {
             config.access_log != "none"};
 }
 
-CollateralOptions collateral_of(const Config& config, const attestation::Policy& policy) {
+CollateralOptions collateral_of(const Config& config, const EvidencePolicy& policy) {
     CollateralOptions options;
-    options.ocsp_stale_max = policy.nvidia.revocation_stale_max;
+    options.ocsp_stale_max = policy.current().nvidia.revocation_stale_max;
+    options.evaluation_number_min = [&policy] {
+        return policy.current().tdx.evaluation_number_min;
+    };
     options.urls = {config.collateral_tdx_url, config.collateral_tdx_root_list_url,
                     config.collateral_snp_url, config.collateral_rim_url,
                     config.collateral_ocsp_url};
@@ -208,6 +215,10 @@ api::Context context_of(const Config& config, const sealing::SigningKey& key,
     context.market_key_id = market_key_id;
     context.market_public_key = to_hex(key.public_key());
     context.secret = context_secret(key);
+    std::array<std::uint8_t, 4> tag{};
+    sealing::fill_random(tag);
+    context.process_tag = as_text(tag);
+    context.used_challenges = std::make_shared<api::UsedChallenges>();
     context.views = [&lane] { return lane.views(); };
     context.payout_address = [chain](const std::string& address) -> Result<std::string> {
         if (chain == nullptr)
@@ -259,6 +270,7 @@ private:
     RelayDoors relay_doors();
     WebhookDoors webhook_doors();
     SettlementDoors settlement_doors();
+    EvidenceWatchDoors evidence_watch_doors();
     Result<void> submit(matching::Command command, Lane::Done done);
 
     const Config& config;
@@ -299,20 +311,23 @@ private:
     // Who may call, and the walk of a call through the house.
     const WebFiles pages{config.web_root.empty() ? WebFiles{} : WebFiles::load(config.web_root)};
     db::Outbox outbox{pool};
+    db::CollateralMemory collateral_memory{pool};
     EvidencePolicy evidence_policy{config.attestation_policy_file};
-    CollateralService collateral{collateral_of(config, evidence_policy.current()), clock, metrics};
+    CollateralService collateral{collateral_of(config, evidence_policy), clock, metrics};
     api::Context context;
     Admission admission{directory, admission_of(config)};
     std::unique_ptr<Dispatch> dispatch;
 
     // Streams: sealed exchanges, and events.
     std::unique_ptr<Relay> relay;
+    std::unique_ptr<AciDesk> aci_desk;
     std::unique_ptr<Feed> feed;
 
     // In the background: webhooks, coins, the audit of the books.
     std::unique_ptr<Webhooks> webhooks;
     db::Settlement settlement_store{pool};
     std::unique_ptr<SettlementWorker> settlement;
+    std::unique_ptr<EvidenceWatch> evidence_watch;
     std::thread projecting, auditing;
 
     // What the process says about itself, and the door.
@@ -334,12 +349,18 @@ Market::Market(const Config& settings) : config{settings} {
     lane = std::make_unique<Lane>(*writer, clock, metrics, lane_options, lane_doors());
     context = context_of(config, key, chain, dev_chain.get(), *lane, outbox);
     context.evidence_policy = [this] { return evidence_policy.current(); };
+    evidence_policy.remember(collateral_memory.load(),
+                             [this](const auto& seen) { collateral_memory.raise(seen); });
     context.collateral_seen = [this](const auto& seen) { evidence_policy.note(seen); };
     context.complete_evidence = [this](NodeId node, Bytes evidence) {
         return collateral.complete(node, std::move(evidence));
     };
     dispatch = std::make_unique<Dispatch>(dispatch_doors());
     relay = std::make_unique<Relay>(relay_doors());
+    aci_desk = std::make_unique<AciDesk>(AciDeskDoors{
+        loop, workers, directory, clock, metrics, [this](NodeId node, std::string message) {
+            return relay->tell(node, std::move(message));
+        }});
     feed = std::make_unique<Feed>(FeedDoors{loop, workers, pool, projector, directory,
                                             [this] { return lane->views(); }, clock, metrics});
     WebhookOptions webhook_options;
@@ -353,6 +374,7 @@ Market::Market(const Config& settings) : config{settings} {
         settlement = std::make_unique<SettlementWorker>(settlement_doors(), options);
         settlement->fill(writer->state());
     }
+    evidence_watch = std::make_unique<EvidenceWatch>(evidence_watch_doors());
     health = std::make_unique<Health>(
         HealthDoors{pool, projector, *lane, directory, *relay, workers, loop, clock, metrics});
     server = std::make_unique<net::HttpServer>(loop, listening(config), dispatch->handler());
@@ -367,6 +389,7 @@ int Market::run() {
     relay->start();
     webhooks->start();
     if (settlement) settlement->start();
+    evidence_watch->start();
     log::info("serving", {{"url", own_url(config)},
                           {"port", server->port()},
                           {"sequence", lane->views()->sequence},
@@ -399,6 +422,9 @@ void Market::native(api::Native what, std::shared_ptr<Incoming> in,
             if (!job) return in->refuse(refuse(ErrorCode::not_found));
             return relay->begin(std::move(in), *job);
         }
+        case api::Native::aci_attestation: return aci_desk->ask(std::move(in), captures.front());
+        case api::Native::aci_report:
+            return aci_desk->answer(std::move(in), captures.front(), captures.back());
         case api::Native::account_events: return feed->account_events(std::move(in));
         case api::Native::market_events: return feed->market_events(std::move(in));
         case api::Native::livez: return health->live(*in);
@@ -428,6 +454,7 @@ void Market::take_down() {
     webhooks->stop();
     auditing.join();
     collateral.stop();
+    evidence_watch->stop();
     waiting_workers.stop();
     workers.stop();
     lane->stop();
@@ -507,6 +534,9 @@ RelayDoors Market::relay_doors() {
             },
             [this](AccountId account, std::uint64_t sequence) {
                 dispatch->answered(account, sequence);
+            },
+            [this](NodeId node, std::uint64_t ticket, const std::string& why) {
+                aci_desk->failed(node, ticket, why);
             }};
 }
 
@@ -522,6 +552,21 @@ SettlementDoors Market::settlement_doors() {
         clock,
         [this](matching::Command command) { return ask_lane(*lane, stopping, std::move(command)); },
         [this] { return projector.wait_for(lane->views()->sequence, projection_patience); }};
+}
+
+EvidenceWatchDoors Market::evidence_watch_doors() {
+    return {
+        pool,
+        [this](NodeId node, Bytes evidence) {
+            auto completed = collateral.refresh(node, std::move(evidence));
+            collateral.measure();
+            return completed;
+        },
+        context.evidence_policy,
+        context.collateral_seen,
+        [this](matching::Command command) { return ask_lane(*lane, stopping, std::move(command)); },
+        clock,
+        metrics};
 }
 
 Result<void> Market::submit(matching::Command command, Lane::Done done) {

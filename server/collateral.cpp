@@ -182,10 +182,11 @@ net::ClientRequest get(std::string path) {
 
 class CollateralService::Completion {
 public:
-    Completion(CollateralService& service, NodeId node, Bundle& bundle)
+    Completion(CollateralService& service, NodeId node, Bundle& bundle, bool anew)
         : service_{service},
           node_{node},
           bundle_{bundle},
+          anew_{anew},
           give_up_at_{service.clock_.now() + service.options_.patience} {}
 
     void run() {
@@ -194,7 +195,9 @@ public:
         if (!bundle_.gpus.empty()) complete_gpus();
     }
     bool changed() const { return changed_; }
-    std::vector<std::string> take_missing() { return {missing_.begin(), missing_.end()}; }
+    api::CompletedEvidence finish(Bytes bytes) const {
+        return {std::move(bytes), {missing_.begin(), missing_.end()}, vendor_down_};
+    }
 
 private:
     using Found = CollateralCache::Found;
@@ -202,11 +205,14 @@ private:
     void complete(const TdxPart& part);
     void complete(const SnpPart& part);
     void complete_gpus();
+    void keep_answers(const std::vector<Bytes>& before);
     void fetch_manifests();
     void ask_about(std::span<const Certificate> chain, std::size_t position, bool needed);
 
     Found find(CollateralSource& source, const net::ClientRequest& request, Duration fresh_max,
                const Read& read, bool needed = true);
+    template <class Parse>
+    Found find_edition(const std::string& path, char next_parameter, const Read& read, Parse parse);
     Found find_named(CollateralSource& source, const std::string& name,
                      const net::ClientRequest& request, Duration fresh_max, const Read& read,
                      bool needed);
@@ -230,8 +236,9 @@ private:
     CollateralService& service_;
     const NodeId node_;
     Bundle& bundle_;
+    const bool anew_;
     const Instant give_up_at_;
-    bool changed_ = false;
+    bool changed_ = false, vendor_down_ = false;
     std::set<std::string> missing_;
 };
 
@@ -249,6 +256,7 @@ CollateralService::Completion::Found CollateralService::Completion::find_named(
         service_.cache_.get(name, fresh_max, [&] { return fetch(source, request, read); });
     if (found) return *found;
     if (needed) missing_.insert(found.error().detail);
+    vendor_down_ |= needed && describe(found.error().code).retryable;
     return nullptr;
 }
 
@@ -277,6 +285,22 @@ Result<CollateralPiece> CollateralService::Completion::fetch(CollateralSource& s
     return error;
 }
 
+// What is served by default, unless a newer edition was seen: then that one by its number.
+template <class Parse>
+CollateralService::Completion::Found CollateralService::Completion::find_edition(
+    const std::string& path, char next_parameter, const Read& read, Parse parse) {
+    const auto usual = find(service_.tdx_, get(path), fresh_daily, read);
+    const std::uint32_t newest = service_.options_.evaluation_number_min();
+    if (!usual) return usual;
+    const auto parsed = parse(usual->body);
+    if (!parsed || parsed->evaluation_number >= newest) return usual;
+    const auto newer =
+        find(service_.tdx_,
+             get(path + next_parameter + "tcbEvaluationDataNumber=" + std::to_string(newest)),
+             fresh_daily, read, false);
+    return newer ? newer : usual;
+}
+
 void CollateralService::Completion::complete(const TdxPart& part) {
     const auto quote = parse_tdx_quote(part.quote);
     if (!quote) return;
@@ -289,9 +313,8 @@ void CollateralService::Completion::complete(const TdxPart& part) {
         const auto own = parse_tcb_info(has.tcb_info);
         return own ? own->issue_date : Instant{};
     };
-    const auto info =
-        find(service_.tdx_, get("/tdx/certification/v4/tcb?fmspc=" + to_hex(pck->fmspc)),
-             fresh_daily, read_tcb_info);
+    const auto info = find_edition("/tdx/certification/v4/tcb?fmspc=" + to_hex(pck->fmspc), '&',
+                                   read_tcb_info, parse_tcb_info);
     if (replaces(info, has.tcb_info.empty(), tcb_issued)) {
         has.tcb_info = info->body;
         has.tcb_info_signature = info->signature;
@@ -301,8 +324,8 @@ void CollateralService::Completion::complete(const TdxPart& part) {
         const auto own = parse_qe_identity(has.qe_identity);
         return own ? own->issue_date : Instant{};
     };
-    const auto identity = find(service_.tdx_, get("/tdx/certification/v4/qe/identity"), fresh_daily,
-                               read_qe_identity);
+    const auto identity =
+        find_edition("/tdx/certification/v4/qe/identity", '?', read_qe_identity, parse_qe_identity);
     if (replaces(identity, has.qe_identity.empty(), identity_issued)) {
         has.qe_identity = identity->body;
         has.qe_identity_signature = identity->signature;
@@ -349,6 +372,9 @@ void CollateralService::Completion::complete(const SnpPart& part) {
 void CollateralService::Completion::complete_gpus() {
     // A node that brings manifests has brought those that it needs.
     if (bundle_.nvidia.manifests.empty()) fetch_manifests();
+    // Answers that hold still say nothing of what was revoked since.
+    const std::vector<Bytes> before = bundle_.nvidia.ocsp_responses;
+    if (anew_) bundle_.nvidia.ocsp_responses.clear();
     std::vector<std::vector<Certificate>> devices, signers;
     for (const NvidiaEvidence& gpu : bundle_.gpus)
         if (auto chain = certificates_from_pem(gpu.certificates))
@@ -363,6 +389,15 @@ void CollateralService::Completion::complete_gpus() {
     // NVIDIA does not answer for every leaf, and a policy need not ask.
     for (const auto& chain : devices)
         if (chain.size() > 1) ask_about(chain, 0, false);
+    if (anew_) keep_answers(before);
+}
+
+// Beside the new ones: what the responder does not say now still counts until its end.
+void CollateralService::Completion::keep_answers(const std::vector<Bytes>& before) {
+    auto& has = bundle_.nvidia.ocsp_responses;
+    for (const Bytes& answer : before)
+        if (has.size() < ocsp_answers_max && std::find(has.begin(), has.end(), answer) == has.end())
+            has.push_back(answer);
 }
 
 void CollateralService::Completion::fetch_manifests() {
@@ -443,13 +478,21 @@ CollateralService::CollateralService(CollateralOptions options, const Clock& clo
       calls_{options_.calls_per_node} {}
 
 api::CompletedEvidence CollateralService::complete(NodeId node, Bytes evidence) {
+    return complete(node, std::move(evidence), false);
+}
+
+api::CompletedEvidence CollateralService::refresh(NodeId node, Bytes evidence) {
+    return complete(node, std::move(evidence), true);
+}
+
+api::CompletedEvidence CollateralService::complete(NodeId node, Bytes evidence, bool anew) {
     auto bundle = read_bundle(evidence);
-    if (!bundle) return {std::move(evidence), {}};
-    Completion completion{*this, node, *bundle};
+    if (!bundle) return {std::move(evidence), {}, false};
+    Completion completion{*this, node, *bundle, anew};
     completion.run();
-    if (!completion.changed()) return {std::move(evidence), completion.take_missing()};
+    if (!completion.changed()) return completion.finish(std::move(evidence));
     const std::string completed = write_bundle(*bundle);
-    return {Bytes{completed.begin(), completed.end()}, completion.take_missing()};
+    return completion.finish({completed.begin(), completed.end()});
 }
 
 }  // namespace cocoon::server

@@ -5,6 +5,7 @@
 // everything fetched is signed, and attestation/ says what it is worth.
 #pragma once
 
+#include <functional>
 #include <mutex>
 #include <string>
 #include <string_view>
@@ -16,6 +17,10 @@
 #include "server/rate.hpp"
 
 namespace cocoon::server {
+
+// Collateral that lives for weeks is replaced at half of its life; so near its end, something is
+// wrong with whoever serves it.
+constexpr Duration collateral_alarm_ahead = days(7);
 
 // Without a trailing slash; empty: that service is not asked.
 struct CollateralUrls {
@@ -30,6 +35,9 @@ struct CollateralOptions {
     CollateralUrls urls;
     Duration call_timeout = seconds(5);
     Duration patience = seconds(12);  // with one bundle; what is not there then is missing
+    // The newest edition of Intel's data that was seen (tcbEvaluationDataNumber). Intel serves an
+    // early and a standard one side by side: whoever brought the early one makes it the minimum.
+    std::function<std::uint32_t()> evaluation_number_min = [] { return 0u; };
     Duration ocsp_stale_max;  // as the policy has it: answers are used so long after their end
     // What one node's evidence may make us ask for: it is not verified yet. The second burst of a
     // node with eight GPUs still passes.
@@ -44,11 +52,18 @@ public:
     // The evidence itself if it is no bundle (the simulated tier, malformed ones) or lacks nothing
     // that can be had.
     api::CompletedEvidence complete(NodeId node, Bytes evidence);
+    // Stored evidence with the newest collateral that can be had in the place of what it has, OCSP
+    // answers included: to judge it again. What cannot be had is left as it was.
+    api::CompletedEvidence refresh(NodeId node, Bytes evidence);
+    // Measures how much of what is kept nears its end: the operator's alarm. Any thread.
+    void measure() { cache_.ending(collateral_alarm_ahead); }
     // Ends every call under way and refuses further ones. Any thread.
     void stop() { cancel_.cancel(); }
 
 private:
     class Completion;
+
+    api::CompletedEvidence complete(NodeId node, Bytes evidence, bool anew);
 
     const CollateralOptions options_;
     const Clock& clock_;

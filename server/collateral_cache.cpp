@@ -79,6 +79,7 @@ void CollateralCache::keep(Entry& entry, CollateralPiece piece, Duration fresh_m
     const Duration half_life{(piece.ends - now).us / 2};
     bytes_ -= entry.piece ? bytes_of(*entry.piece) : 0;
     bytes_ += bytes_of(piece);
+    entry.fetched_at = now;
     entry.fresh_until = now + std::min(half_life, fresh_max);
     entry.failures = 0;
     entry.retry_at = {};
@@ -99,6 +100,22 @@ void CollateralCache::forget_unused() {
     }
     metrics_.collateral_pieces.set(static_cast<std::int64_t>(entries_.size()));
     metrics_.collateral_bytes.set(static_cast<std::int64_t>(bytes_));
+}
+
+std::size_t CollateralCache::ending(Duration ahead) {
+    const std::lock_guard lock{mutex_};
+    const Instant now = clock_.now();
+    std::size_t count = 0;
+    for (const auto& [name, entry] : entries_) {
+        if (!entry->piece) continue;
+        const CollateralPiece& piece = *entry->piece;
+        const Instant begins = piece.issued.us != 0 ? piece.issued : entry->fetched_at;
+        const bool lasting = piece.ends - begins > ahead * 2;
+        const bool used = now - entry->used_at <= ahead;
+        if (lasting && used && now < piece.ends && piece.ends - now <= ahead) ++count;
+    }
+    metrics_.collateral_ending_pieces.set(static_cast<std::int64_t>(count));
+    return count;
 }
 
 std::size_t CollateralCache::entries() const {

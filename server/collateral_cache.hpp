@@ -48,11 +48,14 @@ public:
     Result<Found> get(const std::string& name, Duration fresh_max, const Fetch& fetch);
 
     std::size_t entries() const;
+    // Pieces in use that end within `ahead` although such pieces live longer: nobody replaces them.
+    // Also sets the gauge.
+    std::size_t ending(Duration ahead);
 
 private:
     struct Entry {
         Found piece;
-        Instant fresh_until, used_at;
+        Instant fresh_until, used_at, fetched_at;
         bool fetching = false;
         std::uint32_t failures = 0;
         Instant retry_at;

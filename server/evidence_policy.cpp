@@ -4,6 +4,8 @@
 #include <iterator>
 #include <stdexcept>
 
+#include "core/log.hpp"
+
 namespace cocoon::server {
 
 EvidencePolicy::EvidencePolicy(const std::string& file) {
@@ -26,9 +28,31 @@ attestation::Policy EvidencePolicy::current() const {
     return attestation::against_rollback(policy_, seen_);
 }
 
-void EvidencePolicy::note(const attestation::CollateralSeen& seen) {
+void EvidencePolicy::remember(const attestation::CollateralSeen& kept, Keep keep) {
     const std::lock_guard lock{mutex_};
-    seen_.note(seen);
+    seen_.note(kept);
+    keep_ = std::move(keep);
+}
+
+void EvidencePolicy::note(const attestation::CollateralSeen& seen) {
+    attestation::CollateralSeen raised;
+    {
+        const std::lock_guard lock{mutex_};
+        raised = seen_;
+        raised.note(seen);
+        if (raised == seen_ && !unkept_) return;
+    }
+    bool kept = true;
+    try {
+        if (keep_) keep_(raised);  // each value on its own only rises: order does not matter
+    } catch (const std::exception& failure) {
+        // The minimum counts in this process all the same.
+        log::warning("collateral_memory_not_stored", {{"why", failure.what()}});
+        kept = false;
+    }
+    const std::lock_guard lock{mutex_};
+    seen_.note(raised);
+    unkept_ = !kept;
 }
 
 }  // namespace cocoon::server

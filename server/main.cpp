@@ -2,17 +2,21 @@
 // chooses what to do and turns broken machines into exit status 1.
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "core/command_line.hpp"
 #include "core/log.hpp"
 #include "db/migrate.hpp"
 #include "db/replay.hpp"
 #include "db/settlement.hpp"
 #include "server/app.hpp"
 #include "server/config.hpp"
+#include "server/evidence_policy.hpp"
+#include "trust/attest_verify.hpp"
 
 namespace {
 
@@ -20,6 +24,8 @@ using namespace cocoon;
 
 constexpr const char* usage =
     "cocoon-market COMMAND\n\n"
+    "  attest verify --evidence FILE ...\n"
+    "            judge a node's evidence again, offline; `attest --help` says more\n"
     "  serve     run the market\n"
     "  migrate   bring the database to this program's schema\n"
     "  check     do schema and books hold? exit status 0 if they do\n"
@@ -86,6 +92,29 @@ int switch_payouts(const server::Config& config, std::string_view what, const st
     return 0;
 }
 
+// Needs no database and no settings but the policy's file.
+Output attest(const std::vector<std::string>& given) {
+    std::vector<OptionSpec> specs = trust::attest_options();
+    specs.push_back({"--json", "", "answer as one JSON document"});
+    specs.push_back({"--help", "", "this page"});
+    const std::string help =
+        "Usage: cocoon-market attest verify --evidence FILE [options]\n\nThe policy is that of "
+        "MARKET_ATTESTATION_POLICY, unless --policy names another.\n\n" +
+        option_lines(specs) +
+        "\nExit codes: 0 accepted, 1 refused, 2 wrong usage, 3 cannot tell.\n";
+    const auto arguments = parse_arguments(given, specs);
+    if (!arguments) return usage_error(arguments.error().detail + "\n\n" + help);
+    if (arguments->has("--help")) return printed(help);
+    if (arguments->positional != std::vector<std::string>{"verify"} ||
+        !arguments->has("--evidence"))
+        return usage_error(help);
+    const char* file = std::getenv("MARKET_ATTESTATION_POLICY");
+    const char* simulated = std::getenv("MARKET_SIMULATED_TIER");
+    attestation::Policy policy = server::EvidencePolicy{file ? file : ""}.current();
+    policy.simulated_enabled = simulated != nullptr && std::string_view{simulated} == "allow";
+    return trust::attest_verify(*arguments, policy);
+}
+
 int run(std::string_view command, const std::vector<std::string>& more) {
     if (command == "version" || command == "--version") {
         std::printf("cocoon-market 0.1.0\n");
@@ -122,6 +151,12 @@ int run(std::string_view command, const std::vector<std::string>& more) {
 
 int main(int argc, char** argv) {
     try {
+        if (argc > 1 && std::string_view{argv[1]} == "attest") {
+            const Output output = attest({argv + 2, argv + argc});
+            std::fputs(output.out.c_str(), stdout);
+            std::fputs(output.err.c_str(), stderr);
+            return output.exit_code;
+        }
         return run(argc < 2 ? "" : argv[1], {argv + std::min(argc, 2), argv + argc});
     } catch (const std::exception& failure) {
         std::fprintf(stderr, "cocoon-market: %s\n", failure.what());

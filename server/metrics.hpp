@@ -88,7 +88,9 @@ struct Metrics {
     Counter feed_events, feed_gaps, webhook_deliveries, webhook_failures;
     // collateral
     Counter collateral_fetches, collateral_failures, collateral_hits, collateral_stale;
-    Gauge collateral_pieces, collateral_bytes;
+    Gauge collateral_pieces, collateral_bytes, collateral_ending_pieces;
+    // evidence
+    Counter evidence_checks, evidence_unknown, evidence_doubts, aci_reports;
     // settlement
     Counter settlement_deposits, settlement_payouts_paid, settlement_payouts_returned,
         settlement_failures;

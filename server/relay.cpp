@@ -480,7 +480,16 @@ void Relay::take_message(const std::shared_ptr<Link>& link, std::string_view byt
         take_late_receipt(link, std::move(*late));
     } else if (const NoReceipt* none = std::get_if<NoReceipt>(&*control)) {
         take_no_receipt(link, none->job);
+    } else if (const AciFailed* none = std::get_if<AciFailed>(&*control)) {
+        if (doors_.aci_failed) doors_.aci_failed(link->node, none->ticket, none->detail);
     }
+}
+
+bool Relay::tell(NodeId node, std::string message) {
+    const auto found = links_.find(node);
+    if (found == links_.end() || !found->second->greeted) return false;
+    send(found->second, std::move(message), false);
+    return true;
 }
 
 void Relay::take_frame(const std::shared_ptr<Link>& link, const Frame& frame) {

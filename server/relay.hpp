@@ -58,6 +58,8 @@ struct RelayDoors {
         rematched;
     // The account was told of something at this sequence: later reads must include it.
     std::function<void(AccountId, std::uint64_t sequence)> answered;
+    // A node cannot make evidence for that ticket (aci_desk.hpp); may be empty.
+    std::function<void(NodeId, std::uint64_t ticket, const std::string& why)> aci_failed{};
 };
 
 // Finds where the final chunk of a chunked OHTTP message begins (draft-ietf-ohai-chunked-ohttp §6),
@@ -92,6 +94,8 @@ public:
     void begin(std::shared_ptr<Incoming> in, JobId job);
     // After the directory has taken the batch: jobs that ended elsewhere stop here.
     void stored(const matching::Batch& batch);
+    // A control message to a node; false: it is not connected.
+    bool tell(NodeId node, std::string message);
     // No new exchanges; nodes are told. Those open go on.
     void drain();
     // Closes every node's socket (1001).

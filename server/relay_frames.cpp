@@ -164,6 +164,12 @@ Result<Control> parse_control(std::string_view message) {
         if (!job) return bad_control("`no_receipt` without a job");
         return Control{NoReceipt{*job}};
     }
+    if (*type == "aci_failed") {
+        const auto ticket = decimal(parsed->text_at("ticket").value_or(""));
+        if (!ticket) return bad_control("`aci_failed` without a ticket");
+        return Control{
+            AciFailed{*ticket, std::string{parsed->text_at("detail").value_or("")}.substr(0, 256)}};
+    }
     return Control{Unknown{std::string{type->substr(0, 64)}}};
 }
 
@@ -177,6 +183,13 @@ std::string welcome_message(NodeId node, std::string_view market_key, std::size_
 
 std::string drain_message() { return R"({"type":"drain"})"; }
 std::string attest_message() { return R"({"type":"attest"})"; }
+
+std::string aci_attest_message(std::uint64_t ticket, const std::optional<std::string>& nonce) {
+    return Json::object({{"type", "aci_attest"},
+                         {"ticket", std::to_string(ticket)},
+                         {"nonce", nonce ? Json{*nonce} : Json{}}})
+        .serialize();
+}
 
 std::string open_message(std::uint64_t stream, const matching::Job& job, std::string_view market,
                          std::string_view terms, std::string_view request_id) {

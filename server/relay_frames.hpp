@@ -63,10 +63,14 @@ struct LateReceipt {
 struct NoReceipt {
     JobId job;
 };
+struct AciFailed {
+    std::uint64_t ticket = 0;
+    std::string detail;
+};
 struct Unknown {
     std::string type;
 };  // of a newer protocol: ignored
-using Control = std::variant<Hello, Failed, LateReceipt, NoReceipt, Unknown>;
+using Control = std::variant<Hello, Failed, LateReceipt, NoReceipt, AciFailed, Unknown>;
 
 // malformed_request unless it is an object with a "type" and, for a known type, its members.
 Result<Control> parse_control(std::string_view message);
@@ -76,6 +80,8 @@ Result<Control> parse_control(std::string_view message);
 std::string welcome_message(NodeId node, std::string_view market_key, std::size_t window_bytes);
 std::string drain_message();
 std::string attest_message();
+// The node is to make evidence over this nonce and post its ACI report under the ticket.
+std::string aci_attest_message(std::uint64_t ticket, const std::optional<std::string>& nonce);
 // `terms`: the bytes of the client's terms, as they are.
 std::string open_message(std::uint64_t stream, const matching::Job& job, std::string_view market,
                          std::string_view terms, std::string_view request_id);

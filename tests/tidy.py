@@ -17,11 +17,12 @@ FLOORS = {
     "sealing": {"core", "sealing"},
     "settlement": {"core", "settlement"},
     "net": {"core", "net"},
-    "db": {"core", "matching", "settlement", "db", "migrations"},
+    "trust": {"core", "attestation", "sealing", "trust"},
+    "db": {"core", "matching", "attestation", "settlement", "db", "migrations"},
     "api": {"core", "matching", "attestation", "sealing", "settlement", "db", "api"},
-    "server": {"core", "matching", "attestation", "sealing", "settlement", "net", "db", "api", "server"},
-    "node": {"core", "attestation", "sealing", "net", "node"},
-    "client": {"core", "attestation", "sealing", "net", "client"},
+    "server": {"core", "matching", "attestation", "sealing", "settlement", "trust", "net", "db", "api", "server"},
+    "node": {"core", "attestation", "sealing", "trust", "net", "node"},
+    "client": {"core", "attestation", "sealing", "trust", "net", "client"},
 }
 
 # A heavy or dangerous header, and the only files that may see it.

@@ -129,6 +129,9 @@ TEST_CASE("who may call what") {
         {"GET /v1/nodes/{id}/evidence", "nrwmodau"},
         {"POST /v1/nodes/{id}/evidence", "d"},
         {"POST /v1/nodes/{id}/challenge", "d"},
+        {"POST /v1/nodes/{id}/aci-reports/{ticket}", "d"},
+        {"GET /nodes/{id}/v1/aci/attestation", "nrwmodau"},
+        {"GET /nodes/{id}/v1/aci/receipts/{receipt}", "rwodu"},
         {"POST /v1/nodes/{id}:drain", "od"},
         {"POST /v1/nodes/{id}:resume", "od"},
         {"POST /v1/nodes/{id}:retire", "o"},
@@ -403,26 +406,79 @@ TEST_CASE("cursors hold for one account, route and filter") {
     CHECK(page.link({1, 0}).second.starts_with("<?limit=7&cursor="));
 }
 
-TEST_CASE("challenges hold for one node until they expire") {
-    const Context context = test_context();
+namespace {
+
+// What becomes of a nonce: "ok", or its reason code.
+std::string taken(const Context& context, NodeId node, const std::string& nonce, Instant at,
+                  const matching::Digest& submission = {}) {
+    const auto challenge = read_challenge(context, node, nonce);
+    if (!challenge) return "nonce_unknown";
+    const auto result = context.used_challenges->take(node, *challenge, submission, at);
+    if (result) return "ok";
+    if (result.error().fields.empty()) return std::string{describe(result.error().code).name};
+    const std::string& text = result.error().fields[0].message;
+    return text.substr(0, text.find(':'));
+}
+
+std::string nonce_for(const Context& context, NodeId node, Instant at = now()) {
+    Call call;
+    call.at = at;
+    call.entropy = std::string(64, 'e');
+    return make_challenge(context, call, node).nonce;
+}
+
+}  // namespace
+
+TEST_CASE("a challenge is one node's, once, until it expires, in this process") {
+    Context context = test_context();
     const auto [route, call] = call_of(Method::post, "/v1/nodes/node_5/challenge", {},
                                        principal_of(AccountKind::provider, scope_node));
     const Response response = answer_view(*route, call, context);
     REQUIRE(response.status == 200);
     const std::size_t at = response.body.find("\"nonce\":\"") + 9;
     const std::string nonce = response.body.substr(at, 64);
-    CHECK(valid_challenge(context, NodeId{5}, nonce, now()));
-    CHECK(valid_challenge(context, NodeId{5}, nonce, now() + minutes(5)));
-    CHECK_FALSE(valid_challenge(context, NodeId{5}, nonce, now() + minutes(5) + seconds(1)));
-    CHECK_FALSE(valid_challenge(context, NodeId{6}, nonce, now()));
+    CHECK(taken(context, NodeId{5}, nonce, now() + minutes(5) + microseconds(1)) ==
+          "nonce_expired");
+    CHECK(taken(context, NodeId{6}, nonce, now()) == "nonce_unknown");
+    CHECK(taken(context, NodeId{5}, nonce, now() + minutes(5)) == "ok");
+    CHECK(taken(context, NodeId{5}, nonce, now()) == "nonce_used");
+    // A newer one retires those before it, used or not.
+    const std::string first = nonce_for(context, NodeId{5}, now() + seconds(1));
+    const std::string second = nonce_for(context, NodeId{5}, now() + seconds(2));
+    CHECK(taken(context, NodeId{5}, second, now() + seconds(3)) == "ok");
+    CHECK(taken(context, NodeId{5}, first, now() + seconds(3)) == "nonce_used");
+    // The same call may come again when it was made to be repeated, and only that.
+    const matching::Digest call_hash{1}, other_hash{2};
+    const std::string third = nonce_for(context, NodeId{5}, now() + seconds(4));
+    CHECK(taken(context, NodeId{5}, third, now() + seconds(5), call_hash) == "ok");
+    CHECK(taken(context, NodeId{5}, third, now() + seconds(5), call_hash) == "ok");
+    CHECK(taken(context, NodeId{5}, third, now() + seconds(5), other_hash) == "nonce_used");
+    CHECK(taken(context, NodeId{5}, third, now() + seconds(5)) == "nonce_used");
+    // A restart forgets what was used, so it refuses what it has not made itself.
+    Context restarted = test_context();
+    restarted.process_tag = "next";
+    const std::string unused = nonce_for(context, NodeId{5}, now() + seconds(6));
+    CHECK(taken(restarted, NodeId{5}, unused, now() + seconds(7)) == "nonce_of_older_process");
+    CHECK(taken(context, NodeId{5}, unused, now() + seconds(7)) == "ok");
     for (std::size_t i = 0; i < nonce.size(); i += 7) {
         std::string forged = nonce;
         forged[i] = forged[i] == '0' ? '1' : '0';
-        CHECK_FALSE(valid_challenge(context, NodeId{5}, forged, now()));
+        CHECK(taken(context, NodeId{5}, forged, now()) == "nonce_unknown");
     }
     auto [other_route, other] = call_of(Method::post, "/v1/nodes/node_6/challenge", {},
                                         principal_of(AccountKind::provider, scope_node));
     CHECK(answer_view(*other_route, other, context).status == 403);
+}
+
+TEST_CASE("the memory of used challenges is bounded and forgets what has expired") {
+    const Context context = test_context();  // of 16 nodes
+    for (std::uint64_t node = 1; node <= 16; ++node)
+        CHECK(taken(context, NodeId{node}, nonce_for(context, NodeId{node}), now()) == "ok");
+    CHECK(taken(context, NodeId{17}, nonce_for(context, NodeId{17}), now()) == "overloaded");
+    const Instant later = now() + minutes(5);
+    CHECK(taken(context, NodeId{1}, nonce_for(context, NodeId{1}, later), later) == "ok");
+    const Instant after = later + seconds(1);
+    CHECK(taken(context, NodeId{17}, nonce_for(context, NodeId{17}, after), after) == "ok");
 }
 
 TEST_CASE("a match is rendered with everything the client needs to seal") {

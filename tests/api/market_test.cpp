@@ -55,33 +55,56 @@ Principal enrol(House& house, const Principal& provider) {
     const Principal node = person(provider.account, AccountKind::provider, scope_node,
                                   *KeyId::parse(enrolled.body["key"]["id"].get<std::string>()), id);
     const std::string path = "/v1/nodes/" + id.text();
-    const Heard challenge = house.post(path + "/challenge", node);
-    REQUIRE(challenge.status == 200);
-    const json evidence = evidence_body(house, node, challenge.body["nonce"]);
-    json spoiled = evidence;
-    spoiled["keyset_document"] =
-        evidence_body(house, node, challenge.body["nonce"])["keyset_document"];
+    const auto fresh_nonce = [&] {
+        house.market.now = house.market.now + milliseconds(1);
+        const Heard challenge = house.post(path + "/challenge", node);
+        REQUIRE(challenge.status == 200);
+        return challenge.body["nonce"].get<std::string>();
+    };
+    // Another keyset than the evidence binds.
+    json spoiled = evidence_body(house, node, fresh_nonce());
+    spoiled["keyset_document"] = evidence_body(house, node, spoiled["nonce"])["keyset_document"];
     const Heard refused = house.post(path + "/evidence", node, spoiled);
     CHECK(refused.status == 412);
     CHECK(refused.body["errors"][0]["path"] == "/evidence");
     // What is judged and stored is what completing made of what was sent.
+    json evidence;
     house.context.complete_evidence = [&](NodeId of, const Bytes& sent) {
         CHECK(of == id);
         CHECK(sent == Bytes(3, 0));
         return CompletedEvidence{*from_base64(evidence["evidence"].get<std::string>()),
                                  {"the vendor is away"}};
     };
-    json bare = evidence;
-    bare["evidence"] = to_base64(Bytes(3, 0));
-    bare["tier"] = "unheard-of";
-    const Heard unknown = house.post(path + "/evidence", node, bare);
+    const auto bare = [&](const char* tier) {
+        evidence = evidence_body(house, node, fresh_nonce());
+        json body = evidence;
+        body["evidence"] = to_base64(Bytes(3, 0));
+        body["tier"] = tier;
+        return body;
+    };
+    const Heard unknown = house.post(path + "/evidence", node, bare("unheard-of"));
     CHECK(unknown.status == 412);
     CHECK(unknown.text.find("collateral (not checked): the vendor is away") != std::string::npos);
-    bare["tier"] = "simulated";
-    REQUIRE(house.post(path + "/evidence", node, bare).status == 200);
+    house.context.complete_evidence = [&](NodeId, const Bytes&) {
+        CompletedEvidence down{*from_base64(evidence["evidence"].get<std::string>()),
+                               {"the vendor is away"}};
+        down.vendor_down = true;
+        return down;
+    };
+    // Unknown because a vendor is down is neither proven nor refuted: later may be better.
+    const Heard later = house.post(path + "/evidence", node, bare("unheard-of"));
+    CHECK(later.status == 502);
+    CHECK(later.body["code"] == "upstream_failed");
+    const json accepted = bare("simulated");
+    REQUIRE(house.post(path + "/evidence", node, accepted).status == 200);
     house.context.complete_evidence = Context{}.complete_evidence;
+    // The nonce has proven what it could.
+    const Heard again = house.post(path + "/evidence", node, evidence);
+    CHECK(again.status == 412);
+    CHECK(again.body["errors"][0]["path"] == "/nonce");
+    CHECK(again.text.find("nonce_used") != std::string::npos);
     const Heard shown = house.get(path + "/evidence", Principal{});
-    CHECK(shown.body["nonce"] == challenge.body["nonce"]);
+    CHECK(shown.body["nonce"] == evidence["nonce"]);
     CHECK(shown.body["evidence"] == evidence["evidence"]);
     CHECK(house
               .get(path + "/evidence?hash=" + shown.body["evidence_hash"].get<std::string>(),

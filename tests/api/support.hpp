@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "api/challenges.hpp"
 #include "api/routes.hpp"
 #include "api/handlers.hpp"
 #include "core/encoding.hpp"
@@ -19,6 +20,7 @@ inline Instant now() { return *Instant::parse("2026-11-22T17:00:00Z"); }
 inline Context test_context() {
     Context context;
     context.secret = std::string(32, 's');
+    context.used_challenges = std::make_shared<UsedChallenges>(16);
     context.simulated_allowed = true;
     context.webhooks_plain_allowed = false;
     context.deposit_address = "dev:wallet";

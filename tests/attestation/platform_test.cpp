@@ -4,6 +4,7 @@
 #include "attestation/bundle.hpp"
 #include "attestation/platform.hpp"
 #include "attestation/policy.hpp"
+#include "tests/attestation/firmware_log_maker.hpp"
 #include "tests/attestation/gpu_maker.hpp"
 #include "tests/attestation/snp_maker.hpp"
 #include "tests/attestation/tdx_maker.hpp"
@@ -160,6 +161,18 @@ TEST_CASE("evidence of another node, of an old challenge, swapped or missing: ea
              std::get<TdxPart>(node.bundle.cpu).event_log = R"([{"imr":9}])";
              return node;
          }},
+        {"firmware_log", "tdx",
+         [&] {
+             Node node = tdx_node(data);
+             std::get<TdxPart>(node.bundle.cpu).firmware_log = {1, 2, 3};
+             return node;
+         }},
+        {"cpu_firmware_log_rtmr0 cpu_firmware_log_rtmr1 cpu_firmware_log_rtmr2", "tdx",
+         [&] {
+             Node node = tdx_node(data);  // its registers are another firmware's
+             std::get<TdxPart>(node.bundle.cpu).firmware_log = FirmwareLogMaker{}.make();
+             return node;
+         }},
     };
     for (const Row& row : rows) {
         const Verdict verdict = judged(row.make(), row.tier, data);
@@ -230,11 +243,27 @@ TEST_CASE("what a verdict has seen keeps older collateral out") {
     CHECK(failed(judged(node, "tdx", data)).find("rollback") != std::string::npos);
 }
 
+TEST_CASE("a firmware's log that replays to the quote's registers is part of the proof") {
+    const ReportData data = data_of(7);
+    const Bytes log = FirmwareLogMaker{}.make();
+    Node node = tdx_node(data, [&](TdxParts& parts) {
+        const Registers registers = replay(parse_firmware_log(log)->events);
+        std::copy_n(registers.begin(), 3, parts.report.rtmr.begin());
+    });
+    std::get<TdxPart>(node.bundle.cpu).firmware_log = log;
+    const Verdict verdict = judged(node, "tdx", data);
+    INFO(failed(verdict));
+    REQUIRE(verdict.proven());
+    REQUIRE(find(verdict, "cpu_firmware_log_rtmr2") != nullptr);
+    CHECK(find(verdict, "cpu_firmware_log_rtmr2")->outcome == Outcome::passed);
+}
+
 TEST_CASE("a bundle reads back as it was written, and only in its one shape") {
     const ReportData data = data_of(7);
     Node node = tdx_node(data);
     add_gpu(node, data);
     std::get<TdxPart>(node.bundle.cpu).event_log = "[]";
+    std::get<TdxPart>(node.bundle.cpu).firmware_log = {1, 2, 3};
     const std::string document = write_bundle(node.bundle);
     const auto read = read_bundle(as_bytes(document));
     REQUIRE(read);

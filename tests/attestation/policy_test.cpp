@@ -195,6 +195,7 @@ TEST_CASE("minimums rise to what was seen and never sink") {
     tdx.evaluation_number = 18;
     tdx.root_crl_issued = Instant{} + days(10);
     tdx.pck_crl_issued = Instant{} + days(20);
+    tdx.pck_authority = PckAuthority::platform;
     SnpResult snp;
     snp.product = SnpProduct::turin;
     snp.revocation_number = std::string(39, '0') + "9";
@@ -209,7 +210,8 @@ TEST_CASE("minimums rise to what was seen and never sink") {
     const Policy raised = against_rollback(Policy{}, seen);
     CHECK(raised.tdx.evaluation_number_min == 18);
     CHECK(raised.tdx.root_crl_issued_min == Instant{} + days(10));
-    CHECK(raised.tdx.pck_crl_issued_min == Instant{} + days(20));
+    CHECK(raised.tdx.pck_crl_issued_min[1] == Instant{} + days(20));
+    CHECK(raised.tdx.pck_crl_issued_min[0] == Instant{});
     CHECK(raised.snp.roots[0].revocation_number_min.empty());
     CHECK(raised.snp.roots[2].product == SnpProduct::turin);
     CHECK(raised.snp.roots[2].revocation_number_min == snp.revocation_number);

@@ -230,7 +230,7 @@ TEST_CASE("TDX: collateral that was exchanged, spoiled or rolled back is refused
         {"tcb_info_rollback qe_identity_rollback",
          [](TdxEvidence& e) { e.policy.evaluation_number_min = 21; }},
         {"pck_crl_rollback",
-         [](TdxEvidence& e) { e.policy.pck_crl_issued_min = tdx_made_at - days(1); }},
+         [](TdxEvidence& e) { e.policy.pck_crl_issued_min[1] = tdx_made_at - days(1); }},
         {"root_crl_rollback",
          [](TdxEvidence& e) { e.policy.root_crl_issued_min = tdx_made_at - days(9); }},
     };
@@ -238,6 +238,26 @@ TEST_CASE("TDX: collateral that was exchanged, spoiled or rolled back is refused
         TdxEvidence evidence = good;
         row.edit(evidence);
         check_refuted(judged(evidence), row.codes);
+    }
+}
+
+TEST_CASE("TDX: the lists of the two PCK authorities have minimums of their own") {
+    struct Authority {
+        PckAuthority which;
+        const char* name;
+    };
+    for (const Authority& row : {Authority{PckAuthority::processor, "Test SGX PCK Processor CA"},
+                                 Authority{PckAuthority::platform, "Test SGX PCK Platform CA"}}) {
+        INFO(row.name);
+        TdxEvidence evidence =
+            make_tdx([&](TdxParts& parts) { parts.authority.common_name = row.name; });
+        // Made before the name was edited: the leaf and the list name their issuer as it was.
+        const std::size_t own = static_cast<std::size_t>(row.which);
+        evidence.policy.pck_crl_issued_min[1 - own] = tdx_made_at - days(1);
+        CHECK(judged(evidence).pck_authority == row.which);
+        CHECK(failed(judged(evidence)).find("pck_crl_rollback") == std::string::npos);
+        evidence.policy.pck_crl_issued_min[own] = tdx_made_at - days(1);
+        CHECK(failed(judged(evidence)).find("pck_crl_rollback") != std::string::npos);
     }
 }
 

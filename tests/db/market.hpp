@@ -107,7 +107,9 @@ public:
                                           .evidence_hash = std::string(64, 'c'),
                                           .evidence = std::string("\0\1\xff binary", 10),
                                           .verdict = "{\"checks\":[]}",
-                                          .valid_until = now + days(30)});
+                                          .valid_until = now + days(30),
+                                          .collateral_until = now + days(60),
+                                          .collateral_first = "a list"});
         must<Done>(SetNodePresence{node, true});
         offer = place_offer(slots).id;
     }

@@ -302,12 +302,16 @@ private:
     Envelope node_command() {
         const NodeId id = some_node();
         const NodeRecord* record = state().nodes.find(id);
-        switch (pick(13)) {
+        switch (pick(14)) {
             case 12: return retire_node(id);
             case 0:
             case 1:
             case 2:
             case 3: return market_itself(verdict(id));
+            case 13:
+                return market_itself(DoubtEvidence{
+                    id, record && chance(80) ? record->node.evidence_hash : "other",
+                    minutes(static_cast<std::int64_t>(pick(600)) - 100), "tcb_status"});
             case 4:
             case 5:
             case 6:
@@ -345,6 +349,10 @@ private:
                               "gpu:" + std::to_string(usual ? id.value : pick(12)),
                               "fmspc:" + std::to_string(pick(3))};
         command.valid_until = now_ + minutes(static_cast<std::int64_t>(pick(4'000)) - 10);
+        if (chance(70)) {
+            command.collateral_until = now_ + hours(static_cast<std::int64_t>(pick(300)) + 1);
+            command.collateral_first = "a list";
+        }
         return command;
     }
     // Few values, so that entries and machines meet, whole or in part.

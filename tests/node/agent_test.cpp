@@ -7,6 +7,7 @@
 #include "sealing/receipt.hpp"
 #include "sealing/statement.hpp"
 #include "tests/node/helpers.hpp"
+#include "trust/aci_report.hpp"
 
 using namespace cocoon;
 using namespace cocoon::node;
@@ -90,7 +91,8 @@ public:
     std::map<std::uint64_t, Heard> heard;
     std::vector<std::string> late_receipts, no_receipts;
     std::map<std::string, Json> offers;
-    std::vector<std::string> calls;  // "POST /v1/offers"
+    std::vector<std::string> calls;              // "POST /v1/offers"
+    std::map<std::string, std::string> reports;  // by ticket
     int connections = 0;
     int open_sockets = 0;
     bool acknowledge = true;
@@ -110,6 +112,10 @@ private:
             return answer(*exchange, 200,
                           R"({"nonce":")" + nonce_ + R"(","expires_at":"2030-01-01T00:00:00Z"})");
         if (request.path.ends_with("/evidence")) return take_evidence(*exchange);
+        if (request.path.find("/aci-reports/") != request.path.npos) {
+            reports[request.path.substr(request.path.rfind('/') + 1)] = request.body;
+            return answer(*exchange, 204, "");
+        }
         if (request.path.starts_with("/v1/offers")) return take_offer(*exchange);
         answer(*exchange, 200, "{}");
     }
@@ -467,11 +473,33 @@ TEST_CASE("protocol errors of the market close the connection, and the node come
     REQUIRE(house.market.wait([&] { return house.market.connections == connections + 1; }));
 }
 
+TEST_CASE("whoever asks over their own nonce gets evidence made for it, with the keys in use") {
+    House house;
+    house.start_connected();
+    const std::string nonce(64, '9');
+    house.market.send(R"({"type":"aci_attest","ticket":"7","nonce":")" + nonce + "\"}", false);
+    REQUIRE(house.market.wait([&] { return house.market.reports.contains("7"); }));
+    const std::string report = house.market.reports["7"];
+    CHECK(trust::check_aci_report(report, house.market.keyset->digest, nonce));
+    const auto shown = Json::parse(report)->find("attestation")->find("evidence");
+    attestation::Policy policy;
+    policy.simulated_enabled = true;
+    const auto bound = sealing::report_data_for(house.market.keyset->digest, nonce).value();
+    const auto verdict = attestation::verify(
+        {std::string{*shown->text_at("tier")}, *from_base64(*shown->text_at("document"))}, bound,
+        policy, SystemClock{}.now());
+    CHECK(verdict->proven());
+    house.market.send(R"({"type":"aci_attest","ticket":"8","nonce":null})", false);
+    REQUIRE(house.market.wait([&] { return house.market.reports.contains("8"); }));
+    CHECK(trust::check_aci_report(house.market.reports["8"], house.market.keyset->digest,
+                                  std::nullopt));
+}
+
 TEST_CASE("keys rotate before they end, and what was sealed to the old ones is answered") {
     House house;
     AgentOptions options;
-    options.keyset_life = seconds(62);
-    options.renew_before = seconds(61);
+    options.keyset_life = seconds(24);
+    options.renew_before = seconds(23);
     options.retry_min = milliseconds(100);
     house.start(options);
     REQUIRE(

@@ -12,6 +12,7 @@
 #include "attestation/policy.hpp"
 #include "node/doctor_evidence.hpp"
 #include "node/hardware_evidence.hpp"
+#include "tests/attestation/firmware_log_maker.hpp"
 #include "tests/attestation/gpu_maker.hpp"
 #include "tests/attestation/snp_maker.hpp"
 #include "tests/attestation/snp_table_maker.hpp"
@@ -90,6 +91,7 @@ CollectorSettings collectors_at(const FakeKernel& kernel) {
     collectors.tsm_directory = kernel.directory();
     collectors.tdx_guest_device = collectors.sev_guest_device = kernel.directory() + "-none";
     collectors.nvml_library = COCOON_FAKE_NVML;
+    collectors.firmware_log_file = kernel.directory() + "-none";
     return collectors;
 }
 
@@ -484,6 +486,44 @@ TEST_CASE("files that nobody would accept are named, not sent") {
     const auto bundle = attestation::read_bundle(evidence->bytes);
     REQUIRE(bundle);
     CHECK(std::get<attestation::TdxPart>(bundle->cpu).event_log == "[]");
+}
+
+TEST_CASE("the firmware's event log goes along where it says what the quote holds") {
+    const ReportData data = data_of(7);
+    const test::ScratchDirectory scratch;
+    const auto log = made::FirmwareLogMaker{}.make();
+    const auto whole = attestation::parse_firmware_log(log);
+    REQUIRE(whole);
+    const auto kernel = std::make_shared<test::FakeKernel>();
+    kernel->answer = [&](const ReportData& asked) {
+        return made::make_tdx([&](made::TdxParts& parts) {
+                   parts.report.report_data = asked;
+                   const auto registers = attestation::replay(whole->events);
+                   std::copy_n(registers.begin(), 3, parts.report.rtmr.begin());
+               })
+            .quote;
+    };
+    const auto sent = [&](const std::string& content) {
+        CollectorSettings collectors = collectors_at(*kernel);
+        collectors.firmware_log_file =
+            content.empty() ? scratch.path() + "/none" : put(scratch, "CCEL", content);
+        HardwareEvidenceProvider provider{"tdx", collectors, {.files = kernel}};
+        const auto evidence = provider.collect(data, now);
+        REQUIRE(evidence);
+        const auto bundle = attestation::read_bundle(evidence->bytes);
+        REQUIRE(bundle);
+        return std::get<attestation::TdxPart>(bundle->cpu).firmware_log;
+    };
+    const std::string area{as_text(log)};
+    CHECK(sent(area) == Bytes(log.begin(), log.begin() + static_cast<long>(whole->used_bytes)));
+    // It explains, and proves nothing more: where it does not fit, evidence goes without it.
+    CHECK(sent("").empty());
+    CHECK(sent("junk").empty());
+    CHECK(sent(area + std::string(attestation::firmware_log_bytes_max, '\xFF')).empty());
+    made::FirmwareLogMaker other;
+    other.events.pop_back();
+    other.events.pop_back();
+    CHECK(sent(std::string{as_text(other.make())}).empty());
 }
 
 TEST_CASE("doctor makes evidence and says what a verifier would") {

@@ -156,6 +156,24 @@ TEST_CASE("the tiers of hardware need no more than their name, and may name ever
     CHECK(settings->collectors.collateral_files == std::vector<std::string>{"/etc/cocoon/c.json"});
 }
 
+TEST_CASE("where the software comes from may be said, in its one shape") {
+    const auto plain = parse_settings(with("source", "null"), "");
+    REQUIRE(plain);
+    CHECK(plain->source == trust::SourceProvenance{});
+    const auto said = parse_settings(
+        with("source", R"({"repository_url":"https://example.org/image","commit":")" +
+                           std::string(40, 'a') + R"(","image_digest":"sha256:00"})"),
+        "");
+    REQUIRE(said);
+    CHECK(said->source.repository_url == "https://example.org/image");
+    CHECK(said->source.repository_commit == std::string(40, 'a'));
+    CHECK(said->source.image_digest == "sha256:00");
+    for (const char* wrong :
+         {R"({"repository_url":"http://example.org"})", R"({"commit":"abc"})", R"({"commit":"A"})",
+          R"({"image_digest":"md5:0"})", R"({"other":1})", "7"})
+        CHECK_FALSE(parse_settings(with("source", wrong), ""));
+}
+
 TEST_CASE("all problems of a configuration are reported at once; what is no object is refused") {
     const auto settings =
         parse_settings(R"({"offers":[{"market":"x","slots":0,"what":1}],"unknown":2})", "");

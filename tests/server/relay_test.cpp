@@ -8,8 +8,10 @@
 #include "net/http_client.hpp"
 #include "net/http_server.hpp"
 #include "sealing/canonical_json.hpp"
+#include "server/aci_desk.hpp"
 #include "tests/catch.hpp"
 #include "tests/matching/sim_journal.hpp"
+#include "trust/aci_report.hpp"
 
 using namespace cocoon;
 using namespace cocoon::server;
@@ -136,7 +138,8 @@ struct Key {
 
 class World {
 public:
-    explicit World(Duration heartbeat = milliseconds(20), net::WebSocketOptions socket = {}) {
+    explicit World(Duration heartbeat = milliseconds(20), net::WebSocketOptions socket = {},
+                   AciDeskOptions desk_options = {}) {
         writer = std::make_unique<matching::Writer>(journal);
         furnish();
         directory.fill(writer->state());
@@ -163,20 +166,31 @@ public:
         options.heartbeat = heartbeat;
         options.cancel_grace = milliseconds(300);
         options.socket = socket;
-        relay = std::make_unique<Relay>(RelayDoors{loop,
-                                                   workers,
-                                                   directory,
-                                                   clock,
-                                                   metrics,
-                                                   {"market-1", market_key},
-                                                   "00",
-                                                   submit,
-                                                   rematched,
-                                                   [](AccountId, std::uint64_t) {}},
-                                        options);
+        relay = std::make_unique<Relay>(
+            RelayDoors{loop,
+                       workers,
+                       directory,
+                       clock,
+                       metrics,
+                       {"market-1", market_key},
+                       "00",
+                       submit,
+                       rematched,
+                       [](AccountId, std::uint64_t) {},
+                       [this](NodeId node, std::uint64_t ticket, const std::string& why) {
+                           desk->failed(node, ticket, why);
+                       }},
+            options);
+        desk =
+            std::make_unique<AciDesk>(AciDeskDoors{loop, workers, directory, clock, metrics,
+                                                   [this](NodeId node, std::string message) {
+                                                       return relay->tell(node, std::move(message));
+                                                   }},
+                                      desk_options);
         net::HttpHandler handler;
         handler.on_head = [](const net::RequestHead& head) {
-            return head.websocket ? net::Decision::accept() : net::Decision::stream();
+            const bool whole = head.websocket || head.path.starts_with("/aci/");
+            return whole ? net::Decision::accept() : net::Decision::stream();
         };
         handler.on_request = [this](std::shared_ptr<net::Exchange> exchange) {
             take(std::move(exchange));
@@ -214,6 +228,13 @@ public:
         const auto job = JobId::parse(std::string_view{request.path}.substr(1)).value_or(JobId{});
         const auto in = std::make_shared<Incoming>(std::move(exchange), admitted, "", clock.now(),
                                                    clock, metrics, answers);
+        // "/aci/node_1?nonce=", "/aci/node_1/7"
+        if (const std::string path = in->request().path; path.starts_with("/aci/")) {
+            const std::size_t slash = path.find('/', 5);
+            const std::string of = path.substr(5, slash - 5);
+            return slash == path.npos ? desk->ask(in, of)
+                                      : desk->answer(in, of, path.substr(slash + 1));
+        }
         websocket ? relay->accept_node(in) : relay->begin(in, job);
     }
 
@@ -437,6 +458,31 @@ public:
         if (!document) throw std::runtime_error{document.error().detail};
         return *document;
     }
+    std::future<net::ClientResponse> ask_report(const std::string& target,
+                                                net::CancelToken* cancel = nullptr) {
+        return std::async(std::launch::async, [this, target, cancel] {
+            net::ClientRequest request;
+            request.url = "http://127.0.0.1:" + std::to_string(web->port()) + "/aci/" + target;
+            auto response = client.send(request, cancel);
+            return response ? *std::move(response) : net::ClientResponse{};
+        });
+    }
+    std::size_t questions() {  // as the I/O thread knows it
+        std::promise<std::size_t> promise;
+        loop.post([&] { promise.set_value(desk->waiting()); });
+        return promise.get_future().get();
+    }
+    int post_report(std::size_t which, const std::string& ticket, std::string report) {
+        net::ClientRequest request;
+        request.method = "POST";
+        request.url = "http://127.0.0.1:" + std::to_string(web->port()) + "/aci/" +
+                      nodes[0].text() + "/" + ticket;
+        request.headers.add("Node", nodes[which].text());
+        request.headers.add("Content-Type", "application/json");
+        request.body = std::move(report);
+        const auto response = client.send(request, nullptr);
+        return response ? response->status : 0;
+    }
     void finish(ScriptedNode& node, std::string_view receipt) {
         node.socket->send_binary(make_frame(FrameType::response_end, node.stream, receipt));
     }
@@ -457,6 +503,7 @@ public:
     std::unique_ptr<matching::Writer> writer;
     std::unique_ptr<Lane> lane;
     std::unique_ptr<Relay> relay;
+    std::unique_ptr<AciDesk> desk;
     std::unique_ptr<net::HttpServer> web;
     net::HttpClient client;
     sealing::SigningKey market_key = sealing::SigningKey::generate();
@@ -929,4 +976,140 @@ TEST_CASE("a session: exchanges at once, each bounded, captured by newest counte
     world.finish(third, world.receipt(third, 0, job, sealing::ReceiptStatus::completed, 1, 3, 40));
     CHECK_FALSE(three.get().whole);
     CHECK(world.job(job.id).counter == 2);
+}
+
+// ---- Nodes as ACI services ----------------------------------------------------------------------
+
+namespace {
+
+const std::string asked_nonce(64, '3');
+
+std::string report_of(const Key& key, std::optional<std::string_view> nonce = asked_nonce) {
+    return trust::make_aci_report(key.keyset, nonce, {"simulated", {1, 2, 3}}, {}).value();
+}
+
+std::string code_of(const net::ClientResponse& response) {
+    const auto body = sealing::Json::parse(response.body);
+    return body ? std::string{body->text_at("code").value_or("")} : "";
+}
+
+// More questions than any test asks, unless it is about that.
+AciDeskOptions many_questions() {
+    AciDeskOptions options;
+    options.per_node = options.per_address = {1'000, seconds(60)};
+    return options;
+}
+
+}  // namespace
+
+TEST_CASE("whoever asks a node over a nonce of their own gets the node's own answer") {
+    World world{milliseconds(20), {}, many_questions()};
+    ScriptedNode node = world.connect(0);
+    const std::string target = world.nodes[0].text();
+    auto fresh = world.ask_report(target + "?nonce=" + asked_nonce);
+    const auto question = node.control("aci_attest");
+    CHECK(question.text_at("nonce") == asked_nonce);
+    const std::string ticket{*question.text_at("ticket")};
+    // Another node's key cannot answer for it, nor a guessed ticket.
+    CHECK(world.post_report(1, ticket, report_of(world.keys[0])) == 403);
+    CHECK(world.post_report(0, "999", report_of(world.keys[0])) == 404);
+    CHECK(world.post_report(0, ticket, report_of(world.keys[0])) == 204);
+    const auto answer = fresh.get();
+    CHECK(answer.status == 200);
+    CHECK(answer.body == report_of(world.keys[0]));
+    CHECK(answer.headers.get("X-ACI-Keyset-Digest") == world.keys[0].keyset.digest);
+    CHECK(answer.headers.get("X-ACI-Version") == "aci/1");
+    CHECK(world.post_report(0, ticket, report_of(world.keys[0])) == 404);  // once
+    // Without a nonce: evidence of no particular moment.
+    auto any = world.ask_report(target);
+    const auto second = node.control("aci_attest");
+    CHECK(second.find("nonce")->is_null());
+    CHECK(world.post_report(0, std::string{*second.text_at("ticket")},
+                            report_of(world.keys[0], std::nullopt)) == 204);
+    CHECK(any.get().status == 200);
+    CHECK(world.metrics.aci_reports.value() == 2);
+}
+
+TEST_CASE("a question that a node cannot or does not answer ends with its own refusal") {
+    AciDeskOptions options = many_questions();
+    options.patience = milliseconds(300);
+    World world{milliseconds(20), {}, options};
+    const std::string target = world.nodes[0].text();
+    const std::string query = "?nonce=" + asked_nonce;
+    CHECK(code_of(world.ask_report("node_999" + query).get()) == "not_found");
+    CHECK(code_of(world.ask_report("acc_1" + query).get()) == "not_found");
+    for (const char* wrong : {"?nonce=abc", "?nonce=", "?other=1",
+                              "?nonce="
+                              "A",
+                              "?nonce=a&nonce=b"})
+        CHECK(world.ask_report(target + wrong).get().status == 400);
+    CHECK(code_of(world.ask_report(target + query).get()) == "node_unavailable");
+
+    ScriptedNode node = world.connect(0);
+    CHECK(code_of(world.ask_report(target + query).get()) == "deadline_exceeded");
+    node.control("aci_attest");
+    // It says that it cannot, and why.
+    auto refused = world.ask_report(target + query);
+    auto question = node.control("aci_attest");
+    node.socket->send_text(R"({"type":"aci_failed","ticket":")" +
+                           std::string{*question.text_at("ticket")} +
+                           R"(","detail":"the GPU is away"})");
+    const auto told = refused.get();
+    CHECK(code_of(told) == "node_unavailable");
+    CHECK(told.status == 503);
+    CHECK(told.headers.get("Retry-After") != "");
+    CHECK(told.body.find("the GPU is away") != std::string::npos);
+    // It answers another question, or with other keys than it has attested.
+    for (const std::string& report : {report_of(world.keys[0], std::string(64, '4')),
+                                      report_of(world.keys[1]), std::string{"{}"}}) {
+        auto misled = world.ask_report(target + query);
+        question = node.control("aci_attest");
+        CHECK(world.post_report(0, std::string{*question.text_at("ticket")}, report) == 400);
+        CHECK(code_of(misled.get()) == "upstream_failed");
+    }
+    // It goes away, or whoever asked does.
+    net::CancelToken cancel;
+    auto left = world.ask_report(target + query, &cancel);
+    node.control("aci_attest");
+    cancel.cancel();
+    CHECK(left.get().status == 0);
+    while (world.questions() != 0) {
+    }
+    auto next = world.ask_report(target + query);
+    question = node.control("aci_attest");
+    CHECK(world.post_report(0, std::string{*question.text_at("ticket")},
+                            report_of(world.keys[0])) == 204);
+    CHECK(next.get().status == 200);
+}
+
+TEST_CASE("questions to nodes are few: one at a time, so many a minute, from each address") {
+    AciDeskOptions options = many_questions();
+    options.per_node = {3, seconds(600)};
+    World world{milliseconds(20), {}, options};
+    ScriptedNode node = world.connect(0);
+    const std::string target = world.nodes[0].text() + "?nonce=" + asked_nonce;
+    auto first = world.ask_report(target);
+    const auto question = node.control("aci_attest");
+    CHECK(code_of(world.ask_report(target).get()) == "rate_limited");  // one at a time
+    CHECK(world.post_report(0, std::string{*question.text_at("ticket")},
+                            report_of(world.keys[0])) == 204);
+    CHECK(first.get().status == 200);
+    auto third = world.ask_report(target);
+    CHECK(world.post_report(0, std::string{*node.control("aci_attest").text_at("ticket")},
+                            report_of(world.keys[0])) == 204);
+    CHECK(third.get().status == 200);
+    CHECK(code_of(world.ask_report(target).get()) == "rate_limited");
+    AciDeskOptions none = many_questions();
+    none.waiting_max = 0;
+    World full{milliseconds(20), none};
+    ScriptedNode other = full.connect(0);
+    CHECK(code_of(full.ask_report(full.nodes[0].text()).get()) == "overloaded");
+    none = many_questions();
+    none.per_address = {1, seconds(600)};
+    none.patience = milliseconds(10);
+    World from_one{milliseconds(20), none};
+    ScriptedNode silent = from_one.connect(0);
+    ScriptedNode beside = from_one.connect(1);
+    CHECK(code_of(from_one.ask_report(from_one.nodes[0].text()).get()) == "deadline_exceeded");
+    CHECK(code_of(from_one.ask_report(from_one.nodes[1].text()).get()) == "rate_limited");
 }

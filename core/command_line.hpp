@@ -1,16 +1,16 @@
-// Command-line arguments against a table of what a command takes. Called by commands.cpp and
-// main.cpp.
+// What the programs' command lines share: arguments against a table of what a command takes, files
+// that are named there, and what a command answers. Called by the commands of cocoon-client and
+// cocoon-market; any thread. Must not know a command.
 #pragma once
 
 #include <map>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "core/result.hpp"
 
-namespace cocoon::client {
+namespace cocoon {
 
 struct OptionSpec {
     std::string_view name;   // "--depth"
@@ -34,4 +34,27 @@ struct Arguments {
 Result<Arguments> parse_arguments(const std::vector<std::string>& arguments,
                                   const std::vector<OptionSpec>& specs);
 
-}  // namespace cocoon::client
+// One line for each option, for help pages.
+std::string option_lines(const std::vector<OptionSpec>& options);
+
+// Exit codes of commands; 0: done or valid.
+constexpr int exit_refused = 1;  // also unreachable, invalid
+constexpr int exit_usage = 2;    // also wrong settings
+constexpr int exit_unknown = 3;  // cannot tell
+
+struct Output {
+    std::string out;  // for stdout: the answer
+    std::string err;  // for stderr: what went wrong
+    int exit_code = 0;
+};
+Output usage_error(std::string text);
+Output failed(std::string text);
+Output printed(std::string text);
+
+// A refusal in words, one line for each field: for stderr.
+std::string refusal_text(const Error& error);
+
+// A whole file; `not_found`, or `body_too_large` beyond `bytes_max`.
+Result<std::string> file_text(const std::string& path, std::size_t bytes_max);
+
+}  // namespace cocoon

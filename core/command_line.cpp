@@ -1,10 +1,12 @@
-#include "client/arguments.hpp"
+#include "core/command_line.hpp"
 
 #include <algorithm>
+#include <fstream>
 
 #include "core/money.hpp"
+#include "core/table.hpp"
 
-namespace cocoon::client {
+namespace cocoon {
 
 std::string Arguments::get(std::string_view name) const {
     const auto found = options.find(name);
@@ -58,4 +60,38 @@ Result<Arguments> parse_arguments(const std::vector<std::string>& arguments,
     return parsed;
 }
 
-}  // namespace cocoon::client
+std::string option_lines(const std::vector<OptionSpec>& options) {
+    std::string text;
+    for (const OptionSpec& option : options) {
+        std::string left = "  " + std::string{option.name};
+        if (!option.value.empty()) left += " " + std::string{option.value};
+        left.resize(std::max<std::size_t>(left.size() + 2, 27), ' ');
+        text += left + std::string{option.help} + "\n";
+    }
+    return text;
+}
+
+Output usage_error(std::string text) { return {{}, std::move(text) + "\n", exit_usage}; }
+Output failed(std::string text) { return {{}, std::move(text) + "\n", exit_refused}; }
+Output printed(std::string text) { return {std::move(text), {}, 0}; }
+
+std::string refusal_text(const Error& error) {
+    std::string text =
+        std::string{describe(error.code).name} + ": " +
+        (error.detail.empty() ? std::string{describe(error.code).title} : printable(error.detail));
+    for (const FieldError& field : error.fields)
+        text += "\n  " + printable(field.path + " " + field.message);
+    return text;
+}
+
+Result<std::string> file_text(const std::string& path, std::size_t bytes_max) {
+    std::ifstream file{path, std::ios::binary};
+    if (!file) return refuse(ErrorCode::not_found, "cannot read " + path);
+    std::string text(bytes_max + 1, '\0');
+    file.read(text.data(), static_cast<std::streamsize>(text.size()));
+    text.resize(static_cast<std::size_t>(file.gcount()));
+    if (text.size() > bytes_max) return refuse(ErrorCode::body_too_large, path + " is too large");
+    return text;
+}
+
+}  // namespace cocoon

@@ -1,10 +1,10 @@
-// Aligned text for people in a terminal. Called by commands.cpp; pure.
+// Aligned text for people in a terminal. Called by the programs' commands; pure.
 #pragma once
 
 #include <string>
 #include <vector>
 
-namespace cocoon::client {
+namespace cocoon {
 
 // Columns whose cells all look like numbers are aligned right. Control characters in cells, which
 // may come from a stranger's offer, are shown as '?', so that no cell can steer the terminal.
@@ -26,4 +26,4 @@ private:
 // `text` without control characters.
 std::string printable(const std::string& text);
 
-}  // namespace cocoon::client
+}  // namespace cocoon

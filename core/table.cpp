@@ -1,10 +1,10 @@
-#include "client/table.hpp"
+#include "core/table.hpp"
 
 #include <algorithm>
 
 #include "core/ensure.hpp"
 
-namespace cocoon::client {
+namespace cocoon {
 namespace {
 
 // Characters, not bytes: continuation bytes of UTF-8 take no room.
@@ -55,4 +55,4 @@ std::string Table::text() const {
     return text;
 }
 
-}  // namespace cocoon::client
+}  // namespace cocoon
