@@ -44,7 +44,7 @@ int run(const std::vector<std::string>& arguments) {
                                      return std::string{value ? value : ""};
                                  },
                                  version};
-    const Output output = run_command(arguments, context);
+    const cocoon::Output output = run_command(arguments, context);
     if (output.exit_code < 0) return serve(arguments, context);
     std::fputs(output.out.c_str(), stdout);
     std::fputs(output.err.c_str(), stderr);
