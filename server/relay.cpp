@@ -480,8 +480,8 @@ void Relay::take_message(const std::shared_ptr<Link>& link, std::string_view byt
         take_late_receipt(link, std::move(*late));
     } else if (const NoReceipt* none = std::get_if<NoReceipt>(&*control)) {
         take_no_receipt(link, none->job);
-    } else if (const AciFailed* failed = std::get_if<AciFailed>(&*control)) {
-        if (doors_.aci_failed) doors_.aci_failed(link->node, failed->ticket, failed->detail);
+    } else if (const AciFailed* unable = std::get_if<AciFailed>(&*control)) {
+        if (doors_.aci_failed) doors_.aci_failed(link->node, unable->ticket, unable->detail);
     }
 }
 

@@ -116,6 +116,7 @@ TEST_CASE("who may call what") {
         {"PATCH /v1/account", "m"},
         {"GET /v1/account/balance", "rwmo"},
         {"GET /v1/account/statement", "rm"},
+        {"GET /v1/account/usage", "rwmo"},
         {"GET /v1/account/deposit", "rm"},
         {"GET /v1/keys", "rm"},
         {"POST /v1/keys", "m"},
@@ -187,8 +188,9 @@ TEST_CASE("who may call what") {
         {"PUT /v1/admin/fee", "a"},
     };
     const std::set<std::string> open_data{
-        "/v1/models", "/v1/market-events", "/v1/market-key", "/version",     "/livez",
-        "/readyz",    "/metrics",          "/openapi.yaml",  "/openapi.json"};
+        "/v1/models",   "/v1/network", "/v1/network/nodes", "/v1/market-events", "/v1/market-key",
+        "/version",     "/livez",      "/readyz",           "/metrics",          "/openapi.yaml",
+        "/openapi.json"};
     std::map<std::string, std::string> expected{std::begin(rows), std::end(rows)};
     for (const Route& route : routes()) {
         const std::string name =

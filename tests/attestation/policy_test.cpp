@@ -21,13 +21,14 @@ Policy other_policy() {
     policy.accepted_measurements = {std::string(96, 'a'), std::string(64, 'b')};
     policy.age_max = minutes(30);
     policy.clock_skew_max = seconds(1);
+    policy.outdated_grace = hours(3);
     const std::string digest_256(64, '1'), digest_384(96, '2');
     const Instant then = *Instant::parse("2026-02-03T04:05:06.000007Z");
     TdxPolicy& tdx = policy.tdx;
     tdx = {{digest_256},
            19,
            then,
-           then + days(1),
+           {then + days(1), then + days(3)},
            {5},
            {TcbStatus::sw_hardening_needed},
            {{"INTEL-SA-00001", then}},

@@ -481,13 +481,16 @@ TEST_CASE("whoever asks over their own nonce gets evidence made for it, with the
     REQUIRE(house.market.wait([&] { return house.market.reports.contains("7"); }));
     const std::string report = house.market.reports["7"];
     CHECK(trust::check_aci_report(report, house.market.keyset->digest, nonce));
-    const auto shown = Json::parse(report)->find("attestation")->find("evidence");
+    const auto parsed = Json::parse(report);
+    const auto shown = parsed->find("attestation")->find("evidence");
     attestation::Policy policy;
     policy.simulated_enabled = true;
     const auto bound = sealing::report_data_for(house.market.keyset->digest, nonce).value();
     const auto verdict = attestation::verify(
         {std::string{*shown->text_at("tier")}, *from_base64(*shown->text_at("document"))}, bound,
         policy, SystemClock{}.now());
+    for (const auto& reason : verdict->reasons)
+        UNSCOPED_INFO(reason.code << ": " << reason.text);
     CHECK(verdict->proven());
     house.market.send(R"({"type":"aci_attest","ticket":"8","nonce":null})", false);
     REQUIRE(house.market.wait([&] { return house.market.reports.contains("8"); }));

@@ -927,7 +927,8 @@ TEST_CASE("bug: a late session receipt beyond the session was captured, and no r
             world.receipt(node, 0, job, sealing::ReceiptStatus::partial, 5, 1, cumulative);
         node.socket->send_text(R"({"type":"receipt","job":")" + job.id.text() + R"(","receipt":)" +
                                document + "}");
-        return node.control("receipt_ack").text_at("refused");
+        const auto acknowledged = node.control("receipt_ack");
+        return std::string{acknowledged.text_at("refused").value_or("")};
     };
     CHECK(late(1'001) == "usage_over_bound");  // each exchange in its bound, their sum beyond
     CHECK(world.job(job.id).captured == Nano{});
@@ -1101,13 +1102,13 @@ TEST_CASE("questions to nodes are few: one at a time, so many a minute, from eac
     CHECK(code_of(world.ask_report(target).get()) == "rate_limited");
     AciDeskOptions none = many_questions();
     none.waiting_max = 0;
-    World full{milliseconds(20), none};
+    World full{milliseconds(20), {}, none};
     ScriptedNode other = full.connect(0);
     CHECK(code_of(full.ask_report(full.nodes[0].text()).get()) == "overloaded");
     none = many_questions();
     none.per_address = {1, seconds(600)};
     none.patience = milliseconds(10);
-    World from_one{milliseconds(20), none};
+    World from_one{milliseconds(20), {}, none};
     ScriptedNode silent = from_one.connect(0);
     ScriptedNode beside = from_one.connect(1);
     CHECK(code_of(from_one.ask_report(from_one.nodes[0].text()).get()) == "deadline_exceeded");
