@@ -254,9 +254,79 @@ export interface paths {
         put?: never;
         /**
          * Prove what the node runs (node key)
-         * @description Collateral that the evidence lacks, or has in an older edition, is put beside it before it is judged, as far as the market's operator has named services to ask. That may take some seconds. The hash in the answer is that of the completed evidence. When something could not be had, the refusal says what and why.
+         * @description Collateral that the evidence lacks, or has in an older edition, is put beside it before it is judged, as far as the market's operator has named services to ask. That may take some seconds. The hash in the answer is that of the completed evidence. When something could not be had, the refusal says what and why. A nonce is good for one submission, whatever becomes of it: refusals at `/nonce` begin with nonce_unknown, nonce_expired, nonce_used or nonce_of_older_process. While a vendor's service is down the answer is 502 `upstream_failed`: nothing was refuted; ask for a new challenge after Retry-After.
          */
         post: operations["submitEvidence"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/nodes/{id}/aci-reports/{ticket}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["NodeId"];
+                /** @description Of the relay message `aci_attest` */
+                ticket: string;
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** The node's ACI report, for whoever waits under that ticket (node key) */
+        post: operations["postAciReport"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/nodes/{id}/v1/aci/attestation": {
+        parameters: {
+            query?: {
+                /** @description Yours; without it the report proves no freshness */
+                nonce?: string;
+            };
+            header?: never;
+            path: {
+                id: components["schemas"]["NodeId"];
+            };
+            cookie?: never;
+        };
+        /**
+         * The node's own report over your nonce, as an ACI service gives it
+         * @description Attested Confidential Inference (aci/1) §4: give an ACI verifier the base URL `/nodes/{id}` and it works unchanged. The node makes the evidence now, with the keys that it serves with; the market passes its answer on and judges nothing. `evidence.document` is the bundle that `GET /v1/nodes/{id}/evidence` has, as base64; a quote or report stands beside it. A few questions a minute, one at a time for each node; 503 `node_unavailable` while it is away, 504 when it does not answer in time.
+         */
+        get: operations["aciAttestation"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/nodes/{id}/v1/aci/receipts/{receipt}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["NodeId"];
+                /**
+                 * @description As the header Cocoon-Receipt names it: the job, with the counter of a session
+                 * @example job_9
+                 */
+                receipt: string;
+            };
+            cookie?: never;
+        };
+        /** The node's signed receipt without the market's words, as ACI has it */
+        get: operations["aciReceipt"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1996,6 +2066,21 @@ export interface components {
             keyset_document: string;
             evidence: string;
         };
+        /** @description Attested Confidential Inference (aci/1) §4.1 */
+        AciReport: {
+            /** @constant */
+            api_version: "aci/1";
+            workload_keyset_digest: string;
+            attestation: {
+                /** @description tdx, sev_snp or simulated */
+                tee_type: string;
+                workload_keyset: Record<string, never>;
+                report_data: string;
+                source_provenance: Record<string, never>;
+                evidence: Record<string, never>;
+            };
+            service_capabilities: Record<string, never>;
+        };
         EvidenceAccepted: {
             verdict: components["schemas"]["Verdict"];
             keyset_digest: string;
@@ -2391,7 +2476,7 @@ export interface components {
             data: Record<string, never>;
         };
         /** @enum {string} */
-        EventName: "account.opened" | "account.amended" | "key.created" | "key.amended" | "node.enrolled" | "node.attested" | "node.presence" | "node.drained" | "node.suspended" | "market.opened" | "market.paused" | "offer.placed" | "offer.amended" | "offer.ended" | "request.placed" | "request.amended" | "request.rested" | "request.ended" | "job.reserved" | "job.started" | "job.renewed" | "job.captured" | "job.ended" | "receipt.stored" | "deposit.credited" | "payout.requested" | "payout.advanced" | "fee.changed" | "webhook.put" | "webhook.removed" | "node.retired" | "node.standing" | "measurement.submitted" | "measurement.decided";
+        EventName: "account.opened" | "account.amended" | "key.created" | "key.amended" | "node.enrolled" | "node.attested" | "node.presence" | "node.drained" | "node.suspended" | "market.opened" | "market.paused" | "offer.placed" | "offer.amended" | "offer.ended" | "request.placed" | "request.amended" | "request.rested" | "request.ended" | "job.reserved" | "job.started" | "job.renewed" | "job.captured" | "job.ended" | "receipt.stored" | "deposit.credited" | "payout.requested" | "payout.advanced" | "fee.changed" | "webhook.put" | "webhook.removed" | "node.retired" | "node.standing" | "measurement.submitted" | "measurement.decided" | "node.evidence_expiring" | "node.evidence_doubted" | "node.evidence_ended";
         WebhookCreate: {
             /** Format: uri */
             url: string;
@@ -3347,6 +3432,95 @@ export interface operations {
             409: components["responses"]["Conflict"];
             412: components["responses"]["Precondition"];
             422: components["responses"]["Invalid"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    postAciReport: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["NodeId"];
+                /** @description Of the relay message `aci_attest` */
+                ticket: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AciReport"];
+            };
+        };
+        responses: {
+            /** @description Passed on. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    aciAttestation: {
+        parameters: {
+            query?: {
+                /** @description Yours; without it the report proves no freshness */
+                nonce?: string;
+            };
+            header?: never;
+            path: {
+                id: components["schemas"]["NodeId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The report. */
+            200: {
+                headers: {
+                    "X-ACI-Version"?: string;
+                    "X-ACI-Keyset-Digest"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AciReport"];
+                };
+            };
+            404: components["responses"]["NotFound"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    aciReceipt: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["NodeId"];
+                /**
+                 * @description As the header Cocoon-Receipt names it: the job, with the counter of a session
+                 * @example job_9
+                 */
+                receipt: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The receipt document (aci/1 §7). */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            404: components["responses"]["NotFound"];
             default: components["responses"]["Problem"];
         };
     };
