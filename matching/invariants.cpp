@@ -176,7 +176,9 @@ struct Checker {
                                  one.registers.begin(), one.registers.end());
         };
         const Measurement* found = nullptr;
-        for (const auto& [id, one] : state.measurements) {
+        for (const auto& entry : state.measurements) {
+            const MeasurementId id = entry.first;
+            const Measurement& one = entry.second;
             if (!shown(one)) continue;
             const bool superseded = std::any_of(
                 state.measurements.begin(), state.measurements.end(), [&](const auto& other) {
