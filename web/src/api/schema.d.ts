@@ -2066,7 +2066,29 @@ export interface components {
             keyset_document: string;
             evidence: string;
         };
-        /** @description Attested Confidential Inference (aci/1) §4.1 */
+        /**
+         * @description Attested Confidential Inference (aci/1) §4.1
+         * @example {
+         *       "api_version": "aci/1",
+         *       "workload_keyset_digest": "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+         *       "attestation": {
+         *         "tee_type": "tdx",
+         *         "workload_keyset": {
+         *           "version": 1,
+         *           "not_after": "2026-11-23T12:00:00Z"
+         *         },
+         *         "report_data": "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae",
+         *         "source_provenance": {
+         *           "repository_url": "https://example.com/build"
+         *         },
+         *         "evidence": {
+         *           "tier": "tdx",
+         *           "document": "AAAA"
+         *         }
+         *       },
+         *       "service_capabilities": {}
+         *     }
+         */
         AciReport: {
             /** @constant */
             api_version: "aci/1";
