@@ -158,9 +158,24 @@ def tests(world):
         print(f"    {total} payouts")
         expect_equal(total, ROUNDS * PAYOUTS_A_ROUND, "all were paid")
 
+    def arrivals():
+        """What the chain holds for each memo: coins that the faucet promised a chain that was killed never came."""
+        sums, page = {}, None
+        while page is None or len(page) == 100:
+            offset = 0 if page is None else offset + 100
+            page = chains[0].must("GET", f"/api/v3/transactions?account={wallet}&limit=100&offset={offset}&sort=asc"
+                                  )["transactions"]
+            for message in (item["in_msg"] for item in page):
+                comment = (message["message_content"]["decoded"] or {}).get("comment") if message["source"] else None
+                if comment:
+                    sums[comment] = sums.get(comment, 0) + int(message["value"])
+        return sums
+
     def each_deposit_is_credited_once():
+        arrived = arrivals()
         for account in accounts:
-            wanted = account.deposited - sum(account.requested.values())
+            expect(DEPOSIT <= arrived[account.memo] <= account.deposited, f"{arrived[account.memo]} came")
+            wanted = arrived[account.memo] - sum(account.requested.values())
 
             def credited():  # the last deposits may still wait for their block to be final
                 return int(account.manager.must("GET", "/v1/account/balance")["available_nano"]) == wanted
