@@ -57,10 +57,14 @@ export function Claims({ node }: { node: Node }) {
   );
 }
 
+/** What the checks amount to. Simulated evidence can pass all of its own and still proves nothing about a machine. */
 export function VerdictBadge({ verdict }: { verdict: Verdict }) {
-  return (
-    <Badge tone={verdict.status === 'proven' ? 'good' : verdict.status === 'refuted' ? 'bad' : 'warn'}>
-      {verdict.status}
-    </Badge>
-  );
+  const say = useSay();
+  if (verdict.status === 'proven')
+    return verdict.tier === 'simulated' ? (
+      <Badge tone="warn">{say(t.simulated_passes)}</Badge>
+    ) : (
+      <Badge tone="good">{say(t.proven)}</Badge>
+    );
+  return verdict.status === 'refuted' ? <Badge tone="bad">{say(t.refuted)}</Badge> : <Badge tone="warn">{say(t.undecided)}</Badge>;
 }
