@@ -17,7 +17,7 @@ import { t as common } from '../text/common';
 import { t } from '../text/admin';
 import { Dialog, Faults, Field, Form, useAct } from '../ui/form';
 import { Badge, Card, Count, Figure, Figures, Loaded, Money, TierBadge, Time, Title } from '../ui/parts';
-import { PagedTable, Table } from '../ui/table';
+import { Narrowed, PagedTable, Table } from '../ui/table';
 
 export function AdminDesk() {
   return (
@@ -316,17 +316,7 @@ function Accounts() {
           query={accounts}
           row_key={(account) => account.id}
           tools={
-            <select
-              className="quiet-select"
-              aria-label={say(t.kind)}
-              value={kind}
-              onChange={(event) => set_kind(event.target.value as Kind | '')}
-            >
-              <option value="">{`${say(t.kind)}: ${say(common.all)}`}</option>
-              {(['developer', 'provider', 'admin', 'auditor'] as const).map((one) => (
-                <option key={one}>{one}</option>
-              ))}
-            </select>
+            <Narrowed name={say(t.kind)} choices={['developer', 'provider', 'admin', 'auditor']} value={kind} change={set_kind} />
           }
           columns={[
             {

@@ -32,7 +32,7 @@ import {
   Time,
   Title,
 } from '../ui/parts';
-import { PagedTable, Table } from '../ui/table';
+import { Narrowed, PagedTable, Table } from '../ui/table';
 import { tokens_of } from './requests';
 
 type Job = Schemas['Job'];
@@ -59,19 +59,7 @@ export function JobsPage() {
               <p>{say(t.no_jobs_help)}</p>
             </Empty>
           }
-          tools={
-            <select
-              className="quiet-select"
-              aria-label={say(common.state)}
-              value={state}
-              onChange={(event) => set_state(event.target.value as State | '')}
-            >
-              <option value="">{`${say(common.state)}: ${say(common.all)}`}</option>
-              {states.map((one) => (
-                <option key={one}>{one}</option>
-              ))}
-            </select>
-          }
+          tools={<Narrowed name={say(common.state)} choices={states} value={state} change={set_state} />}
           columns={[
             {
               name: say(t.job),

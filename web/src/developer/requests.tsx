@@ -12,7 +12,7 @@ import { t as common } from '../text/common';
 import { t } from '../text/developer';
 import { Confirm, useAct } from '../ui/form';
 import { Card, Count, Empty, Facts, Large, Loaded, Money, StateBadge, Time, Title } from '../ui/parts';
-import { PagedTable, Table } from '../ui/table';
+import { Narrowed, PagedTable, Table } from '../ui/table';
 
 type Request = Schemas['Request'];
 type State = Schemas['RequestState'];
@@ -40,19 +40,7 @@ export function RequestsPage() {
           query={requests}
           row_key={(request) => request.id}
           empty={<Empty title={say(t.no_requests)} />}
-          tools={
-            <select
-              className="quiet-select"
-              aria-label={say(common.state)}
-              value={state}
-              onChange={(event) => set_state(event.target.value as State | '')}
-            >
-              <option value="">{`${say(common.state)}: ${say(common.all)}`}</option>
-              {states.map((one) => (
-                <option key={one}>{one}</option>
-              ))}
-            </select>
-          }
+          tools={<Narrowed name={say(common.state)} choices={states} value={state} change={set_state} />}
           columns={[
             {
               name: say(t.request),

@@ -25,7 +25,7 @@ import {
   coin_name,
   useNow,
 } from '../ui/parts';
-import { PagedTable } from '../ui/table';
+import { Narrowed, PagedTable } from '../ui/table';
 import { obstacles, type Obstacle } from './why';
 
 type Offer = Schemas['Offer'];
@@ -89,19 +89,7 @@ export function OffersPage() {
               <p>{say(t.no_offers_help)}</p>
             </Empty>
           }
-          tools={
-            <select
-              className="quiet-select"
-              aria-label={say(common.state)}
-              value={state}
-              onChange={(event) => set_state(event.target.value as State | '')}
-            >
-              <option value="">{`${say(common.state)}: ${say(common.all)}`}</option>
-              {states.map((one) => (
-                <option key={one}>{one}</option>
-              ))}
-            </select>
-          }
+          tools={<Narrowed name={say(common.state)} choices={states} value={state} change={set_state} />}
           columns={[
             {
               name: say(t.offer),

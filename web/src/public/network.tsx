@@ -8,7 +8,7 @@ import { useSay } from '../app/settings';
 import { t as common } from '../text/common';
 import { t } from '../text/public';
 import { Badge, Card, Count, Empty, Facts, Loaded, TierBadge, Time, Title } from '../ui/parts';
-import { PagedTable } from '../ui/table';
+import { Narrowed, PagedTable } from '../ui/table';
 import type { Schemas } from '../api/client';
 
 const tiers: Tier[] = ['tdx+gpu-cc', 'snp+gpu-cc', 'tdx', 'snp', 'simulated'];
@@ -141,28 +141,8 @@ function Nodes({ regions }: { regions: string[] }) {
         empty={<Empty title={say(t.no_nodes)} />}
         tools={
           <>
-            <select
-              className="quiet-select"
-              aria-label={say(common.tier)}
-              value={tier}
-              onChange={(event) => set_tier(event.target.value as Tier | '')}
-            >
-              <option value="">{`${say(common.tier)}: ${say(common.all)}`}</option>
-              {tiers.map((one) => (
-                <option key={one}>{one}</option>
-              ))}
-            </select>
-            <select
-              className="quiet-select"
-              aria-label={say(common.region)}
-              value={region}
-              onChange={(event) => set_region(event.target.value)}
-            >
-              <option value="">{`${say(common.region)}: ${say(common.all)}`}</option>
-              {regions.map((one) => (
-                <option key={one}>{one}</option>
-              ))}
-            </select>
+            <Narrowed name={say(common.tier)} choices={tiers} value={tier} change={set_tier} />
+            <Narrowed name={say(common.region)} choices={regions} value={region} change={set_region} />
             <label className="row small">
               <input type="checkbox" checked={ready} onChange={(event) => set_ready(event.target.checked)} />
               {say(t.only_ready)}

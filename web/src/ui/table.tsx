@@ -207,3 +207,31 @@ export function PagedTable<Row>({ query, ...table }: PagedProps<Row>) {
   );
   return <Table {...table} rows={rows} more={more} />;
 }
+
+/** A filter that the API has, among the tools of a table: one of `choices` as the API names them, or all. */
+export function Narrowed<Choice extends string>({
+  name,
+  choices,
+  value,
+  change,
+}: {
+  name: string;
+  choices: readonly Choice[];
+  value: Choice | '';
+  change: (choice: Choice | '') => void;
+}) {
+  const say = useSay();
+  return (
+    <select
+      className="quiet-select"
+      aria-label={name}
+      value={value}
+      onChange={(event) => change(event.target.value as Choice | '')}
+    >
+      <option value="">{`${name}: ${say(t.all)}`}</option>
+      {choices.map((one) => (
+        <option key={one}>{one}</option>
+      ))}
+    </select>
+  );
+}
