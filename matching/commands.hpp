@@ -67,6 +67,7 @@ struct SubmitVerdict {  // the API verified the evidence; a refuted verdict neve
     Instant valid_until;
     Instant collateral_until;
     std::string collateral_first;
+    std::uint32_t gpus = 0;  // that the evidence shows; switches are none
 };
 struct DoubtEvidence {  // the market judged the stored evidence anew, and it is refuted
     NodeId node;
