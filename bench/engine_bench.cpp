@@ -336,6 +336,7 @@ private:
     struct PlainNode {
         Node node;
         std::size_t offers = 0;
+        std::uint32_t slots_used = 0;
     };
     struct Ended {
         Instant at;
@@ -377,11 +378,13 @@ private:
         if (queue.empty()) side.erase(level);
     }
     bool fits(const Offer& offer, const Request& request) {
-        return !first_failed({offer, nodes_.at(offer.node).node, request,
-                              request.alternatives[0].build, true, at_}) &&
+        const PlainNode& node = nodes_.at(offer.node);
+        const ApiKey& key = keys_.at(request.key);
+        return !first_failed({offer, node.node, request, request.alternatives[0].build,
+                              node.slots_used, true, at_}) &&
                !price_failed(offer.price, request) &&
                *cost_max(offer.price, request.quantity) <=
-                   budget_of(accounts_.at(request.account), keys_.at(request.key), at_);
+                   budget_of(accounts_.at(request.account), key, key, at_);
     }
     void move(const Job& job, Bucket from, Bucket to, Nano amount) {
         Account& account = accounts_.at(job.account);
@@ -391,7 +394,8 @@ private:
         changed(changed_accounts_, job.account);
     }
     void reserve(Offer& offer, Request& request) {
-        const Node& node = nodes_.at(offer.node).node;
+        PlainNode& plain = nodes_.at(offer.node);
+        const Node& node = plain.node;
         Job job;
         job.id = JobId{next_job_++};
         job.request = request.id;
@@ -418,6 +422,7 @@ private:
         keys_.at(job.key).held += job.hold;
         changed(changed_keys_, job.key);
         offer.slots_used += job.slots;
+        plain.slots_used += job.slots;
         offer.priority = next_priority_++;
         changed(changed_offers_, offer.id);
         request.state = RequestState::matched;
@@ -601,6 +606,7 @@ private:
         event.job = id;
         event.released = std::exchange(job.hold, Nano{});
         happened_.events.emplace_back(std::move(event));
+        nodes_.at(offer.node).slots_used -= offer.slots_used;
         offer.slots_used = 0;
         if (offer.state == OfferState::active)
             join(markets_.at("inference:m"), offer);

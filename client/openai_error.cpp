@@ -24,6 +24,7 @@ constexpr std::array rows{
     OpenAiRow{ErrorCode::wrong_state, 503, unavailable, "wrong_state", true, 1},
     OpenAiRow{ErrorCode::already_exists, 409, invalid_request, "already_exists", false, 0},
     OpenAiRow{ErrorCode::platform_in_use, 409, invalid_request, "platform_in_use", false, 0},
+    OpenAiRow{ErrorCode::approval_required, 409, invalid_request, "approval_required", false, 0},
     OpenAiRow{ErrorCode::stale_fencing_token, 503, unavailable, "stale_fencing_token", true, 1},
     OpenAiRow{ErrorCode::job_rematched, 503, unavailable, "job_rematched", true, 1},
     OpenAiRow{ErrorCode::reservation_expired, 503, unavailable, "reservation_expired", true, 1},

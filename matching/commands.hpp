@@ -215,6 +215,14 @@ struct CreditDeposit {
     Nano amount;
     std::string reference;
 };  // from the chain adapter
+// A transfer that came without a memo of ours, or too small for one, and was kept aside: an
+// operator says whose it is. Credited once by its reference, whoever asks.
+struct CreditHeldDeposit {
+    AccountId account;
+    Nano amount;
+    std::string reference;
+    std::string note;
+};
 struct RequestPayout {
     AccountId account;
     Bucket source = Bucket::earned;
@@ -275,9 +283,9 @@ using Command =
                  DrainNode, RetireNode, SubmitMeasurement, DecideMeasurement, DenyIdentity,
                  LiftDenial, SetTrustRule, PlaceOffer, AmendOffer, CancelOffer, PlaceRequest,
                  PlaceRequests, AmendRequest, CancelRequest, StartJob, CompleteJob, FailJob,
-                 CaptureUsage, RenewJob, CancelJob, CloseSession, CreditDeposit, RequestPayout,
-                 AdvancePayouts, FreezeAccount, SuspendNode, PauseMarket, SetFee, PutWebhook,
-                 RemoveWebhook, Tick, Explain, WhatIf>;
+                 CaptureUsage, RenewJob, CancelJob, CloseSession, CreditDeposit, CreditHeldDeposit,
+                 RequestPayout, AdvancePayouts, FreezeAccount, SuspendNode, PauseMarket, SetFee,
+                 PutWebhook, RemoveWebhook, Tick, Explain, WhatIf>;
 
 // ---- Answers ----------------------------------------------------------------------------------
 

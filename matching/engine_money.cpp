@@ -3,25 +3,41 @@
 
 namespace cocoon::matching {
 
+Reply Engine::Task::credit(const Account& account, Nano amount, const std::string& reference) {
+    if (amount.value <= 0) return invalid("/amount", "More than nothing.");
+    if (reference.empty()) return invalid("/reference", "A deposit names its transaction.");
+    // Everything in the books together never exceeds the coin's supply, so that no sum inside
+    // overflows.
+    const Nano owed =
+        -state_.accounts.find(house)->account.balances[static_cast<std::size_t>(Bucket::chain)];
+    if (amount.value > limits::amount_nano_max - owed.value)
+        return refuse(ErrorCode::arithmetic_overflow, "The deposit exceeds the coin's supply.");
+    Deposit deposit{DepositId{state_.counters.deposit}, account.id, amount, reference, at_};
+    DepositAnswer answer{deposit, false};
+    emit(DepositCredited{std::move(deposit)});
+    return Answer{std::move(answer)};
+}
+
 Reply Engine::Task::operator()(const CreditDeposit& command) {
-    if (command.amount.value <= 0) return invalid("/amount", "More than nothing.");
-    if (command.reference.empty()) return invalid("/reference", "A deposit names its transaction.");
     const AccountRecord* record = state_.account_by_memo(command.memo);
     if (record == nullptr) return refuse(ErrorCode::not_found, "No account has this deposit memo.");
     if (const auto known = state_.deposits.find(command.reference); known != state_.deposits.end())
         return Answer{DepositAnswer{
             {known->second, record->account.id, command.amount, command.reference, at_}, true}};
-    // Everything in the books together never exceeds the coin's supply, so that no sum inside
-    // overflows.
-    const Nano owed =
-        -state_.accounts.find(house)->account.balances[static_cast<std::size_t>(Bucket::chain)];
-    if (command.amount.value > limits::amount_nano_max - owed.value)
-        return refuse(ErrorCode::arithmetic_overflow, "The deposit exceeds the coin's supply.");
-    Deposit deposit{DepositId{state_.counters.deposit}, record->account.id, command.amount,
-                    command.reference, at_};
-    DepositAnswer answer{deposit, false};
-    emit(DepositCredited{std::move(deposit)});
-    return Answer{std::move(answer)};
+    return credit(record->account, command.amount, command.reference);
+}
+
+Reply Engine::Task::operator()(const CreditHeldDeposit& command) {
+    if (!is_operator()) return refuse(ErrorCode::forbidden);
+    const AccountRecord* record = state_.accounts.find(command.account);
+    if (record == nullptr) return refuse(ErrorCode::not_found, "There is no such account.");
+    if (state_.deposit_known(command.reference))
+        return refuse(ErrorCode::already_exists, "This transfer was credited before.");
+    Reply reply = credit(record->account, command.amount, command.reference);
+    if (reply)
+        audit("credit_held_deposit", command.reference, "on hold",
+              record->account.id.text() + ' ' + command.amount.text(), command.note);
+    return reply;
 }
 
 Reply Engine::Task::operator()(const RequestPayout& command) {

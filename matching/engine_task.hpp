@@ -67,6 +67,7 @@ public:
     Reply operator()(const CloseSession&);
     // engine_money.cpp
     Reply operator()(const CreditDeposit&);
+    Reply operator()(const CreditHeldDeposit&);
     Reply operator()(const RequestPayout&);
     Reply operator()(const AdvancePayouts&);
     Reply operator()(const FreezeAccount&);
@@ -112,6 +113,9 @@ private:
     bool consider(RequestRecord& record, const BidLink& bid, const OfferRecord& offer);
     void fill(RequestAnswer& answer, const RequestRecord& record) const;
     Reply reply_with(const RequestRecord& record) const;
+
+    // ---- money (engine_money.cpp)
+    Reply credit(const Account& account, Nano amount, const std::string& reference);
 
     // ---- jobs (engine_jobs.cpp)
     Result<JobRecord*> open_job(JobId id, std::uint64_t fencing_token,

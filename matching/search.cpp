@@ -116,14 +116,16 @@ Choice choose_naive(const State& state, const Request& request, Instant at, Nano
     return best;
 }
 
-Nano budget_of(const State& state, AccountId account_id, KeyId key_id, Instant at) {
-    const Account& account = state.accounts.find(account_id)->account;
-    const KeyRecord& record = *state.keys.find(key_id);
-    const ApiKey& key = record.key;
+Nano budget_of(const State& state, AccountId account, KeyId key, Instant at) {
+    const KeyRecord& record = *state.keys.find(key);
+    return budget_of(state.accounts.find(account)->account, record.key, state.purse_of(record).key,
+                     at);
+}
+
+Nano budget_of(const Account& account, const ApiKey& key, const ApiKey& purse, Instant at) {
     const bool expired = key.expires_at.us != 0 && key.expires_at <= at;
     if (account.frozen || key.revoked || expired) return Nano{-1};
     Nano budget = account.balances[static_cast<std::size_t>(Bucket::available)];
-    const ApiKey& purse = state.purse_of(record).key;
     if (purse.cap_total.value > 0)
         budget = std::min(budget, purse.cap_total - purse.spent_total - purse.held);
     if (purse.cap_day.value > 0) {

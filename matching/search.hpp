@@ -28,6 +28,7 @@ Choice choose(const State& state, const Request& request, Instant at, Nano budge
 // What the account and its key can bear as one more hold; negative: nothing, not even a free job.
 // REQUIRES: both exist.
 Nano budget_of(const State& state, AccountId account, KeyId key, Instant at);
+Nano budget_of(const Account& account, const ApiKey& key, const ApiKey& purse, Instant at);
 
 // Why a request does or does not match, over at most limits::explain_offers_max offers.
 Explanation explain(const State& state, const Request& request, Instant at);

@@ -396,6 +396,9 @@ std::string Scenario::money_step(const Line& line) {
     if (line.verb == "deposit")
         return told(send(CreditDeposit{line.text("memo", "memo-" + line.text("to")),
                                        Nano{line.number("amount")}, line.subject}));
+    if (line.verb == "credit_held")
+        return told(send(
+            CreditHeldDeposit{account, Nano{line.number("amount")}, line.subject, "by ticket"}));
     if (line.verb == "payout") {
         const Reply reply = send(
             RequestPayout{account,
@@ -499,7 +502,7 @@ std::string Scenario::run(const Line& line) {
     }
     if (one_of({"start", "complete", "fail", "capture", "renew", "cancel_job", "close"}))
         return job_step(line);
-    if (one_of({"deposit", "payout", "advance"})) return money_step(line);
+    if (one_of({"deposit", "credit_held", "payout", "advance"})) return money_step(line);
     if (one_of({"away", "back", "drain", "resume", "suspend", "restore", "freeze", "unfreeze",
                 "pause", "reopen", "fee", "key_cap"}))
         return operator_step(line);

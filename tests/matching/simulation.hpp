@@ -407,6 +407,10 @@ private:
     Envelope money_command() {
         switch (pick(8)) {
             case 0:
+                return market_itself(
+                    CreditHeldDeposit{some_account(AccountKind::developer),
+                                      Nano{static_cast<std::int64_t>(pick(400'000))},
+                                      "tx" + std::to_string(pick(100'000)), "by ticket"});
             case 1:
             case 2:
             case 3: {
