@@ -1,12 +1,12 @@
 // What settlement costs on one core: building, signing and writing a batch of 200 payouts, reading
-// it back as a provider's answer, signing and verifying a voucher. The anchors are one bare Ed25519
-// signature and verification, which a batch and a voucher cannot cost less than. Prints one JSON
-// object: microseconds, medians of rounds.
+// it back as a provider's answer, signing, verifying and accepting a voucher. The anchors are one
+// bare Ed25519 signature and verification, which a batch and a voucher cannot cost less than.
+// Prints one JSON object: microseconds, medians of rounds.
 #include "bench/figure.hpp"
 #include "settlement/boc.hpp"
+#include "settlement/channel.hpp"
 #include "settlement/comment.hpp"
 #include "settlement/highload_wallet.hpp"
-#include "settlement/voucher.hpp"
 
 namespace {
 
@@ -48,6 +48,12 @@ int main() {
     const Signature signature = sign(key, voucher);
     const Hash hash = voucher.cell()->hash();
     const Signature bare = key.sign(hash);
+    ChannelTerms terms;
+    terms.payer_key = key.public_key();
+    const ChannelStatus funded{ChannelStage::open, Nano{10'000'000'000}, {}, 0};
+    PayeeChannel channel{terms, Network::mainnet, funded};
+    SignedVoucher promised{{Network::mainnet, channel.address(), Nano{5'000'000'000}, 9}, {}};
+    promised.signature = sign(key, promised.voucher);
 
     std::vector<Figure> figures{
         {"batch_200_build_sign_write_us", 20, [&] { check(!make_batch().empty(), "no batch"); }},
@@ -62,6 +68,8 @@ int main() {
         {"voucher_sign_us", 200, [&] { check(sign(key, voucher) == signature, "signature"); }},
         {"voucher_verify_us", 200,
          [&] { check(verify(key.public_key(), voucher, signature), "voucher"); }},
+        {"voucher_accept_us", 200,
+         [&] { check(channel.accept(promised).has_value(), "voucher not accepted"); }},
         {"bare_sign_us", 200, [&] { check(key.sign(hash) == bare, "bare signature"); }},
         {"bare_verify_us", 200,
          [&] { check(verify_signature(key.public_key(), hash, bare), "bare verification"); }},

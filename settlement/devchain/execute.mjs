@@ -4,6 +4,7 @@
 //   fund ADDRESS NANOTONS  a non-bounceable transfer out of nowhere
 //   send BASE64            an external message: "accepted" and its transactions, or "refused EXIT_CODE"
 //   account ADDRESS        "account BALANCE CELLS BITS LAST_PAID STATUS"
+//   data ADDRESS           "data BASE64" of its contract
 //   parameter NUMBER       "parameter BASE64" of the chain's configuration
 // Every transaction is a line "transaction BASE64", in the order executed.
 import { createInterface } from "node:readline";
@@ -42,6 +43,10 @@ const steps = {
         console.log(
             `account ${contract.balance} ${used.cells} ${used.bits} ${account?.storageStats.lastPaid ?? 0} ${status}`,
         );
+    },
+    data: async ([address]) => {
+        const contract = await machine.getContract(Address.parse(address));
+        console.log("data " + boc(contract.accountState.state.data));
     },
     parameter: ([number]) => {
         const parameters = Dictionary.loadDirect(

@@ -1,9 +1,10 @@
-// Transactions from any bytes: through a bag of cells, and built cell by cell from the input, so
-// that the reader's depth is reached without a matching bag.
+// Transactions, and a payment channel's cells, from any bytes: through a bag of cells, and built
+// cell by cell from the input, so that the reader's depth is reached without a matching bag.
 #include <cstdint>
 #include <cstdlib>
 #include <vector>
 
+#include "settlement/channel.hpp"
 #include "settlement/transaction.hpp"
 
 using namespace cocoon;
@@ -31,7 +32,18 @@ CellRef build(ByteView bytes) {
     return made.back();
 }
 
+// A payment channel's formats: what is taken has one spelling.
+void read_channel(const CellRef& cell) {
+    const auto data = ChannelData::parse(cell);
+    if (data && data->cell()->hash() != cell->hash()) std::abort();
+    const auto agreement = Agreement::parse(cell);
+    if (agreement && agreement->cell()->hash() != cell->hash()) std::abort();
+    const auto notice = ChannelNotice::parse(cell);
+    if (notice && notice->paid > notice->status.deposited) std::abort();
+}
+
 void read(const CellRef& cell) {
+    read_channel(cell);
     const auto transaction = Transaction::parse(cell);
     if (!transaction) return;
     if (transaction->hash != cell->hash()) std::abort();
