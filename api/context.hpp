@@ -31,6 +31,7 @@ struct CompletedEvidence {
     bool vendor_down = false;  // some of it may be had later
 };
 
+struct ChannelMarket;  // api/channels.hpp
 class UsedChallenges;
 
 struct Context {
@@ -75,6 +76,8 @@ struct Context {
     std::function<std::shared_ptr<const matching::MarketsView>()> views;
     // Whether `address` is an address that payouts can go to; returns it in normal form.
     std::function<Result<std::string>(const std::string& address)> payout_address;
+    // Null: this market takes no payment channels.
+    std::shared_ptr<const ChannelMarket> channels;
     // Only with the development chain: makes a real deposit there and returns its reference.
     std::function<Result<std::string>(const std::string& memo, Nano amount)> development_deposit;
     // db::Outbox::redeliver for a webhook whose owner was checked; called on a worker thread.

@@ -85,6 +85,10 @@ COCOON_QUERY(list_trades)
 COCOON_QUERY(list_candles)
 COCOON_QUERY(read_prices)
 COCOON_QUERY(read_demand)
+// channels.cpp
+COCOON_VIEW(list_channels)
+COCOON_VIEW(open_channel)
+COCOON_VIEW(take_voucher)
 // payouts.cpp
 COCOON_COMMAND(request_payout)
 COCOON_QUERY(list_payouts)
