@@ -52,6 +52,9 @@ for (const size of ['desktop', 'phone']) {
   await story('provider', stories.provider_story, size);
 }
 await story('live', stories.live_story, 'desktop');
+await story('verify', stories.verify_story, 'desktop');
+await story('verify', stories.verify_story, 'phone');
+await story('register', stories.register_story, 'desktop');
 await story('admin', stories.admin_story, 'desktop');
 await story('stranger', stories.stranger_story, 'desktop');
 await story('missing page', stories.missing_story, 'desktop');
@@ -67,6 +70,9 @@ const desks = {
     '/nodes',
     `/nodes/${world.node}`,
     '/join',
+    '/measurements',
+    '/measurements/meas_1',
+    '/verify',
     '/sign-in',
     '/sign-up/developer',
     '/sign-up/provider',
@@ -84,6 +90,7 @@ const desks = {
     '/webhooks',
     '/activity',
     '/profile',
+    `/../verify?job=${world.job}`,
   ],
   provider: [
     '',
@@ -97,7 +104,23 @@ const desks = {
     '/statement',
     '/profile',
   ],
-  admin: ['', '/markets', '/nodes', '/accounts', '/applications', '/fee', '/audit'],
+  admin: [
+    '',
+    '/timeline',
+    '/health',
+    '/markets',
+    '/book',
+    '/fee',
+    '/nodes',
+    '/measurements',
+    '/denials',
+    '/accounts',
+    '/applications',
+    '/ledger',
+    '/deposits',
+    '/settlement',
+    '/audit',
+  ],
 };
 
 async function look(page, where, name, heard) {

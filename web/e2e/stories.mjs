@@ -160,6 +160,73 @@ export async function buyer_story(page, world) {
   await see(page, world.model);
 }
 
+/** A job's receipt and evidence, verified by the page itself; then pasted by somebody without an account, and spoilt. */
+export async function verify_story(page, world) {
+  await sign_in(page, world, world.developer_key);
+  await page.goto(`${world.base}/developer/jobs/${world.job}`);
+  await page.getByRole('link', { name: 'Verify in this browser' }).click();
+  await see(page, 'Check by check');
+  const outcome = (check) => page.locator(`.checklist [data-check=${check}]`).getAttribute('class');
+  await page.locator('.checklist [data-check=hardware]').waitFor();
+  for (const check of ['receipt_form', 'keyset', 'node_signature', 'market_cosignature', 'cost', 'hash_chain'])
+    expect((await outcome(check)) === 'passed', `${check} passed`);
+  for (const check of ['job_record', 'agreed_price', 'evidence_hash', 'binding'])
+    expect((await outcome(check)) === 'passed', `${check} passed`);
+  expect((await outcome('hardware')) === 'not_checked', 'a page never says that it checked hardware');
+  await see(page, 'could not be made here');
+
+  const receipt = await fetch(`${world.base}/v1/jobs/${world.job}/receipt`, {
+    headers: { Authorization: `Bearer ${world.developer_key}` },
+  }).then((answer) => answer.text());
+  await page.getByRole('link', { name: 'My desk' }).click();
+  await page.locator('.desk').getByRole('button', { name: 'Sign out' }).click();
+  await page.waitForURL('**/sign-in');
+  await page.goto(world.base + '/verify');
+  await page.getByLabel('Receipt', { exact: true }).fill('{"a":1,"a":2}');
+  await see(page, 'occurs twice');
+  await page.getByLabel('Receipt', { exact: true }).fill(receipt);
+  await page.getByRole('button', { name: `Read the evidence of ${world.node}` }).click();
+  await page.locator('.checklist [data-check=node_signature].passed').waitFor();
+  expect((await outcome('job_record')) === 'not_checked', 'without the record nothing is claimed of it');
+  await page.getByLabel('Receipt', { exact: true }).fill(receipt.replace('"completed"', '"partial"'));
+  await page.locator('.checklist [data-check=node_signature].failed').waitFor();
+  await see(page, 'Do not trust this');
+}
+
+/** A provider submits a build, the operator sees whom it meets and decides, everybody reads why. */
+export async function register_story(page, world) {
+  await sign_in(page, world, world.provider_key);
+  await page.goto(world.base + '/measurements');
+  await page.getByRole('button', { name: 'Submit a build' }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByLabel('Take over from a node').selectOption({ label: 'node-a' });
+  await dialog.getByLabel('Name').fill(script);
+  await dialog.getByLabel('Version').fill('1.4');
+  await dialog.getByLabel('Source').fill('https://example.org/image/1.4');
+  await dialog.getByLabel('Notes').fill('make image; compare the digest');
+  await dialog.getByRole('button', { name: 'Submit a build' }).click();
+  await dialog.waitFor({ state: 'detached' });
+  await page.locator('main .badge', { hasText: 'pending' }).waitFor();
+
+  await page.getByRole('link', { name: 'My desk' }).click();
+  await page.getByRole('button', { name: 'Sign out' }).click();
+  await page.waitForURL('**/sign-in');
+  await sign_in(page, world, world.admin_key);
+  await see(page, 'builds wait for a decision');
+  await desk_page(page, 'Builds');
+  await page.getByRole('button', { name: 'Approve' }).click();
+  await dialog.getByText('2 nodes run it now').waitFor();
+  await dialog.getByLabel('Reason, for everybody').fill('rebuilt from the tag; equal');
+  await dialog.getByRole('button', { name: 'Approve' }).click();
+  await see(page, 'No build waits for a decision');
+
+  await page.goto(world.base + '/measurements');
+  await page.getByRole('link', { name: '1.4' }).click();
+  await see(page, 'rebuilt from the tag; equal');
+  await page.getByRole('region', { name: 'Nodes that run it' }).getByRole('link', { name: /^node_/ }).first().waitFor();
+  expect((await page.title()) !== 'taken', 'a build’s name is text and never markup');
+}
+
 export async function provider_story(page, world) {
   await sign_in(page, world, world.provider_key);
   await desk_page(page, 'Nodes');
@@ -221,6 +288,35 @@ export async function admin_story(page, world) {
   await page.getByRole('dialog').getByLabel('Note').fill('over');
   await page.getByRole('dialog').getByRole('button', { name: 'Resume' }).click();
   await page.locator('main .badge', { hasText: 'open' }).waitFor();
+  await desk_page(page, 'Order book');
+  await page.getByRole('button', { name: 'Explain' }).click();
+  await see(page, 'Offers that fit');
+  await page.getByLabel('Reliability at least, %').fill('100');
+  await page.getByRole('button', { name: 'Explain' }).click();
+  await see(page, 'reputation');
+  await desk_page(page, 'Fee');
+  await page.getByLabel('Basis points').fill('250');
+  await see(page, 'Providers would get');
+  await page.getByRole('cell', { name: '97.5 TON' }).waitFor();
+  await desk_page(page, 'Denied hardware');
+  await page.getByRole('button', { name: 'Deny hardware' }).click();
+  const deny = page.getByRole('dialog');
+  await deny.getByLabel('Hardware').selectOption('simulated');
+  await deny.getByLabel('Identity').fill('nobody-has-this');
+  await deny.getByLabel('Reason').fill('a rehearsal of denying');
+  await deny.getByRole('button', { name: 'Deny hardware' }).click();
+  await see(page, 'a rehearsal of denying');
+  await page.getByRole('button', { name: 'Lift' }).click();
+  await deny.getByLabel('Reason, for everybody').fill('over');
+  await deny.getByRole('button', { name: 'Lift' }).click();
+  await see(page, 'Nothing is denied');
+  await desk_page(page, 'Health');
+  await page.getByRole('region', { name: 'Database statements' }).locator('tbody tr').first().waitFor();
+  await desk_page(page, 'Settlement');
+  await see(page, 'Books against chain');
+  await desk_page(page, 'Timeline');
+  await see(page, 'a rehearsal');
+  await see(page, 'lift_denial');
   await desk_page(page, 'Audit');
   await see(page, 'a rehearsal');
 }

@@ -1,5 +1,10 @@
 // What an operator or auditor reads and does; every act is audited with its note.
-import { body, client, once } from './client';
+import { parse_metrics } from '../format/metrics';
+import { body, client, once, Refusal, type Schemas } from './client';
+
+export type Overview = Schemas['Overview'];
+export type Ledger = Schemas['Ledger'];
+export type Settlement = Schemas['Settlement'];
 
 const of = (id: string) => ({ path: { id }, header: once() });
 const named = (name: string) => ({ path: { name }, header: once() });
@@ -8,6 +13,20 @@ export const admin = {
   overview: () => ({
     queryKey: ['/v1/admin/overview'],
     queryFn: () => body(client.GET('/v1/admin/overview')),
+    refetchInterval: 10_000,
+  }),
+  settlement: () => ({
+    queryKey: ['/v1/admin/settlement'],
+    queryFn: () => body(client.GET('/v1/admin/settlement')),
+    refetchInterval: 15_000,
+  }),
+  metrics: () => ({
+    queryKey: ['/metrics'],
+    queryFn: async () => {
+      const { data, response } = await client.GET('/metrics', { parseAs: 'text' });
+      if (!response.ok) throw new Refusal(response.status, {});
+      return parse_metrics(String(data));
+    },
     refetchInterval: 10_000,
   }),
   ledger: () => ({ queryKey: ['/v1/admin/ledger'], queryFn: () => body(client.GET('/v1/admin/ledger')) }),

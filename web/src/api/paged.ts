@@ -8,6 +8,7 @@ type Schemas = components['schemas'];
 /** What each list holds; the path is the proof. */
 export interface Lists {
   '/v1/network/nodes': Schemas['Node'];
+  '/v1/measurements': Schemas['Measurement'];
   '/v1/keys': Schemas['Key'];
   '/v1/nodes': Schemas['Node'];
   '/v1/offers': Schemas['Offer'];
@@ -18,6 +19,7 @@ export interface Lists {
   '/v1/deposits': Schemas['Deposit'];
   '/v1/admin/accounts': Schemas['AdminAccount'];
   '/v1/admin/applications': Schemas['Application'];
+  '/v1/admin/denials': Schemas['Denial'];
   '/v1/admin/audit': Schemas['AuditEntry'];
 }
 

@@ -14,6 +14,9 @@ const MarketPage = page(() => import('../public/market'), 'MarketPage');
 const NetworkPage = page(() => import('../public/network'), 'NetworkPage');
 const NodePage = page(() => import('../public/node'), 'NodePage');
 const JoinPage = page(() => import('../public/join'), 'JoinPage');
+const VerifyPage = page(() => import('../verify/page'), 'VerifyPage');
+const RegisterPage = page(() => import('../register/page'), 'RegisterPage');
+const EntryPage = page(() => import('../register/entry'), 'EntryPage');
 const SignIn = page(() => import('../desk/sign_in'), 'SignIn');
 const SignUp = page(() => import('../desk/sign_up'), 'SignUp');
 const DeveloperDesk = page(() => import('../developer/desk'), 'DeveloperDesk');
@@ -27,6 +30,9 @@ export const pages: [path: string, Page: ComponentType][] = [
   ['/nodes', NetworkPage],
   ['/nodes/:id', NodePage],
   ['/join', JoinPage],
+  ['/measurements', RegisterPage],
+  ['/measurements/:id', EntryPage],
+  ['/verify', VerifyPage],
   ['/sign-in', SignIn],
   ['/sign-up/:kind', SignUp],
   ['/developer/*', DeveloperDesk],

@@ -68,13 +68,17 @@ function useAccountFeed(key: string | undefined): Heard[] {
   return heard;
 }
 
+type PageLink = readonly [path: string, name: Message];
+const is_heading = (one: PageLink | Message): one is Message => typeof one[1] === 'string';
+
 export function DeskFrame({
   kinds,
   links,
   children,
 }: {
   kinds: Kind[];
-  links: [path: string, name: Message][];
+  /** Pages in their order; a message alone is the heading of those after it. */
+  links: (PageLink | Message)[];
   children: ReactNode;
 }) {
   const say = useSay();
@@ -110,11 +114,17 @@ export function DeskFrame({
             </div>
           </div>
           <nav aria-label={who.account.kind}>
-            {links.map(([path, name]) => (
-              <NavLink key={path} to={path} end={path.split('/').length === 2}>
-                {say(name)}
-              </NavLink>
-            ))}
+            {links.map((one) =>
+              is_heading(one) ? (
+                <span key={one[0]} className="group">
+                  {say(one)}
+                </span>
+              ) : (
+                <NavLink key={one[0]} to={one[0]} end={one[0].split('/').length === 2}>
+                  {say(one[1])}
+                </NavLink>
+              ),
+            )}
           </nav>
           <button type="button" className="button small" onClick={sign_out}>
             {say(t.sign_out)}

@@ -255,9 +255,14 @@ function Receipt({ id }: { id: string }) {
       title={say(t.receipt)}
       tools={
         receipt.data && (
-          <button type="button" className="button small" onClick={save}>
-            {say(t.download)}
-          </button>
+          <>
+            <Link className="button small" to={`/verify?job=${id}`}>
+              {say(t.verify_here)}
+            </Link>
+            <button type="button" className="button small" onClick={save}>
+              {say(t.download)}
+            </button>
+          </>
         )
       }
     >

@@ -224,7 +224,7 @@ function depth_points(book: Book | undefined) {
 
 type Level = Book['offers'][number];
 
-function OfferLevels({ name }: { name: string }) {
+export function OfferLevels({ name }: { name: string }) {
   const say = useSay();
   const book = useQuery(read.book(name));
   return (

@@ -47,6 +47,7 @@ export const t = words({
   receipt_help: ['Signed by the node, cosigned by the market. Keep it: it can be verified offline at any time.', 'Assinado pelo nó, cossinado pelo mercado. Guarde: pode ser verificado offline a qualquer momento.', 'Подписана узлом и рынком. Сохраните: её всегда можно проверить без сети.'],
   no_receipt: ['No receipt yet', 'Ainda sem recibo', 'Квитанции пока нет'],
   verify: ['Verify it', 'Verificar', 'Проверить'],
+  verify_here: ['Verify in this browser', 'Verificar neste navegador', 'Проверить в браузере'],
   download: ['Download', 'Baixar', 'Скачать'],
   attempt: ['attempt {count}', 'tentativa {count}', 'попытка {count}'],
   session: ['session', 'sessão', 'сессия'],

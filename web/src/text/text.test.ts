@@ -1,14 +1,19 @@
 // Every message in every language: none empty, the same values in each, and no language left in another's column.
 import { expect, it } from 'vitest';
-import { t as admin } from './admin';
+import { alarm_words, t as admin } from './admin';
 import { t as common } from './common';
 import { t as desk } from './desk';
 import { t as developer } from './developer';
 import { t as provider } from './provider';
 import { t as open } from './public';
+import { t as register } from './register';
+import { explained, t as verify } from './verify';
 import type { Message } from '../format/words';
 
-const tables = { admin, common, desk, developer, provider, public: open };
+const checks = Object.fromEntries(
+  Object.entries(explained).flatMap(([check, said]) => Object.entries(said).map(([part, message]) => [`${check}.${part}`, message])),
+);
+const tables = { admin, common, desk, developer, provider, public: open, register, verify, checks, alarms: alarm_words };
 const all = Object.entries(tables).flatMap(([table, messages]) => Object.entries(messages).map(([name, message]): [string, Message] => [`${table}.${name}`, message]));
 
 /** Names and signs that are the same everywhere. */

@@ -122,7 +122,7 @@ export function Badge({ tone = 'plain', title, children }: { tone?: Tone; title?
   );
 }
 
-const tier_names: Record<Tier, string> = {
+export const tier_names: Record<Tier, string> = {
   simulated: '',
   snp: 'SEV-SNP',
   tdx: 'TDX',
@@ -151,6 +151,7 @@ const state_tones: Record<string, Tone> = {
   active: 'good',
   completed: 'good',
   paid: 'good',
+  approved: 'good',
   matched: 'accent',
   running: 'accent',
   reserved: 'accent',
@@ -158,8 +159,10 @@ const state_tones: Record<string, Tone> = {
   resting: 'warn',
   paused: 'warn',
   queued: 'warn',
+  pending: 'warn',
   unmatched: 'bad',
   failed: 'bad',
+  revoked: 'bad',
   returned: 'bad',
 };
 

@@ -185,12 +185,15 @@ interface Page<Row> {
 }
 type PagedProps<Row> = Omit<TableProps<Row>, 'rows' | 'more'> & {
   query: UseInfiniteQueryResult<InfiniteData<Page<Row>>>;
+  /** Of the rows that are loaded, those to show. */
+  only?: (row: Row) => boolean;
 };
 
 /** A table over a list with a cursor: what is loaded so far, and a button for the next page. */
-export function PagedTable<Row>({ query, ...table }: PagedProps<Row>) {
+export function PagedTable<Row>({ query, only, ...table }: PagedProps<Row>) {
   const say = useSay();
-  const rows = useMemo(() => query.data?.pages.flatMap((page) => page.items) ?? [], [query.data]);
+  const loaded = useMemo(() => query.data?.pages.flatMap((page) => page.items) ?? [], [query.data]);
+  const rows = only ? loaded.filter(only) : loaded;
   if (query.isError && !query.data) return <Failed error={query.error} again={() => void query.refetch()} />;
   if (!query.data) return <Skeleton />;
   const more = query.hasNextPage && (
