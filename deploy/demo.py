@@ -26,6 +26,19 @@ NODES = {
     "node-a": {"region": "eu-west", "country": "NL", "prompt": 20_000_000, "completion": 60_000_000},
     "node-b": {"region": "us-east", "country": "US", "prompt": 25_000_000, "completion": 75_000_000},
 }
+# What ./deploy/up shows beside them, so that it opens on a market that moves (demo_traffic.py): more sellers, and
+# models of other sizes at so many percent of a node's prices. The demo engine answers for all of them.
+MODELS = {MODEL: 100, "demo-mini": 30, "demo-coder": 220, "demo-large": 420}
+SHOWN_NODES = {
+    "node-a": {**NODES["node-a"], "models": [MODEL, "demo-mini", "demo-coder"]},
+    "node-b": {**NODES["node-b"], "models": [MODEL, "demo-mini", "demo-large"]},
+    "node-c": {"region": "eu-north", "country": "FI", "prompt": 18_500_000, "completion": 64_000_000,
+               "gpu": "H200", "models": [MODEL, "demo-coder", "demo-large"]},
+    "node-d": {"region": "sa-east", "country": "BR", "prompt": 28_000_000, "completion": 82_000_000,
+               "gpu": "RTX PRO 6000", "models": [MODEL, "demo-mini"]},
+    "node-e": {"region": "ap-south", "country": "IN", "prompt": 22_000_000, "completion": 69_000_000,
+               "gpu": "H200", "models": [MODEL, "demo-large"]},
+}
 
 
 def step(text):
@@ -34,6 +47,17 @@ def step(text):
 
 def done(text):
     print(f"    {text}", flush=True)
+
+
+def offer_of(model, node):
+    prompt, completion = (node[side] * MODELS[model] // 100 for side in ("prompt", "completion"))
+    return {
+        "market": f"inference:{model}", "engine_model": model, "slots": 8,
+        "price": {"prompt_nano_per_mtok": str(prompt), "cached_nano_per_mtok": str(prompt // 4),
+                  "completion_nano_per_mtok": str(completion), "reasoning_nano_per_mtok": str(completion),
+                  "request_nano": "1000"},
+        "context_tokens_max": 32768, "output_tokens_max": 8192,
+        "data_policy": ["zero_retention", "no_training"]}
 
 
 class Ports:
@@ -54,11 +78,13 @@ class Demo:
     """One whole market below `home`. The end-to-end tests start theirs with other ports, binaries and
     database; every method can be called again."""
 
-    def __init__(self, home, ports, binaries, database_url, token_delay_ms=15, settings=None, chain=None):
+    def __init__(self, home, ports, binaries, database_url, token_delay_ms=15, settings=None, chain=None,
+                 nodes=None):
         self.home, self.ports, self.binaries = pathlib.Path(home), ports, pathlib.Path(binaries)
         self.database_url = database_url
         self.token_delay_ms = token_delay_ms
         self.settings = settings or {}
+        self.nodes = nodes or NODES
         self.run = self.home / "run"
         self.market_url = f"http://127.0.0.1:{ports.market}"
         self.client_url = f"http://127.0.0.1:{ports.client}"
@@ -106,8 +132,9 @@ class Demo:
                                          self.home / "market/ton-chain.journal"], self.run)
 
     def engine(self):
+        models = [word for model in MODELS for word in ("--model", model)]
         return Program("cocoon-demo-engine", [self.binaries / "cocoon-demo-engine", "--listen",
-                                              f"127.0.0.1:{self.ports.engine}", "--model", MODEL,
+                                              f"127.0.0.1:{self.ports.engine}", *models,
                                               "--token-delay-ms", self.token_delay_ms], self.run)
 
     def node(self, name):
@@ -117,9 +144,14 @@ class Demo:
         return Program("cocoon-client", [self.binaries / "cocoon-client", "serve", "--config",
                                          self.home / "demo/client.json"], self.run)
 
+    def traffic(self):
+        return Program("demo-traffic", [sys.executable, ROOT / "deploy/demo_traffic.py", self.market_url, self.client_url,
+                                        self.state_file], self.run)
+
     def programs(self):
         chain = [self.ton_chain()] if self.chain == "ton-dev" else []
-        return [self.client(), *(self.node(name) for name in NODES), self.engine(), self.market(), *chain]
+        return [self.traffic(), self.client(), *(self.node(name) for name in self.nodes), self.engine(), self.market(),
+                *chain]
 
     def node_config(self, name):
         return self.home / "demo" / name / "node.json"
@@ -204,10 +236,10 @@ class Demo:
         provider = self.sign_up("provider", "Demo GPU House", {
             "gpu_model": "H100", "gpu_count": 2, "vram_gib": 80, "cpu_tee": "tdx", "ram_gib": 512,
             "disk_gib": 4000, "bandwidth_mbps": 10000, "region": "eu-west", "hours_available": 24})
-        step(f"cocoon-demo-engine and {len(NODES)} nodes (simulated tier: no hardware is proven)")
+        step(f"cocoon-demo-engine and {len(self.nodes)} nodes (simulated tier: no hardware is proven)")
         self.engine().start()
         self.engine().wait_until("the demo engine", lambda: Api(self.engine_url).up("/v1/models"))
-        for name, node in NODES.items():
+        for name, node in self.nodes.items():
             self.write_node_config(name, node)
             program = self.node(name)
             if not program.pid() and not (self.home / "demo" / name / "state").exists():
@@ -216,10 +248,10 @@ class Demo:
             program.start()
         markets = Api(self.market_url)
 
-        def both_offers():
+        def all_offers():
             book = markets.get(f"/v1/markets/inference%3A{MODEL}/book")
-            return book.status == 200 and sum(level["offers"] for level in book.json["offers"]) >= len(NODES)
-        self.node("node-b").wait_until("both offers in the book", both_offers, 60)
+            return book.status == 200 and sum(level["offers"] for level in book.json["offers"]) >= len(self.nodes)
+        self.node("node-b").wait_until("all offers in the book", all_offers, 60)
 
     def write_node_config(self, name, node):
         path = self.node_config(name)
@@ -227,20 +259,12 @@ class Demo:
         path.write_text(json.dumps({
             "market": {"url": self.market_url},
             "name": name, "region": node["region"], "country": node["country"],
-            "gpu": {"model": "H100", "count": 1},
+            "gpu": {"model": node.get("gpu", "H100"), "count": 1},
             "hardware": {"cpu": "demo", "vram_gib": 80, "ram_gib": 512, "disk_gib": 4000, "bandwidth_mbps": 10000},
             "state_directory": "state",
             "attestation": {"tier": "simulated", "platform_id": f"demo-{name}"},
             "engine": {"url": self.engine_url + "/v1"},
-            "offers": [{
-                "market": f"inference:{MODEL}", "engine_model": MODEL, "slots": 8,
-                "price": {"prompt_nano_per_mtok": str(node["prompt"]),
-                          "cached_nano_per_mtok": str(node["prompt"] // 4),
-                          "completion_nano_per_mtok": str(node["completion"]),
-                          "reasoning_nano_per_mtok": str(node["completion"]),
-                          "request_nano": "1000"},
-                "context_tokens_max": 32768, "output_tokens_max": 8192,
-                "data_policy": ["zero_retention", "no_training"]}],
+            "offers": [offer_of(model, node) for model in node.get("models", [MODEL])],
         }, indent=2) + "\n")
 
     def enrol(self, name, token):
@@ -351,7 +375,7 @@ def private_postgres():
 
 def demo(postgres, chain=None):
     url = postgres.url("cocoon") if postgres else os.environ["DATABASE_URL"]
-    return Demo(VAR, Ports.of_up(), ROOT / "build/release/bin", url, chain=chain)
+    return Demo(VAR, Ports.of_up(), ROOT / "build/release/bin", url, chain=chain, nodes=SHOWN_NODES)
 
 
 def up(chain):
@@ -365,8 +389,10 @@ def up(chain):
     market.up()
     receipt = market.first_job()
     market.first_payout()
+    if market.traffic().start():
+        done("demo traffic: jobs, waiting requests and changing prices; stop it with ./deploy/down")
     market.print_next(receipt)
-    print("up: the market, 2 nodes and the client are running")
+    print(f"up: the market, {len(market.nodes)} nodes and the client are running")
 
 
 def down(erase):

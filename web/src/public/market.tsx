@@ -101,7 +101,7 @@ function TickerFigures({ name }: { name: string }) {
             <Large value={now.day?.volume ?? 0} unit={unit} />
           </Figure>
           <Figure name={say(t.percentiles)} json={path + '/prices'} note={say(t.percentiles_note)}>
-            <span className="num">
+            <span className="num three">
               {[prices.data?.p10_nano, prices.data?.p50_nano, prices.data?.p90_nano].map(percentile).join(' · ')}
             </span>
           </Figure>
@@ -181,6 +181,7 @@ function Depth({ name }: { name: string }) {
   const points = useMemo(() => depth_points(book.data), [book.data]);
   const tools = (
     <>
+      <span className="key">{say(t.by_blended)}</span>
       <span className="key">
         <i className="supply" />
         {say(t.supply)}

@@ -58,6 +58,7 @@ export const t = words({
   no_offers: ['No offer can be matched now', 'Nenhuma oferta disponível agora', 'Сейчас нет доступных предложений'],
   no_offers_help: ['A resting request is matched as soon as one appears.', 'Um pedido em espera é casado assim que surgir uma.', 'Ожидающая заявка исполнится, как только оно появится.'],
   blended: ['Blended', 'Combinado', 'Средняя'],
+  by_blended: ['by blended price', 'por preço combinado', 'по средней цене'],
   slots: ['Slots', 'Vagas', 'Места'],
   resting: ['Waiting demand', 'Demanda em espera', 'Ожидающий спрос'],
   at_most: ['At most', 'No máximo', 'Не более'],

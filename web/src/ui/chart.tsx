@@ -4,6 +4,7 @@ import { useEffect, useMemo, useRef } from 'react';
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import { useSettings } from '../app/settings';
+import { local_time } from '../format/time';
 
 const height_px = 240;
 /** One candle alone is still drawn as a moment of an hour, not of a year. */
@@ -90,6 +91,25 @@ function short_number(language: string): (self: uPlot, splits: number[]) => stri
   return (_, splits) => splits.map((value) => format.format(value));
 }
 
+const day_s = 86_400;
+
+/** Moments along the axis in the language's own way: the day once at its beginning, hours otherwise. */
+function moments(language: string): (self: uPlot, splits: number[], axis: number, space: number, step: number) => string[] {
+  const day = new Intl.DateTimeFormat(language, { day: 'numeric', month: 'short' });
+  const hour = new Intl.DateTimeFormat(language, { hour: '2-digit', minute: '2-digit' });
+  return (_, splits, __, ___, step) => {
+    let last = '';
+    return splits.map((split) => {
+      const date = new Date(split * 1000);
+      const today = day.format(date);
+      if (step >= day_s) return today;
+      const begins = today !== last;
+      last = today;
+      return begins ? `${hour.format(date)}\n${today}` : hour.format(date);
+    });
+  };
+}
+
 const draw_prices: Draw = (colors, language) => ({
   legend: { show: true, live: true },
   cursor: { y: false, points: { size: 6 } },
@@ -101,10 +121,13 @@ const draw_prices: Draw = (colors, language) => ({
     },
     volume: { range: (_, __, high) => [0, (high || 1) * 4] },
   },
-  axes: [axis(colors), { ...axis(colors), scale: 'price', size: 64, values: short_number(language) }],
+  axes: [
+    { ...axis(colors), values: moments(language), space: 80 },
+    { ...axis(colors), scale: 'price', size: 64, values: short_number(language) },
+  ],
   bands: [{ series: [2, 3], fill: colors.supply_soft }],
   series: [
-    {},
+    { value: (_, seconds) => (seconds === null ? '–' : local_time(new Date(seconds * 1000).toISOString(), language, false)) },
     {
       scale: 'volume',
       stroke: colors.line,

@@ -158,7 +158,7 @@ describe('JSON', () => {
     );
   });
   it('is sorted by UTF-16 code units', () => {
-    expect(canonical(read_json('{"\uFB33":1,"\uD83D\uDE00":2,"a":3,"":4}'))).toBe('{"":4,"a":3,"😀":2,"דּ":1}');
+    expect(canonical(read_json('{"\uFB33":1,"\uD83D\uDE00":2,"a":3,"":4}'))).toBe('{"":4,"a":3,"😀":2,"\uFB33":1}');
   });
   it.each(['', '{', '{"a":1,"a":1}', '{"a":{"b":1,"\\u0062":2}}', '"\\ud800"', '{"\\udc00":1}', '['.repeat(70) + ']'.repeat(70)])(
     'refuses %s',
