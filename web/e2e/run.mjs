@@ -15,7 +15,7 @@ let passed = 0;
 let failed = 0;
 
 async function test(name, run) {
-  if (only && !name.includes(only)) return;
+  if (only && !new RegExp(only).test(name)) return;
   const begin = Date.now();
   try {
     await run();

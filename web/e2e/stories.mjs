@@ -212,16 +212,16 @@ export async function register_story(page, world) {
   await page.getByRole('button', { name: 'Sign out' }).click();
   await page.waitForURL('**/sign-in');
   await sign_in(page, world, world.admin_key);
-  await see(page, 'builds wait for a decision');
+  await see(page, 'Builds waiting for a decision');
   await desk_page(page, 'Builds');
-  await page.getByRole('button', { name: 'Approve' }).click();
-  await dialog.getByText('2 nodes run it now').waitFor();
+  await page.getByRole('button', { name: 'Approve', exact: true }).click();
+  await dialog.getByText('Nodes that run it now: 2').waitFor();
   await dialog.getByLabel('Reason, for everybody').fill('rebuilt from the tag; equal');
-  await dialog.getByRole('button', { name: 'Approve' }).click();
+  await dialog.getByRole('button', { name: 'Approve', exact: true }).click();
   await see(page, 'No build waits for a decision');
 
   await page.goto(world.base + '/measurements');
-  await page.getByRole('link', { name: '1.4' }).click();
+  await page.getByRole('link', { name: /> 1\.4$/ }).click();
   await see(page, 'rebuilt from the tag; equal');
   await page.getByRole('region', { name: 'Nodes that run it' }).getByRole('link', { name: /^node_/ }).first().waitFor();
   expect((await page.title()) !== 'taken', 'a build’s name is text and never markup');
@@ -301,7 +301,7 @@ export async function admin_story(page, world) {
   await desk_page(page, 'Denied hardware');
   await page.getByRole('button', { name: 'Deny hardware' }).click();
   const deny = page.getByRole('dialog');
-  await deny.getByLabel('Hardware').selectOption('simulated');
+  await deny.getByLabel('Kind').selectOption('simulated');
   await deny.getByLabel('Identity').fill('nobody-has-this');
   await deny.getByLabel('Reason').fill('a rehearsal of denying');
   await deny.getByRole('button', { name: 'Deny hardware' }).click();

@@ -1,7 +1,7 @@
 // The order book explorer: asks the matching rule about a request that is not placed. Who would win, at which cost after
 // which penalty, and how many offers each constraint takes away.
 import { useMutation, useQuery } from '@tanstack/react-query';
-import { useState } from 'react';
+import { useEffect, useState } from 'react';
 import { body, client, type Schemas } from '../api/client';
 import { market_link, short_name } from '../public/names';
 import { read, type Market, type Tier } from '../api/market';
@@ -13,7 +13,7 @@ import { t } from '../text/admin';
 import { t as common } from '../text/common';
 import { t as open } from '../text/public';
 import { Checks, Choice, Faults, Field, Form } from '../ui/form';
-import { Card, Empty, Loaded, tier_names, Title } from '../ui/parts';
+import { Card, Empty, Loaded, Skeleton, tier_names, Title } from '../ui/parts';
 import { Link } from 'react-router-dom';
 
 const tiers: Tier[] = ['tdx+gpu-cc', 'snp+gpu-cc', 'tdx', 'snp', 'simulated'];
@@ -100,6 +100,9 @@ function Asked({
   const ask = useMutation({
     mutationFn: () => body(client.POST('/v1/requests:whatif', { body: request_of(market, asked) })),
   });
+  // The first answer is there before anybody asks: what this market would do now.
+  const { mutate } = ask;
+  useEffect(() => mutate(), [mutate]);
   return (
     <div className="grid-2">
       <Card
@@ -130,7 +133,7 @@ function Asked({
           <Field label={say(t.reliability_min)} type="number" min={0} max={100} value={asked.reputation} change={change('reputation')} placeholder={say(t.any)} />
           <Checks
             label={say(common.tier)}
-            values={tiers.map((tier) => [tier, tier_names[tier]] as const)}
+            values={tiers.map((tier) => [tier, tier_names[tier] || say(common.tier_simulated)] as const)}
             chosen={asked.tiers}
             change={(chosen) => set_asked({ ...asked, tiers: chosen })}
           />
@@ -143,7 +146,7 @@ function Asked({
         </Form>
       </Card>
       <Card title={say(t.explanation)} bare>
-        {ask.data ? <Explanation explanation={ask.data.explanation} /> : <Empty title={say(t.not_asked)} />}
+        {ask.data ? <Explanation explanation={ask.data.explanation} /> : <Skeleton />}
       </Card>
     </div>
   );

@@ -1,6 +1,7 @@
 // The machine room: the lane that writes, the projector behind it, the relay, and the statements that take the time.
 // Everything here is the server's own /metrics, since its start.
 import { useQuery } from '@tanstack/react-query';
+import { useState } from 'react';
 import { admin } from '../api/admin';
 import { useSay } from '../app/settings';
 import { quantile, total, type Sample } from '../format/metrics';
@@ -108,16 +109,29 @@ function Server({ samples }: { samples: Sample[] }) {
   );
 }
 
+const statements_shown = 15;
+
 function Statements({ rows }: { rows: Statement[] }) {
   const say = useSay();
+  const [all, set_all] = useState(false);
+  const dearest = [...rows].sort((a, b) => b.seconds - a.seconds);
   const mean = (row: Statement) => (row.calls === 0 ? 0 : row.seconds / row.calls);
   return (
     <Card title={say(t.statements)} json="/metrics" bare>
       <Table<Statement>
         name={say(t.statements)}
-        rows={[...rows].sort((a, b) => b.seconds - a.seconds)}
+        rows={all ? dearest : dearest.slice(0, statements_shown)}
         row_key={(row) => row.name}
         dense
+        more={
+          !all && (
+            <div className="tools">
+              <button type="button" className="button" onClick={() => set_all(true)}>
+                {say(t.all_statements, { count: rows.length })}
+              </button>
+            </div>
+          )
+        }
         columns={[
           { name: say(t.statement), plain: (row) => row.name, show: (row) => <code>{row.name}</code> },
           { name: say(t.calls), right: true, plain: (row) => row.calls, show: (row) => <Count value={row.calls} /> },

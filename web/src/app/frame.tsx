@@ -96,6 +96,8 @@ export function Frame({ children }: { children: ReactNode }) {
               {say(t.markets)}
             </NavLink>
             <NavLink to="/nodes">{say(t.network)}</NavLink>
+            <NavLink to="/measurements">{say(t.builds)}</NavLink>
+            <NavLink to="/verify">{say(t.verify)}</NavLink>
             <NavLink to="/join">{say(t.join)}</NavLink>
             <a href="/docs">{say(t.api)}</a>
           </nav>

@@ -5,6 +5,8 @@ export const t = words({
   skip: ['Skip to content', 'Ir para o conteúdo', 'К содержанию'],
   markets: ['Markets', 'Mercados', 'Рынки'],
   network: ['Network', 'Rede', 'Сеть'],
+  builds: ['Builds', 'Builds', 'Сборки'],
+  verify: ['Verify', 'Verificar', 'Проверка'],
   join: ['Join', 'Participar', 'Участвовать'],
   api: ['API', 'API', 'API'],
   sign_in: ['Sign in', 'Entrar', 'Войти'],

@@ -27,7 +27,7 @@ export const t = words({
   some_failed: ['Do not trust this: {count} checks failed', 'Não confie nisto: {count} verificações falharam', 'Не доверяйте этому: не пройдено проверок: {count}'],
   all_passed: ['{count} checks passed; {open} could not be made here', '{count} verificações passaram; {open} não puderam ser feitas aqui', 'Пройдено проверок: {count}; здесь не выполнено: {open}'],
   proves: ['Proves', 'Prova', 'Доказывает'],
-  does_not: ['Does not', 'Não prova', 'Не доказывает'],
+  does_not: ['Does not prove', 'Não prova', 'Не доказывает'],
   would_prove: ['Failed; it would prove', 'Falhou; provaria', 'Не пройдено; доказывало бы'],
   needs: ['Not checked', 'Não verificado', 'Не проверено'],
   cost: ['Cost', 'Custo', 'Стоимость'],

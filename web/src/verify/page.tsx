@@ -1,7 +1,7 @@
 // A receipt verified in the reader's own browser: from a job of theirs, or from papers pasted or opened. Each check says
 // what it proves and what it does not; what could not be checked is never shown as passed.
 import { useMutation, useQuery } from '@tanstack/react-query';
-import { useMemo, useState, type ChangeEvent } from 'react';
+import { useId, useMemo, useState, type ChangeEvent } from 'react';
 import { useSearchParams } from 'react-router-dom';
 import { own } from '../api/desk';
 import { body, client } from '../api/client';
@@ -113,7 +113,7 @@ function OwnJob({
     <Card title={say(t.by_job)}>
       {who ? (
         <Form submit={() => ask(id.trim())}>
-          <Field label={say(t.job)} hint={say(t.by_job_help)} value={id} change={set_id} placeholder="job_42" required />
+          <Field label={say(t.job)} hint={say(t.by_job_help)} value={id} change={set_id} placeholder="job_42" required whole />
           <Faults error={error} />
           <div className="whole">
             <button type="submit" className="button primary" disabled={busy}>
@@ -131,6 +131,7 @@ function OwnJob({
 /** A text to paste or a file to open. What cannot be read says why, and what was read before stays. */
 function Paper({ label, hint, add }: { label: string; hint: string; add: (text: string) => void }) {
   const say = useSay();
+  const id = useId();
   const [text, set_text] = useState('');
   const [fault, set_fault] = useState<string>();
   const take = (typed: string) => {
@@ -150,17 +151,16 @@ function Paper({ label, hint, add }: { label: string; hint: string; add: (text: 
   };
   return (
     <div className="field">
-      <label>
-        {label}
-        <textarea
-          rows={4}
-          className="mono"
-          spellCheck={false}
-          value={text}
-          aria-invalid={fault !== undefined}
-          onChange={(event) => take(event.target.value)}
-        />
-      </label>
+      <label htmlFor={id}>{label}</label>
+      <textarea
+        id={id}
+        rows={4}
+        className="mono"
+        spellCheck={false}
+        value={text}
+        aria-invalid={fault !== undefined}
+        onChange={(event) => take(event.target.value)}
+      />
       <span className="hint">{hint}</span>
       {fault && (
         <span className="fault" role="alert">
