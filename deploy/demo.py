@@ -145,8 +145,8 @@ class Demo:
                                          self.home / "demo/client.json"], self.run)
 
     def traffic(self):
-        return Program("demo-traffic", [sys.executable, ROOT / "deploy/demo_traffic.py", self.market_url, self.client_url,
-                                        self.state_file], self.run)
+        return Program("demo-traffic", [sys.executable, ROOT / "deploy/demo_traffic.py", self.market_url,
+                                        self.client_url, self.state_file], self.run)
 
     def programs(self):
         chain = [self.ton_chain()] if self.chain == "ton-dev" else []

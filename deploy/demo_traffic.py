@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""People who come and go on the demo market, so that its pages have something to show: jobs through cocoon-client, requests
-that wait for a better price, sellers who change theirs. Started by demo.py up, which passes the market's URL, the client's
-and the file with the demo accounts; ends by itself when the market is gone. Only the public API is behind it."""
+"""People who come and go on the demo market, so that its pages have something to show: jobs through cocoon-client,
+requests that wait for a better price, sellers who change theirs. Started by demo.py up, which passes the market's URL,
+the client's and the file with the demo accounts; ends by itself when the market is gone. Uses the public API only."""
 
 import datetime
 import json
