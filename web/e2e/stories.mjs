@@ -160,7 +160,7 @@ export async function buyer_story(page, world) {
   await see(page, world.model);
 }
 
-/** A job's receipt and evidence, verified by the page itself; then pasted by somebody without an account, and spoilt. */
+/** A job’s receipt and evidence, verified by the page itself; then pasted without an account, and spoilt. */
 export async function verify_story(page, world) {
   await sign_in(page, world, world.developer_key);
   await page.goto(`${world.base}/developer/jobs/${world.job}`);
