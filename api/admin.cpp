@@ -211,18 +211,6 @@ Result<Response> read_settlement(const Call&, db::Reader& reader, const Context&
     out.close_array();
     out.boolean("payouts_paused", settlement.payouts_paused);
     out.integer("holds", settlement.holds);
-    out.open_array("newest_holds");
-    for (const db::HoldRow& hold : reader.holds(limits::page_rows_max)) {
-        out.open_object();
-        out.text("reference", hold.reference);
-        out.text("source", hold.source);
-        out.text("memo", hold.memo);
-        out.text("reason", hold.reason);
-        out.money("amount_nano", hold.amount);
-        out.instant("at", hold.at);
-        out.close_object();
-    }
-    out.close_array();
     out.decimal("as_of", reader.as_of());
     out.close_object();
     return json_response(200, out.take());

@@ -17,6 +17,7 @@
 #include "core/money.hpp"
 #include "core/result.hpp"
 #include "core/time.hpp"
+#include "settlement/hold.hpp"
 
 namespace cocoon::matching {
 struct MarketsView;
@@ -74,6 +75,9 @@ struct Context {
 
     // The newest snapshot of all markets (matching/views.hpp). Never null, never blocks.
     std::function<std::shared_ptr<const matching::MarketsView>()> views;
+    // A transfer on hold, or that once was. Asks the database: only routes that wait may call it.
+    std::function<std::optional<settlement::HeldTransfer>(settlement::HoldId)> held_transfer =
+        [](settlement::HoldId) { return std::nullopt; };
     // Whether `address` is an address that payouts can go to; returns it in normal form.
     std::function<Result<std::string>(const std::string& address)> payout_address;
     // Null: this market takes no payment channels.

@@ -93,6 +93,8 @@ COCOON_VIEW(take_voucher)
 COCOON_COMMAND(request_payout)
 COCOON_QUERY(list_payouts)
 COCOON_QUERY(list_deposits)
+COCOON_QUERY(list_held_deposits)
+COCOON_COMMAND(credit_held_deposit)
 COCOON_VIEW(faucet)
 // webhooks.cpp
 COCOON_QUERY(list_webhooks)

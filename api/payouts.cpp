@@ -11,6 +11,8 @@ using namespace matching;
 
 constexpr std::array<std::string_view, 2> payout_sources{"earned", "available"};
 constexpr TextRule memo_rule{1, 128};
+constexpr TextRule note_rule{1, 1024};
+constexpr std::array<std::string_view, 2> hold_states{"open", "credited"};
 
 }  // namespace
 
@@ -66,6 +68,58 @@ Result<Response> list_deposits(const Call& call, db::Reader& reader, const Conte
     }
     const std::uint64_t last = deposits.rows.empty() ? 0 : deposits.rows.back().id.value;
     return page.finish(out, deposits.more, {last, 0}, reader.as_of());
+}
+
+Result<Response> list_held_deposits(const Call& call, db::Reader& reader, const Context& context) {
+    QueryReader query{call.query};
+    const auto state = query.maybe_choice("state", hold_states);
+    Page page{call, context, query, "/v1/admin/held-deposits"};
+    if (auto begun = page.begin(query, state ? std::string{hold_states[*state]} : ""); !begun)
+        return begun.error();
+    const auto open = state ? std::optional{*state == 0} : std::nullopt;
+    const auto held = reader.holds(open, {page.after().major, page.rows_max()});
+    JsonWriter out;
+    out.open_object();
+    out.open_array("items");
+    for (const db::HoldRow& hold : held.rows) {
+        out.open_object();
+        out.id("id", hold.id);
+        out.text("reference", hold.reference);
+        out.text("source", hold.source);
+        out.text("memo", hold.memo);
+        out.text("reason", hold.reason);
+        out.money("amount_nano", hold.amount);
+        out.instant("at", hold.at);
+        out.id_or_null("credited_to", hold.credited_to);
+        out.close_object();
+    }
+    const std::uint64_t last = held.rows.empty() ? 0 : held.rows.back().id.value;
+    return page.finish(out, held.more, {last, 0}, reader.as_of());
+}
+
+Result<PendingCommand> credit_held_deposit(const Call& call, const Context& context) {
+    const auto id = captured_id<settlement::HoldId>(call);
+    if (!id) return id.error();
+    FieldReader in{call.body};
+    ObjectReader root = in.root();
+    CreditHeldDeposit credit;
+    credit.account = root.id<AccountId>("account");
+    credit.note = root.text("note", note_rule);
+    if (auto done = in.finish(); !done) return done.error();
+    auto held = context.held_transfer(*id);
+    if (!held) return refuse(ErrorCode::not_found, "No such transfer came in.");
+    credit.amount = held->amount;
+    credit.reference = std::move(held->reference);
+    PendingCommand pending;
+    pending.command = std::move(credit);
+    pending.render = [](const Answer& answer, bool) {
+        JsonWriter out;
+        out.open_object();
+        write_deposit_members(out, answer_as<DepositAnswer>(answer).deposit);
+        out.close_object();
+        return json_response(201, out.take());
+    };
+    return pending;
 }
 
 Result<Response> faucet(const Call& call, const Context& context) {

@@ -107,7 +107,8 @@ public:
     Overview overview(Instant now);
     std::vector<LedgerLine> ledger();
     SettlementRow settlement();
-    std::vector<HoldRow> holds(std::uint32_t rows_max);               // newest first
+    // Newest first; `open`: only what is still on hold, or only what is no more.
+    Listed<HoldRow> holds(std::optional<bool> open, PageBefore page);
     Listed<AuditRow> audit(EntryKey before, std::uint32_t rows_max);  // newest first
 
     // ---- Feeds: events that concern `account`, after `after`; looks at no more than `entries_max`

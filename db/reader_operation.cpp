@@ -11,17 +11,22 @@ const Statement read_reconciliation{
     "read_reconciliation",
     "select at, lt, balance_nano, owed_nano, held_nano, operator_nano, fees_nano, moving_nano, "
     "difference_nano from chain_reconciliation"};
-const Statement read_holds{
-    "read_holds", "select count(*), coalesce(sum(amount_nano), 0)::bigint from chain_holds"};
+const Statement read_holds{"read_holds",
+                           "select count(*), coalesce(sum(amount_nano), 0)::bigint "
+                           "from chain_holds h where not exists "
+                           "(select from deposits d where d.reference = h.reference)"};
 const Statement read_paused{"read_paused",
                             "select paused from payout_switches order by number desc limit 1"};
 const Statement read_open_batches{
     "read_open_batches",
     "select number, phase = 'accepted', cardinality(payouts), cost_nano, expires_at, message_hash "
     "from payout_batches where phase in ('open', 'accepted') order by number"};
-const Statement list_holds{"list_holds",
-                           "select reference, source, memo, reason, amount_nano, at from "
-                           "chain_holds order by at desc, reference limit $1::bigint"};
+const Statement list_holds{
+    "list_holds",
+    "select h.number, h.reference, h.source, h.memo, h.reason, h.amount_nano, h.at, d.account "
+    "from chain_holds h left join deposits d on d.reference = h.reference "
+    "where h.number < $1::bigint and ($2::boolean is null or (d.id is null) = $2::boolean) "
+    "order by h.number desc limit $3::bigint"};
 const Statement list_audit{
     "list_audit",
     "select sequence, ordinal, at, actor, action, target, before, after, note from audit "
@@ -60,15 +65,22 @@ SettlementRow Reader::settlement() {
     return settlement;
 }
 
-std::vector<HoldRow> Reader::holds(std::uint32_t rows_max) {
-    const Rows rows = held_->run(list_holds, Parameters{}.add(std::int64_t{rows_max}));
-    std::vector<HoldRow> holds;
-    for (std::size_t row = 0; row < rows.size(); ++row) {
-        holds.push_back({std::string{rows.text(row, 0)}, std::string{rows.text(row, 1)},
-                         std::string{rows.text(row, 2)}, std::string{rows.text(row, 3)},
-                         Nano{rows.integer(row, 4)}, Instant{rows.integer(row, 5)}});
-    }
-    return holds;
+Listed<HoldRow> Reader::holds(std::optional<bool> open, PageBefore page) {
+    Parameters parameters;
+    parameters.add(below(page));
+    open ? parameters.add(*open) : parameters.add_null();
+    parameters.add(std::int64_t{page.rows_max} + 1);
+    const Rows rows = held_->run(list_holds, parameters);
+    return page_of<HoldRow>(rows, page.rows_max, [](const Rows& all, std::size_t row) {
+        return HoldRow{.id = {unsigned_at(all, row, 0)},
+                       .reference = std::string{all.text(row, 1)},
+                       .source = std::string{all.text(row, 2)},
+                       .memo = std::string{all.text(row, 3)},
+                       .reason = std::string{all.text(row, 4)},
+                       .amount = {all.integer(row, 5)},
+                       .at = {all.integer(row, 6)},
+                       .credited_to = {all.null(row, 7) ? 0 : unsigned_at(all, row, 7)}};
+    });
 }
 
 Listed<AuditRow> Reader::audit(EntryKey before, std::uint32_t rows_max) {

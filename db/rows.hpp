@@ -9,6 +9,7 @@
 
 #include "matching/events.hpp"
 #include "matching/types.hpp"
+#include "settlement/hold.hpp"
 
 namespace cocoon::db {
 
@@ -221,11 +222,13 @@ struct SettlementRow {
     std::vector<OpenBatchRow> batches;  // by number
     bool payouts_paused = false;
 };
-// Coins that came in and could not be credited.
+// Coins that came in and could not be credited by themselves.
 struct HoldRow {
+    settlement::HoldId id;
     std::string reference, source, memo, reason;
     Nano amount;
     Instant at;
+    AccountId credited_to;  // by an operator; none: still on hold
 };
 
 }  // namespace cocoon::db

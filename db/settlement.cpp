@@ -31,8 +31,12 @@ const Statement hold_transfer{
     "insert into chain_holds (reference, source, memo, amount_nano, at, reason) "
     "values ($1::text, $2::text, $3::text, $4::bigint, $5::bigint, $6::text) on "
     "conflict do nothing"};
-const Statement sum_holds{
-    "sum_holds", "select count(*), coalesce(sum(amount_nano), 0)::bigint from chain_holds"};
+const Statement sum_holds{"sum_holds",
+                          "select count(*), coalesce(sum(amount_nano), 0)::bigint "
+                          "from chain_holds h where not exists "
+                          "(select from deposits d where d.reference = h.reference)"};
+const Statement find_hold{
+    "find_hold", "select reference, amount_nano from chain_holds where number = $1::bigint"};
 const Statement find_payout_memo{"find_payout_memo",
                                  "select a.deposit_memo from payouts p join accounts a "
                                  "on a.id = p.account where p.id = $1::bigint"};
@@ -156,6 +160,13 @@ std::uint64_t Settlement::holds() {
     return static_cast<std::uint64_t>(lease->run(sum_holds).integer(0, 0));
 }
 
+std::optional<settlement::HeldTransfer> Settlement::held(settlement::HoldId hold) {
+    Pool::Lease lease = pool_.take();
+    const Rows rows = lease->run(find_hold, Parameters{}.add(number(hold.value)));
+    if (rows.empty()) return std::nullopt;
+    return settlement::HeldTransfer{std::string{rows.text(0, 0)}, Nano{rows.integer(0, 1)}};
+}
+
 std::optional<std::string> Settlement::memo_of_payout(std::uint64_t payout) {
     Pool::Lease lease = pool_.take();
     const Rows rows = lease->run(find_payout_memo, Parameters{}.add(number(payout)));
@@ -246,6 +257,7 @@ Reconciliation Settlement::totals() {
     const Rows cursor = lease->run(read_chain_cursor);
     sums.lt = static_cast<std::uint64_t>(cursor.integer(0, 0));
     sums.held = Nano{lease->run(sum_holds).integer(0, 1)};
+    sums.owed = Nano{lease->run(sum_owed).integer(0, 0)};
     const Rows rows = lease->run(sum_chain_entries);
     for (std::size_t i = 0; i < rows.size(); ++i) {
         const auto is = [&](Kind kind) { return rows.text(i, 0) == name_of(kind); };
@@ -259,11 +271,6 @@ Reconciliation Settlement::totals() {
         if (!is(Kind::accepted) && !is(Kind::executed)) sums.operator_funds -= out;
     }
     return sums;
-}
-
-Nano Settlement::owed() {
-    Pool::Lease lease = pool_.take();
-    return Nano{lease->run(sum_owed).integer(0, 0)};
 }
 
 void Settlement::store(const Reconciliation& found) {

@@ -12,6 +12,7 @@
 #include "db/pool.hpp"
 #include "db/rows.hpp"
 #include "settlement/chain.hpp"
+#include "settlement/hold.hpp"
 
 namespace cocoon::db {
 
@@ -32,6 +33,8 @@ public:
     // Keeps a transfer that could not be credited; the same reference twice is once.
     void hold(const settlement::Entry& entry, const std::string& reason);
     std::uint64_t holds();
+    // One that is or was on hold.
+    std::optional<settlement::HeldTransfer> held(settlement::HoldId hold);
     // The deposit memo of the account that a payout belongs to.
     std::optional<std::string> memo_of_payout(std::uint64_t payout);
 
@@ -51,11 +54,10 @@ public:
     // Keeps the note with the instant, for ever.
     void pause_payouts(bool paused, const std::string& note, Instant at);
 
-    // What the wallet's noted history adds up to; `at`, `balance`, `owed` and `difference` are the
-    // caller's to fill in.
+    // What the wallet's noted history adds up to, and what the books owe as far as they are
+    // projected, as of one instant: an operator may give what is held to an account meanwhile.
+    // `at`, `balance` and `difference` are the caller's to fill in.
     Reconciliation totals();
-    // What the books owe to all accounts, as far as they are projected.
-    Nano owed();
     void store(const Reconciliation& reconciliation);
 
 private:

@@ -28,8 +28,10 @@ create table chain_totals (
     fees_nano bigint not null
 );
 
--- Coins that came in and belong to nobody: unknown memo, or less than the minimum.
+-- Coins that came in and belong to nobody: unknown memo, or less than the minimum. One that an operator
+-- gave to an account has a deposit of its reference, and is on hold no more: no second place says so.
 create table chain_holds (
+    number      bigint generated always as identity unique,
     reference   text primary key,
     source      text not null,
     memo        text not null,

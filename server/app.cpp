@@ -355,6 +355,7 @@ Market::Market(const Config& settings) : config{settings} {
     context.complete_evidence = [this](NodeId node, Bytes evidence) {
         return collateral.complete(node, std::move(evidence));
     };
+    context.held_transfer = [this](settlement::HoldId hold) { return settlement_store.held(hold); };
     dispatch = std::make_unique<Dispatch>(dispatch_doors());
     relay = std::make_unique<Relay>(relay_doors());
     aci_desk = std::make_unique<AciDesk>(AciDeskDoors{

@@ -319,7 +319,6 @@ void SettlementWorker::reconcile(const settlement::Head& head) {
     db::Reconciliation found = doors_.store.totals();
     found.at = now;
     found.balance = head.balance;
-    found.owed = doors_.store.owed();
     found.difference = found.balance -
                        (found.owed + found.held + found.operator_funds - found.fees - found.moving);
     doors_.store.store(found);

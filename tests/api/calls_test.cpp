@@ -174,6 +174,8 @@ TEST_CASE("who may call what") {
         {"GET /v1/admin/audit", "au"},
         {"GET /v1/admin/ledger", "au"},
         {"GET /v1/admin/settlement", "au"},
+        {"GET /v1/admin/held-deposits", "au"},
+        {"POST /v1/admin/held-deposits/{id}:credit", "a"},
         {"POST /v1/admin/accounts/{id}:freeze", "a"},
         {"POST /v1/admin/accounts/{id}:unfreeze", "a"},
         {"POST /v1/admin/nodes/{id}:suspend", "a"},

@@ -194,6 +194,7 @@ TEST_CASE("every example of a request body is accepted by the real reader") {
                     : path.find("accounts") != std::string::npos     ? "acc_5"
                     : path.find("measurements") != std::string::npos ? "meas_5"
                     : path.find("denials") != std::string::npos      ? "deny_5"
+                    : path.find("held") != std::string::npos         ? "hold_5"
                                                                      : "req_5";
                 path.replace(at, 4, schema);
             }

@@ -37,6 +37,9 @@ inline Context test_context() {
         if (!address.starts_with("dev:")) return refuse(ErrorCode::invalid_body, "not an address");
         return address;
     };
+    context.held_transfer = [](settlement::HoldId) {
+        return settlement::HeldTransfer{"ton:5:ee", Nano{5}};
+    };
     context.development_deposit = [](const std::string& memo, Nano amount) -> Result<std::string> {
         return memo + '/' + amount.text();
     };

@@ -189,7 +189,7 @@ TEST_CASE("books and chain are compared to the nanoton, and a difference is said
     world.open();
     world.market.project();
     // Furnished from nowhere, which is just what the comparison is to find.
-    const std::int64_t furnished = world.store.owed().value;
+    const std::int64_t furnished = world.store.totals().owed.value;
     REQUIRE(world.chain->faucet("memo-d", Nano{70'000'000}));
     REQUIRE(world.chain->faucet("nobody", Nano{8'000'000}));
     world.rounds(4);
@@ -198,6 +198,16 @@ TEST_CASE("books and chain are compared to the nanoton, and a difference is said
     CHECK(world.metrics.settlement_owed_nano.value() == furnished + 65'000'000);
     CHECK(world.metrics.settlement_wallet_nano.value() == operator_funds.value + 73'000'000);
     CHECK(world.metrics.settlement_cover_nano.value() == operator_funds.value - furnished);
+    CHECK(world.metrics.settlement_difference_nano.value() == -furnished);
+    CHECK(world.metrics.settlement_deposits_on_hold.value() == 1);
+    // Whose it is moves it inside the books, and the chain knows nothing of it.
+    const auto held = world.store.held({1});
+    REQUIRE(held);
+    world.market.must<matching::DepositAnswer>(matching::CreditHeldDeposit{
+        world.market.developer, held->amount, held->reference, "ticket 318"});
+    world.rounds(2);
+    CHECK(world.metrics.settlement_deposits_on_hold.value() == 0);
+    CHECK(world.metrics.settlement_owed_nano.value() == furnished + 73'000'000);
     CHECK(world.metrics.settlement_difference_nano.value() == -furnished);
     world.database.execute(
         "update chain_totals set in_nano = in_nano - 1 where kind = 'operator_funds'");

@@ -96,7 +96,7 @@ struct World {
         market.must<matching::Done>(matching::AmendAccount{market.developer, {}, {}, payee(0)},
                                     market.developer);
         market.project();
-        furnished = store.owed();
+        furnished = store.totals().owed;
     }
 
     static std::string payee(std::size_t number) {

@@ -1170,6 +1170,42 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/admin/held-deposits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Transfers that nobody could be credited with, newest first */
+        get: operations["listHeldDeposits"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/held-deposits/{id}:credit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["HeldDepositId"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Say whose a transfer is; credited once, whoever asks */
+        post: operations["creditHeldDeposit"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/admin/accounts/{id}:freeze": {
         parameters: {
             query?: never;
@@ -1623,6 +1659,11 @@ export interface components {
          * @example deny_42
          */
         DenialId: string;
+        /**
+         * @description A transfer on hold
+         * @example hold_42
+         */
+        HeldDepositId: string;
         /**
          * @description A webhook
          * @example hook_42
@@ -2555,6 +2596,28 @@ export interface components {
         DepositPage: components["schemas"]["Page"] & {
             items: components["schemas"]["Deposit"][];
         };
+        HeldDeposit: {
+            id: components["schemas"]["HeldDepositId"];
+            /** @description The transaction on the chain */
+            reference: string;
+            /** @description The address it came from */
+            source: string;
+            memo: string;
+            /** @description unknown_memo, below_minimum, bounced, or the refusal's code */
+            reason: string;
+            amount_nano: components["schemas"]["Amount"];
+            at: components["schemas"]["Instant"];
+            /** @description null: still on hold */
+            credited_to: components["schemas"]["AccountId"] | null;
+        };
+        HeldDepositPage: components["schemas"]["Page"] & {
+            items: components["schemas"]["HeldDeposit"][];
+        };
+        HeldDepositCredit: {
+            account: components["schemas"]["AccountId"];
+            /** @description Goes into the audit log */
+            note: string;
+        };
         FaucetCall: {
             memo: string;
             amount_nano: components["schemas"]["Amount"];
@@ -2724,16 +2787,6 @@ export interface components {
             /** @description An operator stopped payouts (cocoon-market payouts pause NOTE) */
             payouts_paused: boolean;
             holds: components["schemas"]["Count"];
-            /** @description At most 100 */
-            newest_holds: {
-                reference: string;
-                source: string;
-                memo: string;
-                /** @description unknown_memo, below_minimum, bounced, or the refusal's code */
-                reason: string;
-                amount_nano: components["schemas"]["Amount"];
-                at: components["schemas"]["Instant"];
-            }[];
             as_of: components["schemas"]["Decimal"];
         };
         Ledger: {
@@ -5051,6 +5104,68 @@ export interface operations {
                     "application/json": components["schemas"]["Settlement"];
                 };
             };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listHeldDeposits: {
+        parameters: {
+            query?: {
+                /** @description open: still on hold */
+                state?: "open" | "credited";
+                /** @description Rows of a page */
+                limit?: components["parameters"]["Limit"];
+                /** @description Where the page before ended (`next_cursor`); bound to account, route and filter */
+                cursor?: components["parameters"]["Cursor"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of transfers. */
+            200: {
+                headers: {
+                    Link: components["headers"]["Link"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HeldDepositPage"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    creditHeldDeposit: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names this call; a repeat within a day gets the first answer */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKeyOptional"];
+            };
+            path: {
+                id: components["schemas"]["HeldDepositId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["HeldDepositCredit"];
+            };
+        };
+        responses: {
+            /** @description Credited. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Deposit"];
+                };
+            };
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            422: components["responses"]["Invalid"];
             default: components["responses"]["Problem"];
         };
     };
