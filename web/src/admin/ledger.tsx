@@ -29,7 +29,7 @@ export function LedgerCard() {
             row_key={(row) => row.bucket}
             columns={[
               { name: say(t.bucket), plain: (row) => row.bucket },
-              { name: say(t.holders), right: true, plain: (row) => row.accounts },
+              { name: say(t.holders), right: true, wide_only: true, plain: (row) => row.accounts },
               {
                 name: say(common.amount),
                 right: true,

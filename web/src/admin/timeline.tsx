@@ -6,9 +6,9 @@ import { admin } from '../api/admin';
 import { paged } from '../api/paged';
 import { useSay, useSettings } from '../app/settings';
 import { coins, nano_of } from '../format/money';
-import { local_day } from '../format/time';
+import { local_clock, local_day, utc_time } from '../format/time';
 import { t } from '../text/admin';
-import { Badge, Card, coin_name, Empty, Segments, Skeleton, Time, Title } from '../ui/parts';
+import { Badge, Card, coin_name, Empty, Segments, Skeleton, Title } from '../ui/parts';
 import { merged, type Happening, type Kind } from './happenings';
 
 const tones = { act: 'accent', build: 'plain', denial: 'bad', deposit: 'warn', chain: 'plain' } as const;
@@ -38,12 +38,14 @@ export function Timeline() {
   return (
     <>
       <Title text={say(t.timeline)} help={say(t.timeline_help)} />
-      <Segments<Kind | 'all'>
-        name={say(t.timeline)}
-        chosen={kind}
-        choose={set_kind}
-        values={kinds.map((one) => [one, say(t[`kind_${one}`])])}
-      />
+      <div className="row">
+        <Segments<Kind | 'all'>
+          name={say(t.timeline)}
+          chosen={kind}
+          choose={set_kind}
+          values={kinds.map((one) => [one, say(t[`kind_${one}`])])}
+        />
+      </div>
       {audit.isPending ? (
         <Skeleton />
       ) : shown.length === 0 ? (
@@ -71,9 +73,12 @@ export function Timeline() {
 }
 
 function Row({ happening: { at, kind, what, on, note, who } }: { happening: Happening }) {
+  const { language } = useSettings();
   return (
     <li>
-      <Time at={at} />
+      <time dateTime={at} title={utc_time(at)} className="num">
+        {local_clock(at, language)}
+      </time>
       <div>
         <Badge tone={tones[kind]}>{what}</Badge> <strong className="break">{on}</strong>
         {who && <span className="muted"> · {who}</span>}

@@ -206,7 +206,8 @@ export function Explanation({ explanation }: { explanation: Schemas['Explanation
               name: say(t.penalty),
               right: true,
               plain: (one) => one.penalty_permille,
-              show: (one) => `${one.penalty_permille / 10}%`,
+              // 1,000 is none: the rule ranks by the cost times this.
+              show: (one) => `+${(one.penalty_permille - 1000) / 10}%`,
             },
           ]}
         />

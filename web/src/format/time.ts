@@ -10,6 +10,10 @@ export function local_day(instant: string, language: string): string {
   return new Intl.DateTimeFormat(language, { dateStyle: 'medium' }).format(new Date(instant));
 }
 
+export function local_clock(instant: string, language: string): string {
+  return new Intl.DateTimeFormat(language, { timeStyle: 'medium' }).format(new Date(instant));
+}
+
 export function utc_time(instant: string): string {
   return new Date(instant)
     .toISOString()

@@ -27,7 +27,7 @@ export const t = words({
   registers: ['Registers', 'Registradores', 'Регистры'],
   registers_help: ['What the hardware measured. The entry speaks for every machine that shows all of these.', 'O que o hardware mediu. A entrada vale para toda máquina que mostre todos estes.', 'Что измерило оборудование. Запись относится к каждой машине, у которой все они совпадают.'],
   measurement: ['All as one value', 'Todos num só valor', 'Все одним значением'],
-  pending_means: ['Nobody has decided yet. Machines of this build are matched only for requests that name its measurement.', 'Ninguém decidiu ainda. Máquinas deste build só recebem pedidos que nomeiam sua medição.', 'Решения ещё нет. Машины этой сборки получают только заявки, которые называют её измерение.'],
+  pending_means: ['Nobody has decided yet. Where this market asks for approval, machines of this build are matched only for requests that name its measurement.', 'Ninguém decidiu ainda. Onde este mercado exige aprovação, máquinas deste build só recebem pedidos que nomeiam sua medição.', 'Решения ещё нет. Там, где рынок требует одобрения, машины этой сборки получают только заявки, которые называют её измерение.'],
   approved_means: ['Machines of this build may trade.', 'Máquinas deste build podem negociar.', 'Машины этой сборки могут торговать.'],
   revoked_means: ['Machines of this build are not matched.', 'Máquinas deste build não recebem trabalho.', 'Машины этой сборки не получают работу.'],
   run_by: ['Nodes that run it', 'Nós que o rodam', 'Узлы с этой сборкой'],
