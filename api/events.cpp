@@ -55,7 +55,10 @@ constexpr std::array<std::string_view, std::variant_size_v<Event>> names{"accoun
                                                                          "",
                                                                          "node.evidence_expiring",
                                                                          "node.evidence_doubted",
-                                                                         "node.evidence_ended"};
+                                                                         "node.evidence_ended",
+                                                                         "payout.approved",
+                                                                         "payout.rejected",
+                                                                         ""};
 
 struct DataWriter {
     JsonWriter& out;
@@ -201,6 +204,17 @@ struct DataWriter {
         out.text("state", name_of(event.state));
         out.text_or_null("reference", event.reference);
     }
+    // Who decided is the audit log's to tell.
+    void operator()(const PayoutApproved& event) {
+        out.id("id", event.payout);
+        out.text("state", name_of(event.state));
+    }
+    void operator()(const PayoutRejected& event) {
+        out.id("id", event.payout);
+        out.text("state", name_of(PayoutState::rejected));
+        out.text("reason", event.reason);
+    }
+    void operator()(const PayoutsPaused& event) { out.boolean("paused", event.paused); }
     void operator()(const FeeChanged& event) { out.integer("basis_points", event.basis_points); }
     void operator()(const WebhookPut& event) {
         out.id("id", event.webhook.id);

@@ -47,7 +47,7 @@ inline constexpr SqlType sql_type<matching::RequestState>{"request_state", 7};
 template <>
 inline constexpr SqlType sql_type<matching::JobState>{"job_state", 6};
 template <>
-inline constexpr SqlType sql_type<matching::PayoutState>{"payout_state", 4};
+inline constexpr SqlType sql_type<matching::PayoutState>{"payout_state", 6};
 template <>
 inline constexpr SqlType sql_type<matching::MeasurementState>{"measurement_state", 3};
 template <>
@@ -686,6 +686,8 @@ void columns(V& v, typename V::template Of<matching::Payout>& p) {
     v.optional("reference", p.reference);
     v.required("requested_at", p.requested_at);
     v.optional("settled_at", p.settled_at);
+    detail::id_list(v, "approvers", p.approvers);
+    v.optional("reason", p.reason);
 }
 
 // ---- What follows from the lists ----------------------------------------------------------------

@@ -30,7 +30,7 @@ const Statement read_journal_end{
 const Statement read_projection{
     "read_projection",
     "select sequence, fee_basis_points, counters, coalesce(approved_tiers, 0), "
-    "coalesce(probation_jobs, 0) from projection"};
+    "coalesce(probation_jobs, 0), payouts_paused from projection"};
 const Statement read_hash{"read_state_hash", "select sequence, hash from state_hash"};
 
 const Statement load_accounts{"load_accounts", select_sql<matching::Account>("accounts", "")};
@@ -64,8 +64,8 @@ const Statement load_ended_jobs{
     "load_ended_jobs", select_sql<matching::Job>("jobs",
                                                  "where ended_at >= $1::bigint "
                                                  "order by ended_at desc limit $2::bigint")};
-const Statement load_payouts{
-    "load_payouts", select_sql<matching::Payout>("payouts", "where state in ('queued', 'sent')")};
+const Statement load_payouts{"load_payouts",
+                             select_sql<matching::Payout>("payouts", "where settled_at is null")};
 const Statement journaled_at{
     "journaled_at",
     "select at, first from journal where first <= $1::bigint order by first desc limit 1"};
@@ -193,6 +193,7 @@ std::unique_ptr<matching::State> restore_state(Connection& connection) {
     restore_each<matching::Job>(connection, load_ended_jobs, *state, ended);
     restore_each<matching::Payout>(connection, load_payouts, *state);
     if (!cursor.null(0, 1)) state->restore_fee(static_cast<int>(cursor.integer(0, 1)));
+    state->restore_payouts_paused(cursor.boolean(0, 5));
     state->restore(matching::TrustRule{static_cast<matching::TierSet>(cursor.integer(0, 3)),
                                        static_cast<std::uint32_t>(cursor.integer(0, 4))});
     restore_remembered(connection, *state, counters);

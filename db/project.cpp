@@ -60,7 +60,8 @@ const Statement move_cursor{
     "update projection set sequence = $1::bigint, counters = $2::bytea, "
     "fee_basis_points = coalesce($3::bigint, fee_basis_points), "
     "approved_tiers = coalesce($5::bigint, approved_tiers), "
-    "probation_jobs = coalesce($6::bigint, probation_jobs) where sequence = $4::bigint"};
+    "probation_jobs = coalesce($6::bigint, probation_jobs), "
+    "payouts_paused = coalesce($7::boolean, payouts_paused) where sequence = $4::bigint"};
 
 using Batches = std::span<const Batch* const>;
 
@@ -527,9 +528,11 @@ Projected project(Connection& connection, std::span<const Batch* const> batches,
     const Batch& last = *batches.back();
     int fee = -1;
     std::optional<matching::TrustRule> rule;
+    std::optional<bool> paused;
     for (const Batch* batch : batches) {
         if (batch->changes.fee_basis_points >= 0) fee = batch->changes.fee_basis_points;
         if (batch->changes.trust_rule) rule = batch->changes.trust_rule;
+        if (batch->changes.payouts_paused) paused = batch->changes.payouts_paused;
     }
     Parameters parameters;
     parameters.add(static_cast<std::int64_t>(last.last()))
@@ -538,6 +541,7 @@ Projected project(Connection& connection, std::span<const Batch* const> batches,
     parameters.add(static_cast<std::int64_t>(cursor));
     rule ? parameters.add(std::int64_t{rule->approved_tiers}) : parameters.add_null();
     rule ? parameters.add(std::int64_t{rule->probation_jobs}) : parameters.add_null();
+    paused ? parameters.add(*paused) : parameters.add_null();
     // The cursor first: its row lock keeps a second projector waiting until this one is done.
     if (connection.run(move_cursor, parameters).affected() != 1) throw CursorMoved{};
 

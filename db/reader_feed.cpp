@@ -86,6 +86,9 @@ struct ConcernOf {
     C operator()(const IdentityDenied&) const { return {}; }
     C operator()(const DenialLifted&) const { return {}; }
     C operator()(const TrustRuleChanged&) const { return {}; }
+    C operator()(const PayoutApproved& e) const { return {{}, {}, Lookup::payout, e.payout.value}; }
+    C operator()(const PayoutRejected& e) const { return {{}, {}, Lookup::payout, e.payout.value}; }
+    C operator()(const PayoutsPaused&) const { return {}; }
 };
 
 }  // namespace

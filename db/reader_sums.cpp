@@ -80,7 +80,7 @@ const Statement read_overview{
     "'paused')), "
     "(select count(*) from requests where state = 'resting'), (select count(*) from jobs where "
     "ended_at is null), "
-    "(select count(*) from payouts where state in ('queued', 'sent'))"};
+    "(select count(*) from payouts where settled_at is null)"};
 const Statement read_ledger{"read_ledger",
                             "select b.bucket::text, count(*) filter (where b.amount <> 0), "
                             "coalesce(sum(b.amount), 0)::bigint from accounts a, "

@@ -233,6 +233,15 @@ struct AdvancePayouts {
     PayoutState state = PayoutState::sent;
     std::string reference;
 };
+// By an admin, never by the market itself: one of the payout_approvals that a large payout needs.
+struct ApprovePayout {
+    PayoutId payout;
+    std::string note;
+};
+struct RejectPayout {  // of those that wait for approval; one admin's no is enough
+    PayoutId payout;
+    std::string reason;
+};
 
 // ---- Operation (audited) ----------------------------------------------------------------------
 
@@ -253,6 +262,10 @@ struct PauseMarket {
 };
 struct SetFee {
     int basis_points = 0;
+    std::string note;
+};
+struct PausePayouts {  // what is signed goes on, nothing new is
+    bool paused = true;
     std::string note;
 };
 
@@ -277,15 +290,14 @@ struct WhatIf {
     PlaceRequest request;
 };
 
-using Command =
-    std::variant<OpenAccount, AmendAccount, CreateKey, AmendKey, RotateKey, RevokeKey,
-                 IssueEnrolment, EnrolNode, SubmitVerdict, DoubtEvidence, SetNodePresence,
-                 DrainNode, RetireNode, SubmitMeasurement, DecideMeasurement, DenyIdentity,
-                 LiftDenial, SetTrustRule, PlaceOffer, AmendOffer, CancelOffer, PlaceRequest,
-                 PlaceRequests, AmendRequest, CancelRequest, StartJob, CompleteJob, FailJob,
-                 CaptureUsage, RenewJob, CancelJob, CloseSession, CreditDeposit, CreditHeldDeposit,
-                 RequestPayout, AdvancePayouts, FreezeAccount, SuspendNode, PauseMarket, SetFee,
-                 PutWebhook, RemoveWebhook, Tick, Explain, WhatIf>;
+using Command = std::variant<
+    OpenAccount, AmendAccount, CreateKey, AmendKey, RotateKey, RevokeKey, IssueEnrolment, EnrolNode,
+    SubmitVerdict, DoubtEvidence, SetNodePresence, DrainNode, RetireNode, SubmitMeasurement,
+    DecideMeasurement, DenyIdentity, LiftDenial, SetTrustRule, PlaceOffer, AmendOffer, CancelOffer,
+    PlaceRequest, PlaceRequests, AmendRequest, CancelRequest, StartJob, CompleteJob, FailJob,
+    CaptureUsage, RenewJob, CancelJob, CloseSession, CreditDeposit, CreditHeldDeposit,
+    RequestPayout, AdvancePayouts, ApprovePayout, RejectPayout, PausePayouts, FreezeAccount,
+    SuspendNode, PauseMarket, SetFee, PutWebhook, RemoveWebhook, Tick, Explain, WhatIf>;
 
 // ---- Answers ----------------------------------------------------------------------------------
 

@@ -61,7 +61,7 @@ constexpr std::uint8_t count_of(OfferState) { return 4; }
 constexpr std::uint8_t count_of(TimeInForce) { return 2; }
 constexpr std::uint8_t count_of(RequestState) { return 7; }
 constexpr std::uint8_t count_of(JobState) { return 6; }
-constexpr std::uint8_t count_of(PayoutState) { return 4; }
+constexpr std::uint8_t count_of(PayoutState) { return 6; }
 constexpr std::uint8_t count_of(NodeOutcome) { return 3; }
 constexpr std::uint8_t count_of(Constraint) { return 27; }
 constexpr std::uint8_t count_of(MeasurementState) { return 3; }

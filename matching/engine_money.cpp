@@ -66,6 +66,8 @@ Reply Engine::Task::operator()(const RequestPayout& command) {
     payout.amount = command.amount;
     payout.address = account.payout_address;
     payout.requested_at = at_;
+    const Nano large = rules_.payout_approval_min;
+    if (large.value > 0 && payout.amount >= large) payout.state = PayoutState::awaiting_approval;
     PayoutAnswer answer{payout};
     emit(PayoutRequested{std::move(payout)});
     return Answer{std::move(answer)};
@@ -81,12 +83,71 @@ Reply Engine::Task::operator()(const AdvancePayouts& command) {
         const PayoutState from = found->second.state;
         if (from == command.state || std::find(moving.begin(), moving.end(), id) != moving.end())
             continue;
-        const bool allowed = (from == queued && command.state != queued) ||
-                             (from == sent && (command.state == paid || command.state == returned));
+        if (from == awaiting_approval) return refuse(ErrorCode::approval_required, id.text());
+        const bool ends = command.state == paid || command.state == returned;
+        const bool allowed =
+            (from == queued && (ends || command.state == sent)) || (from == sent && ends);
         if (!allowed) return refuse(ErrorCode::wrong_state, id.text());
         moving.push_back(id);
     }
     for (const PayoutId id : moving) emit(PayoutAdvanced{id, command.state, command.reference});
+    return Answer{Done{}};
+}
+
+Result<const Payout*> Engine::Task::payout_to_decide(PayoutId id) const {
+    if (!actor_.account || !is_operator())
+        return refuse(ErrorCode::forbidden, "A payout is decided by an admin.");
+    const auto found = state_.payouts.find(id);
+    if (found == state_.payouts.end()) return refuse(ErrorCode::not_found);
+    if (found->second.state != PayoutState::awaiting_approval)
+        return refuse(ErrorCode::wrong_state,
+                      "The payout is " + std::string{name_of(found->second.state)} + '.');
+    return &found->second;
+}
+
+Reply Engine::Task::operator()(const ApprovePayout& command) {
+    const auto found = payout_to_decide(command.payout);
+    if (!found) return found.error();
+    const Payout& payout = **found;
+    const AccountId admin = actor_.account;
+    if (payout.account == admin)
+        return refuse(ErrorCode::own_approval, "Nobody approves a payout of their own.");
+    if (std::find(payout.approvers.begin(), payout.approvers.end(), admin) !=
+        payout.approvers.end())
+        return refuse(ErrorCode::own_approval, "You have approved it; another admin has to.");
+    if (state_.accounts.find(payout.account)->account.frozen)
+        return refuse(ErrorCode::account_frozen);
+    const auto told = [&] {
+        return std::string{name_of(payout.state)} + ", " + std::to_string(payout.approvers.size()) +
+               " of " + std::to_string(payout_approvals);
+    };
+    const std::string before = told();
+    const bool enough = payout.approvers.size() + 1 >= payout_approvals;
+    emit(PayoutApproved{payout.id, admin,
+                        enough ? PayoutState::queued : PayoutState::awaiting_approval});
+    audit("approve_payout", payout.id.text(), before, told(), command.note);
+    return Answer{PayoutAnswer{payout}};
+}
+
+Reply Engine::Task::operator()(const RejectPayout& command) {
+    const auto found = payout_to_decide(command.payout);
+    if (!found) return found.error();
+    const Payout& payout = **found;
+    const std::string before{name_of(payout.state)};
+    emit(PayoutRejected{payout.id, actor_.account, command.reason});
+    audit("reject_payout", payout.id.text(), before, std::string{name_of(payout.state)},
+          command.reason);
+    return Answer{PayoutAnswer{payout}};
+}
+
+Reply Engine::Task::operator()(const PausePayouts& command) {
+    if (!is_operator()) return refuse(ErrorCode::forbidden);
+    if (state_.payouts_paused == command.paused) return Answer{Done{}};
+    const auto told = [&] { return std::string{state_.payouts_paused ? "paused" : "running"}; };
+    const std::string before = told();
+    emit(PayoutsPaused{command.paused});
+    audit(command.paused ? "pause_payouts" : "resume_payouts", "payouts", before, told(),
+          command.note);
     return Answer{Done{}};
 }
 

@@ -70,6 +70,9 @@ public:
     Reply operator()(const CreditHeldDeposit&);
     Reply operator()(const RequestPayout&);
     Reply operator()(const AdvancePayouts&);
+    Reply operator()(const ApprovePayout&);
+    Reply operator()(const RejectPayout&);
+    Reply operator()(const PausePayouts&);
     Reply operator()(const FreezeAccount&);
     Reply operator()(const SetFee&);
     // (engine_jobs.cpp)
@@ -128,6 +131,10 @@ private:
     // possible, or ends.
     void rest_again(RequestId id, NodeId lost, std::string reason);
     void cancel_job(JobRecord& record);
+
+    // ---- money (engine_money.cpp)
+    // One that waits for approval, if the actor may decide on it.
+    Result<const Payout*> payout_to_decide(PayoutId id) const;
 
     // ---- trust (engine_trust.cpp)
     // Looks anew at what the nodes show; where that changes what one is good for, says so, and

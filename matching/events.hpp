@@ -232,6 +232,22 @@ struct PayoutAdvanced {  // sent, paid, or returned (money back to its source)
     std::string reference;
     COCOON_FIELDS(PayoutAdvanced, payout, state, reference)
 };
+struct PayoutApproved {
+    PayoutId payout;
+    AccountId admin;
+    PayoutState state = PayoutState::queued;  // from now on
+    COCOON_FIELDS(PayoutApproved, payout, admin, state)
+};
+struct PayoutRejected {  // money back to its source
+    PayoutId payout;
+    AccountId admin;
+    std::string reason;
+    COCOON_FIELDS(PayoutRejected, payout, admin, reason)
+};
+struct PayoutsPaused {
+    bool paused = false;
+    COCOON_FIELDS(PayoutsPaused, paused)
+};
 struct FeeChanged {
     int basis_points = 0;
     COCOON_FIELDS(FeeChanged, basis_points)
@@ -260,6 +276,6 @@ using Event =
                  PayoutRequested, PayoutAdvanced, FeeChanged, WebhookPut, WebhookRemoved, Audited,
                  NodeRetired, NodeStanding, MeasurementSubmitted, MeasurementDecided,
                  IdentityDenied, DenialLifted, TrustRuleChanged, EvidenceExpiring, EvidenceDoubted,
-                 EvidenceEnded>;
+                 EvidenceEnded, PayoutApproved, PayoutRejected, PayoutsPaused>;
 
 }  // namespace cocoon::matching

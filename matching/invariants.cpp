@@ -62,8 +62,7 @@ struct Checker {
                    ": hold and captured are not the maximum");
         });
         for (const auto& [id, payout] : state.payouts)
-            if (payout.state == PayoutState::queued || payout.state == PayoutState::sent)
-                paying[payout.account] += payout.amount.value;
+            if (unsettled(payout.state)) paying[payout.account] += payout.amount.value;
         state.accounts.for_each([&](const AccountRecord& record) {
             const Account& account = record.account;
             const auto balance = [&](Bucket bucket) {

@@ -63,7 +63,8 @@ struct Changes {
     std::vector<Denial> denials;
     std::vector<std::string> denials_ended;
     std::optional<TrustRule> trust_rule;
-    int fee_basis_points = -1;      // -1: unchanged
+    int fee_basis_points = -1;  // -1: unchanged
+    std::optional<bool> payouts_paused;
     std::vector<Deposit> deposits;  // all are new
     Counters counters;              // as of the last entry of the batch
 };

@@ -23,6 +23,8 @@ struct Rules {
     // A payout below it would cost the chain's fee many times over.
     Nano payout_min{limits::payout_nano_min};
     std::size_t open_payouts_per_account_max = limits::open_payouts_per_account_max;
+    // A payout of this much or more waits for two admins; 0: none does.
+    Nano payout_approval_min;
 };
 
 }  // namespace cocoon::matching

@@ -15,7 +15,6 @@ bool open(RequestState state) {
     return state == RequestState::resting || state == RequestState::matched;
 }
 bool listed(OfferState state) { return state == OfferState::active || state == OfferState::paused; }
-bool open(PayoutState state) { return state == PayoutState::queued || state == PayoutState::sent; }
 constexpr std::size_t forget_ahead = 16;  // records, a few commands: as long as a miss takes
 
 bool live(const Offer& offer) { return listed(offer.state) || offer.slots_used > 0; }
@@ -431,6 +430,7 @@ Changes State::take_changes() {
     changes.enrolments_ended = std::exchange(enrolments_ended_, {});
     changes.deposits = std::exchange(deposits_new_, {});
     if (std::exchange(fee_touched_, false)) changes.fee_basis_points = fee_basis_points;
+    if (std::exchange(pause_touched_, false)) changes.payouts_paused = payouts_paused;
     changes.counters = counters;
     return changes;
 }
@@ -452,7 +452,7 @@ void State::discard_changes() {
     measurements_touched_.clear();
     platforms_touched_.clear();
     denials_touched_.clear();
-    fee_touched_ = trust_rule_touched_ = false;
+    fee_touched_ = pause_touched_ = trust_rule_touched_ = false;
 }
 
 StateHash State::hash() const {
@@ -473,7 +473,7 @@ StateHash State::hash() const {
         if (open(r.job.state)) hasher.add(8, r.job);
     });
     for (const auto& [id, payout] : payouts)
-        if (open(payout.state)) hasher.add(9, payout);
+        if (unsettled(payout.state)) hasher.add(9, payout);
     for (const auto& [id, webhook] : webhooks) hasher.add(10, webhook);
     std::map<Digest, const Enrolment*> in_order;
     for (const auto& [digest, enrolment] : enrolments) in_order.emplace(digest, &enrolment);
@@ -482,6 +482,7 @@ StateHash State::hash() const {
     for (const auto& [identity, platform] : platforms) hasher.add(13, platform);
     for (const auto& [identity, denial] : denials) hasher.add(14, denial);
     hasher.add(15, trust_rule);
+    hasher.add(16, payouts_paused);
     return hasher.result();
 }
 

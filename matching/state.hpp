@@ -138,7 +138,7 @@ struct State {
     // Rows wanted: all accounts, keys, nodes, markets, webhooks, enrolments, deposits,
     // measurements, platforms, denials; offers that
     // are active or paused or have slots used; requests and jobs that are open or ended within
-    // limits::terminal_in_memory_seconds; payouts queued or sent; remembered keys younger than
+    // limits::terminal_in_memory_seconds; unsettled payouts; remembered keys younger than
     // limits::idempotency_seconds.
     void restore(Account account);
     void restore(ApiKey key);
@@ -155,6 +155,7 @@ struct State {
     void restore(Platform platform);
     void restore(Denial denial);
     void restore_fee(int basis_points);
+    void restore_payouts_paused(bool paused);
     void restore(const TrustRule& rule);
     void finish_restore(const Counters& counters);
 
@@ -224,6 +225,7 @@ struct State {
     std::unordered_map<Digest, Enrolment, DigestHash> enrolments;
     std::unordered_map<std::string, DepositId> deposits;  // reference → id: credited once
     int fee_basis_points = 500;
+    bool payouts_paused = false;  // by the operator: no new batches
     Counters counters;
     Timers timers;
     // Resting requests that would match if there were money for them, by purse, the least hold
@@ -293,7 +295,7 @@ private:
     Instant midnight_;  // for which a timer stands
     std::vector<Digest> enrolments_touched_, enrolments_ended_;
     std::vector<Deposit> deposits_new_;
-    bool fee_touched_ = false, trust_rule_touched_ = false;
+    bool fee_touched_ = false, pause_touched_ = false, trust_rule_touched_ = false;
     std::unordered_map<std::string, std::vector<MeasurementId>> measurements_by_registers_;
     std::vector<MeasurementId> measurements_touched_;
     std::vector<std::string> platforms_touched_, denials_touched_;

@@ -73,9 +73,16 @@ struct Poster {
         const Payout& payout = found->second;
         if (event.state == PayoutState::paid)
             add(postings, payout.account, Bucket::paying, house, Bucket::chain, payout.amount, {});
-        if (event.state == PayoutState::returned)
-            add(postings, payout.account, Bucket::paying, payout.account, payout.source,
-                payout.amount, {});
+        if (event.state == PayoutState::returned) give_back(payout);
+    }
+    void operator()(const PayoutRejected& event) {
+        const auto found = state.payouts.find(event.payout);
+        ENSURE(found != state.payouts.end());
+        give_back(found->second);
+    }
+    void give_back(const Payout& payout) {
+        add(postings, payout.account, Bucket::paying, payout.account, payout.source, payout.amount,
+            {});
     }
 };
 
@@ -577,10 +584,29 @@ struct State::Applier {
         payout.state = event.state;
         payout.reference = event.reference;
         state.payouts_touched_.push_back(event.payout);
-        if (event.state != PayoutState::paid && event.state != PayoutState::returned) return;
+        if (!unsettled(event.state)) settled(payout);
+    }
+    void operator()(const PayoutApproved& event) {
+        Payout& payout = state.payouts[event.payout];
+        payout.approvers = payout.approvers.with(event.admin);
+        payout.state = event.state;
+        state.payouts_touched_.push_back(event.payout);
+    }
+    void operator()(const PayoutRejected& event) {
+        Payout& payout = state.payouts[event.payout];
+        payout.state = PayoutState::rejected;
+        payout.reason = event.reason;
+        state.payouts_touched_.push_back(event.payout);
+        settled(payout);
+    }
+    void settled(Payout& payout) {
         --present(state.accounts.find(payout.account)).open_payouts;
         payout.settled_at = at;
-        state.finish(Ended::payout, event.payout.value, at);
+        state.finish(Ended::payout, payout.id.value, at);
+    }
+    void operator()(const PayoutsPaused& event) {
+        state.payouts_paused = event.paused;
+        state.pause_touched_ = true;
     }
 
     // ---- Operation --------------------------------------------------------------------------

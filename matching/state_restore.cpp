@@ -76,6 +76,7 @@ void State::restore(Platform platform) {
 }
 void State::restore(Denial denial) { denials.insert_or_assign(denial.identity, std::move(denial)); }
 void State::restore_fee(int basis_points) { fee_basis_points = basis_points; }
+void State::restore_payouts_paused(bool paused) { payouts_paused = paused; }
 void State::restore(const TrustRule& rule) { trust_rule = rule; }
 
 void State::finish_restore(const Counters& stored) {
@@ -94,7 +95,7 @@ void State::restore_links() {
     for (const auto& [id, webhook] : webhooks)
         ++required(accounts.find(webhook.account), "account").webhooks;
     for (const auto& [id, payout] : payouts)
-        if (payout.state == PayoutState::queued || payout.state == PayoutState::sent)
+        if (unsettled(payout.state))
             ++required(accounts.find(payout.account), "account").open_payouts;
     for (const auto& [digest, enrolment] : enrolments)
         ++required(accounts.find(enrolment.provider), "account").enrolments;
@@ -165,8 +166,7 @@ void State::restore_timers() {
             ended.push_back({now, Ended::offer, record.offer.id.value});
     });
     for (const auto& [id, payout] : payouts)
-        if (payout.state == PayoutState::paid || payout.state == PayoutState::returned)
-            ended.push_back({payout.settled_at, Ended::payout, id.value});
+        if (!unsettled(payout.state)) ended.push_back({payout.settled_at, Ended::payout, id.value});
     std::sort(ended.begin(), ended.end(),
               [](const Ended& a, const Ended& b) { return a.at < b.at; });
     ended_.assign(ended.begin(), ended.end());

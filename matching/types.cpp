@@ -81,7 +81,7 @@ COCOON_NAMES(TimeInForce, "immediate", "rest")
 COCOON_NAMES(RequestState, "resting", "matched", "completed", "failed", "cancelled", "expired",
              "unmatched")
 COCOON_NAMES(JobState, "reserved", "running", "completed", "failed", "cancelled", "expired")
-COCOON_NAMES(PayoutState, "queued", "sent", "paid", "returned")
+COCOON_NAMES(PayoutState, "queued", "sent", "paid", "returned", "awaiting_approval", "rejected")
 COCOON_NAMES(MeasurementState, "pending", "approved", "revoked")
 COCOON_NAMES(Standing, "good", "measurement_pending", "measurement_revoked", "platform_denied")
 COCOON_NAMES(Constraint, "build", "state", "node_away", "draining", "suspended", "evidence",

@@ -440,7 +440,15 @@ struct Deposit {
     COCOON_FIELDS(Deposit, id, account, amount, reference, at)
 };
 
-enum class PayoutState : std::uint8_t { queued, sent, paid, returned };
+// A large payout waits for two people's word before it is queued. paid, returned (the chain left it
+// out) and rejected (an admin said no) are its ends; the last two give the money back.
+enum class PayoutState : std::uint8_t { queued, sent, paid, returned, awaiting_approval, rejected };
+constexpr bool unsettled(PayoutState state) {
+    return state == PayoutState::queued || state == PayoutState::sent ||
+           state == PayoutState::awaiting_approval;
+}
+// How many admins, none of them twice, must approve a payout that waits for it.
+constexpr std::size_t payout_approvals = 2;
 
 struct Payout {
     PayoutId id;
@@ -451,8 +459,10 @@ struct Payout {
     PayoutState state = PayoutState::queued;
     std::string reference;  // batch while sent, transaction when paid
     Instant requested_at, settled_at;
+    List<AccountId> approvers;  // admins who said yes, in their order
+    std::string reason;         // why it was rejected
     COCOON_FIELDS(Payout, id, account, source, amount, address, state, reference, requested_at,
-                  settled_at)
+                  settled_at, approvers, reason)
 };
 
 // Names on the wire, in SQL and in metrics are the enumerators' own.

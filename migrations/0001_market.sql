@@ -17,7 +17,7 @@ create type request_state as enum
 create type job_state as enum ('reserved', 'running', 'completed', 'failed', 'cancelled', 'expired');
 create type measurement_state as enum ('pending', 'approved', 'revoked');
 create type standing as enum ('good', 'measurement_pending', 'measurement_revoked', 'platform_denied');
-create type payout_state as enum ('queued', 'sent', 'paid', 'returned');
+create type payout_state as enum ('queued', 'sent', 'paid', 'returned', 'awaiting_approval', 'rejected');
 
 -- ---- The truth --------------------------------------------------------------------------------
 
@@ -48,6 +48,7 @@ create table projection (
     fee_basis_points bigint check (fee_basis_points between 0 and 10000),  -- NULL: never set
     approved_tiers   bigint,  -- bit i: the i-th tier; likewise
     probation_jobs   bigint check (probation_jobs >= 0),
+    payouts_paused   boolean not null default false,
     counters         bytea  -- matching::Counters: ids and places already given out
 ) with (fillfactor = 10);
 insert into projection (sequence) values (0);
@@ -396,16 +397,18 @@ create index deposits_of_account on deposits (account, id);
 create table payouts (
     id           bigint primary key check (id > 0),
     account      bigint not null,
-    source       bucket not null check (source in ('earned', 'available')),
+    source       bucket not null check (source in ('earned', 'available', 'fees')),
     amount_nano  bigint not null check (amount_nano > 0),
     address      text not null,
     state        payout_state not null,
     reference    text,
     requested_at bigint not null,
-    settled_at   bigint
+    settled_at   bigint,
+    approvers    bigint[],
+    reason       text
 );
 create index payouts_of_account on payouts (account, id);
-create index payouts_open on payouts (id) where state in ('queued', 'sent');
+create index payouts_open on payouts (id) where settled_at is null;
 
 create table audit (
     sequence bigint not null,

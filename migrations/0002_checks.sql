@@ -43,7 +43,7 @@ create function check_books() returns table (problem text, subject text) languag
     union all
     -- Money in payouts is money not yet gone.
     select 'paying_equals_open_payouts', 'acc_' || a.id from accounts a
-    left join (select account, sum(amount_nano) as amount from payouts where state in ('queued', 'sent')
+    left join (select account, sum(amount_nano) as amount from payouts where settled_at is null
                group by account) p on p.account = a.id
     where a.paying_nano <> coalesce(p.amount, 0)
     union all

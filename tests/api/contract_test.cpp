@@ -143,7 +143,7 @@ TEST_CASE("enumerations in the contract are the program's") {
     for (int i = 0; i < 7; ++i)
         requests.emplace_back(name_of(static_cast<matching::RequestState>(i)));
     for (int i = 0; i < 4; ++i) offers.emplace_back(name_of(static_cast<matching::OfferState>(i)));
-    for (int i = 0; i < 4; ++i)
+    for (int i = 0; i < 6; ++i)
         payouts.emplace_back(name_of(static_cast<matching::PayoutState>(i)));
     CHECK(listed("JobState") == jobs);
     CHECK(listed("RequestState") == requests);
@@ -195,6 +195,7 @@ TEST_CASE("every example of a request body is accepted by the real reader") {
                     : path.find("measurements") != std::string::npos ? "meas_5"
                     : path.find("denials") != std::string::npos      ? "deny_5"
                     : path.find("held") != std::string::npos         ? "hold_5"
+                    : path.find("payouts") != std::string::npos      ? "pay_5"
                                                                      : "req_5";
                 path.replace(at, 4, schema);
             }

@@ -30,6 +30,7 @@ public:
         projector.catch_up();
         Rules rules;
         rules.payout_min = Nano{1};  // tests count in small numbers
+        rules.payout_approval_min = Nano{1'000'000'000};
         writer = std::make_unique<Writer>(journal, rules);
     }
 
@@ -52,6 +53,18 @@ public:
                                         : answered.reply.error().fields[0].path)));
         REQUIRE(answered.reply);
         return std::get<Expected>(*answered.reply);
+    }
+    AccountId admin() {
+        OpenAccount open{.kind = AccountKind::admin,
+                         .name = "admin",
+                         .profile = "{}",
+                         .payout_address = {},
+                         .deposit_memo = "memo-a" + std::to_string(++secrets),
+                         .first_key = {},
+                         .second_key = {}};
+        open.first_key.secret_hash = digest(secrets);
+        open.first_key.scopes = scope_read | scope_admin;
+        return must<AccountAnswer>(open).account;
     }
     // Writes all that is queued.
     void project() {

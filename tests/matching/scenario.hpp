@@ -61,10 +61,13 @@ private:
     static Rules rules() {
         Rules made;
         made.payout_min = Nano{1};  // scenarios count in small numbers
+        made.payout_approval_min = Nano{100'000};
         return made;
     }
     Reply send(Command command, const std::string& idempotency_key = {},
                const Line* body = nullptr);
+    Reply send_as(AccountId admin, Command command);
+    Reply step(Envelope envelope);
     void tick();
     Digest digest();
     std::string told(const Reply& reply);
@@ -81,6 +84,7 @@ private:
     std::string place_request(const Line&);
     std::string job_step(const Line&);
     std::string money_step(const Line&);
+    std::string decide_payout(const Line&);
     std::string operator_step(const Line&);
     std::string trust_step(const Line&);
     std::string look(const Line&);

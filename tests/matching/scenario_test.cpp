@@ -65,7 +65,19 @@ Reply Scenario::send(Command command, const std::string& idempotency_key, const 
             for (const char c : key + value)
                 envelope.input_hash[0] = static_cast<std::uint8_t>(envelope.input_hash[0] * 31 + c);
     }
-    std::vector<Answered> answers = writer_.step(std::vector<Envelope>{envelope}, now_);
+    return step(std::move(envelope));
+}
+
+Reply Scenario::send_as(AccountId admin, Command command) {
+    Envelope envelope;
+    envelope.actor = admin;
+    envelope.scopes = scope_admin;
+    envelope.command = std::move(command);
+    return step(std::move(envelope));
+}
+
+Reply Scenario::step(Envelope envelope) {
+    std::vector<Answered> answers = writer_.step(std::vector<Envelope>{std::move(envelope)}, now_);
     tick();
     return std::move(answers.at(0).reply);
 }
@@ -130,7 +142,9 @@ std::string Scenario::open_account(const Line& line, AccountKind kind) {
     command.first_key.scopes = scope_manage | scope_read;
     command.second_key.emplace();
     command.second_key->secret_hash = digest();
-    command.second_key->scopes = kind == AccountKind::developer ? scope_work : scope_offer;
+    command.second_key->scopes = kind == AccountKind::developer  ? scope_work
+                                 : kind == AccountKind::provider ? scope_offer
+                                                                 : scope_admin;
     command.second_key->cap_total = Nano{line.number("cap")};
     command.second_key->cap_day = Nano{line.number("day_cap")};
     const Reply reply = send(std::move(command));
@@ -415,6 +429,16 @@ std::string Scenario::money_step(const Line& line) {
         send(AdvancePayouts{{payouts_[line.subject]}, states.at(line.text("to")), "batch"}));
 }
 
+std::string Scenario::decide_payout(const Line& line) {
+    const AccountId admin = accounts_[line.text("by")];
+    if (line.verb == "approve_payout")
+        return told(send_as(admin, ApprovePayout{payouts_[line.subject], "x"}));
+    if (line.verb == "reject_payout")
+        return told(send_as(admin, RejectPayout{payouts_[line.subject], "x"}));
+    const Reply reply = send_as(admin, PausePayouts{line.verb == "pause_payouts", "x"});
+    return told(reply) + (writer_.state().payouts_paused ? " paused" : " running");
+}
+
 std::string Scenario::operator_step(const Line& line) {
     const std::string& verb = line.verb;
     if (verb == "away" || verb == "back")
@@ -482,6 +506,7 @@ std::string Scenario::run(const Line& line) {
     };
     if (verb == "developer") return open_account(line, AccountKind::developer);
     if (verb == "provider") return open_account(line, AccountKind::provider);
+    if (verb == "admin") return open_account(line, AccountKind::admin);
     if (verb == "node") return add_node(line);
     if (verb == "verdict") return submit_verdict(line);
     if (verb == "offer") return place_offer(line);
@@ -503,6 +528,8 @@ std::string Scenario::run(const Line& line) {
     if (one_of({"start", "complete", "fail", "capture", "renew", "cancel_job", "close"}))
         return job_step(line);
     if (one_of({"deposit", "credit_held", "payout", "advance"})) return money_step(line);
+    if (one_of({"approve_payout", "reject_payout", "pause_payouts", "resume_payouts"}))
+        return decide_payout(line);
     if (one_of({"away", "back", "drain", "resume", "suspend", "restore", "freeze", "unfreeze",
                 "pause", "reopen", "fee", "key_cap"}))
         return operator_step(line);

@@ -100,6 +100,7 @@ private:
         for (const auto& row : changes.denials) denials_[row.identity] = row;
         for (const auto& identity : changes.denials_ended) denials_.erase(identity);
         if (changes.trust_rule) trust_rule_ = *changes.trust_rule;
+        if (changes.payouts_paused) payouts_paused_ = *changes.payouts_paused;
         if (changes.fee_basis_points >= 0) fee_basis_points_ = changes.fee_basis_points;
         counters_ = changes.counters;
     }
@@ -121,14 +122,14 @@ private:
         for (const auto& [id, row] : jobs_)
             if (row.ended_at.us == 0 || row.ended_at > line) state.restore(row);
         for (const auto& [id, row] : payouts_)
-            if (row.state == PayoutState::queued || row.state == PayoutState::sent)
-                state.restore(row);
+            if (unsettled(row.state)) state.restore(row);
         for (const auto& [id, row] : webhooks_) state.restore(row);
         for (const auto& [id, row] : deposits_) state.restore(row);
         for (const auto& [id, row] : measurements_) state.restore(row);
         for (const auto& [identity, row] : platforms_) state.restore(row);
         for (const auto& [identity, row] : denials_) state.restore(row);
         state.restore(trust_rule_);
+        state.restore_payouts_paused(payouts_paused_);
         state.restore_fee(fee_basis_points_);
         state.finish_restore(counters_);
         for (std::uint64_t sequence = 1; sequence <= projected_; ++sequence) {
@@ -158,6 +159,7 @@ private:
     std::map<std::string, Platform> platforms_;
     std::map<std::string, Denial> denials_;
     TrustRule trust_rule_;
+    bool payouts_paused_ = false;
     int fee_basis_points_ = 500;
     Counters counters_;
 };

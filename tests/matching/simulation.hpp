@@ -71,6 +71,7 @@ private:
         made.remembered_bytes_per_account_max = 1 + pick(200'000);
         made.remembered_max = 1 + pick(400);
         made.open_payouts_per_account_max = pick(4);
+        made.payout_approval_min = Nano{static_cast<std::int64_t>(pick(20'000))};
         return made;
     }
     Digest digest() {
@@ -405,7 +406,7 @@ private:
         }
     }
     Envelope money_command() {
-        switch (pick(8)) {
+        switch (pick(12)) {
             case 0:
                 return market_itself(
                     CreditHeldDeposit{some_account(AccountKind::developer),
@@ -426,15 +427,35 @@ private:
                     some_account(chance(70) ? AccountKind::provider : AccountKind::developer),
                     chance(70) ? Bucket::earned : Bucket::available,
                     Nano{static_cast<std::int64_t>(pick(30'000))}});
+            case 6:
+            case 7:
+            case 8: return payout_decision();
             default: {
                 AdvancePayouts command;
                 for (const auto& [id, payout] : state().payouts)
-                    if (chance(30)) command.payouts.push_back(id);
+                    if (payout.state != PayoutState::awaiting_approval ? chance(30) : chance(2))
+                        command.payouts.push_back(id);
                 command.state = static_cast<PayoutState>(1 + pick(3));
                 command.reference = "batch";
                 return market_itself(std::move(command));
             }
         }
+    }
+    // Two or three admins, who also have money of their own.
+    Envelope payout_decision() {
+        Envelope made;
+        made.actor = AccountId{2 + pick(3)};
+        made.scopes = chance(95) ? scope_admin : scope_manage;
+        PayoutId id{1 + pick(state().counters.payout)};
+        for (const auto& [waiting, payout] : state().payouts)
+            if (payout.state == PayoutState::awaiting_approval && chance(50)) id = waiting;
+        if (chance(70))
+            made.command = ApprovePayout{id, "paid for"};
+        else if (chance(60))
+            made.command = RejectPayout{id, "nobody knows them"};
+        else
+            made.command = PausePayouts{chance(50), "a drill"};
+        return made;
     }
     Envelope key_command() {
         const KeyId id = some_key();

@@ -1712,7 +1712,7 @@ export interface components {
         /** @enum {string} */
         JobState: "reserved" | "running" | "completed" | "failed" | "cancelled" | "expired";
         /** @enum {string} */
-        PayoutState: "queued" | "sent" | "paid" | "returned";
+        PayoutState: "queued" | "sent" | "paid" | "returned" | "awaiting_approval" | "rejected";
         /** @enum {string} */
         MeasurementState: "pending" | "approved" | "revoked";
         /**
@@ -2539,7 +2539,7 @@ export interface components {
             data: Record<string, never>;
         };
         /** @enum {string} */
-        EventName: "account.opened" | "account.amended" | "key.created" | "key.amended" | "node.enrolled" | "node.attested" | "node.presence" | "node.drained" | "node.suspended" | "market.opened" | "market.paused" | "offer.placed" | "offer.amended" | "offer.ended" | "request.placed" | "request.amended" | "request.rested" | "request.ended" | "job.reserved" | "job.started" | "job.renewed" | "job.captured" | "job.ended" | "receipt.stored" | "deposit.credited" | "payout.requested" | "payout.advanced" | "fee.changed" | "webhook.put" | "webhook.removed" | "node.retired" | "node.standing" | "measurement.submitted" | "measurement.decided" | "node.evidence_expiring" | "node.evidence_doubted" | "node.evidence_ended";
+        EventName: "account.opened" | "account.amended" | "key.created" | "key.amended" | "node.enrolled" | "node.attested" | "node.presence" | "node.drained" | "node.suspended" | "market.opened" | "market.paused" | "offer.placed" | "offer.amended" | "offer.ended" | "request.placed" | "request.amended" | "request.rested" | "request.ended" | "job.reserved" | "job.started" | "job.renewed" | "job.captured" | "job.ended" | "receipt.stored" | "deposit.credited" | "payout.requested" | "payout.advanced" | "fee.changed" | "webhook.put" | "webhook.removed" | "node.retired" | "node.standing" | "measurement.submitted" | "measurement.decided" | "node.evidence_expiring" | "node.evidence_doubted" | "node.evidence_ended" | "payout.approved" | "payout.rejected";
         WebhookCreate: {
             /** Format: uri */
             url: string;
