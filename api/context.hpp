@@ -22,6 +22,9 @@
 namespace cocoon::matching {
 struct MarketsView;
 }
+namespace cocoon::sealing {
+struct EarningsStatement;
+}
 
 namespace cocoon::api {
 
@@ -34,6 +37,7 @@ struct CompletedEvidence {
 
 struct ChannelMarket;  // api/channels.hpp
 class UsedChallenges;
+struct SolvencyProof;
 
 struct Context {
     std::string program_version = "0.1.0";
@@ -82,6 +86,10 @@ struct Context {
     std::function<Result<std::string>(const std::string& address)> payout_address;
     // Null: this market takes no payment channels.
     std::shared_ptr<const ChannelMarket> channels;
+    // The newest proof of what the market owes. Never null, never blocks.
+    std::function<std::shared_ptr<const SolvencyProof>()> solvency;
+    // Signs with the market's key; the envelope.
+    std::function<std::string(const sealing::EarningsStatement&)> sign_earnings;
     // Only with the development chain: makes a real deposit there and returns its reference.
     std::function<Result<std::string>(const std::string& memo, Nano amount)> development_deposit;
     // db::Outbox::redeliver for a webhook whose owner was checked; called on a worker thread.

@@ -34,6 +34,8 @@ const Route table[] = {
     {Method::patch, "/v1/account", scope_manage, amend_account},
     {Method::get, "/v1/account/balance", own | scope_work | scope_offer, read_balance},
     {Method::get, "/v1/account/statement", own, read_statement},
+    {Method::get, "/v1/account/signed-statement", own, read_signed_statement},
+    {Method::get, "/v1/account/proof", own, read_account_proof},
     {Method::get, "/v1/account/usage", own | scope_work | scope_offer, read_usage},
     {Method::get, "/v1/account/deposit", own, read_deposit_instructions},
 
@@ -116,6 +118,11 @@ const Route table[] = {
     {Method::get, "/v1/admin/held-deposits", operated, list_held_deposits},
     {Method::post, "/v1/admin/held-deposits/{id}:credit", scope_admin, credit_held_deposit, !keyed,
      waits},
+    {Method::post, "/v1/admin/settlement:pause", scope_admin, pause_payouts},
+    {Method::post, "/v1/admin/settlement:resume", scope_admin, resume_payouts},
+    {Method::get, "/v1/admin/payouts", operated, list_payouts_overseen},
+    {Method::post, "/v1/admin/payouts/{id}:approve", scope_admin, approve_payout},
+    {Method::post, "/v1/admin/payouts/{id}:reject", scope_admin, reject_payout},
     {Method::post, "/v1/admin/accounts/{id}:freeze", scope_admin, freeze_account},
     {Method::post, "/v1/admin/accounts/{id}:unfreeze", scope_admin, unfreeze_account},
     {Method::post, "/v1/admin/nodes/{id}:suspend", scope_admin, suspend_node},
@@ -133,6 +140,7 @@ const Route table[] = {
     {Method::get, "/nodes/{id}/v1/aci/attestation", everyone, Native::aci_attestation},
     {Method::get, "/nodes/{id}/v1/aci/receipts/{receipt}", jobs_seen | overseen, read_aci_receipt},
 
+    {Method::get, "/v1/proof/solvency", everyone, read_solvency},
     {Method::get, "/v1/market-key", everyone, read_market_key},
     {Method::get, "/version", everyone, read_version},
     {Method::get, "/livez", everyone, Native::livez},

@@ -108,6 +108,8 @@ void write_payout_members(JsonWriter& out, const Payout& payout) {
     out.text_or_null("reference", payout.reference);
     out.instant("requested_at", payout.requested_at);
     out.instant_or_null("settled_at", payout.settled_at);
+    out.integer("approvals", static_cast<std::int64_t>(payout.approvers.size()));
+    out.text_or_null("reason", payout.reason);
 }
 
 void write_deposit_members(JsonWriter& out, const Deposit& deposit) {

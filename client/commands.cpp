@@ -1,9 +1,12 @@
 #include "client/commands.hpp"
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
+#include <fstream>
 
 #include "client/market_api.hpp"
+#include "client/money_proofs.hpp"
 #include "client/receipts.hpp"
 #include "client/trust.hpp"
 #include "core/command_line.hpp"
@@ -455,6 +458,98 @@ Output verify_receipt_command(const Invocation& call) {
     return output;
 }
 
+// ---- What the market owes -----------------------------------------------------------------------
+
+constexpr std::array<std::string_view, 2> money_proofs{"solvency", "earnings"};
+
+std::optional<std::string_view> money_proof_asked(const Arguments& arguments) {
+    for (const std::string_view what : money_proofs)
+        if (arguments.has("--" + std::string{what})) return what;
+    return std::nullopt;
+}
+
+// The key that the reader gives, here or in the settings.
+Result<std::optional<sealing::PublicKey>> given_market_key(const Invocation& call) {
+    if (!call.arguments.has("--market-key")) return call.config.market_public_key;
+    const auto key = sealing::parse_hex_32(call.arguments.get("--market-key"));
+    if (!key) return refuse(ErrorCode::malformed_request, "--market-key must be 64 hex characters");
+    return std::optional{*key};
+}
+
+Result<Json> money_document(const std::string& path) {
+    const auto text = file_text(path, money_proof_bytes_max);
+    if (!text) return text.error();
+    return Json::parse(*text, {.bytes_max = money_proof_bytes_max});
+}
+
+Output money_report(const Invocation& call, const MoneyReport& report) {
+    Json checks = Json::array();
+    Table table{{"CHECK", "OUTCOME", "WHAT WAS FOUND"}};
+    for (const ReceiptCheck& check : report.checks) {
+        const std::string outcome{to_text(check.outcome)};
+        table.add({check.name, outcome, printable(check.text)});
+        checks.push(
+            Json::object({{"check", check.name}, {"outcome", outcome}, {"text", check.text}}));
+    }
+    Json body = report.facts;
+    body.set("valid", report.valid());
+    body.set("checks", std::move(checks));
+    Output output = or_json(call, body, [&] {
+        std::string text;
+        for (const auto& [name, value] : report.facts.members()) {
+            std::string left = name;
+            left.resize(std::max<std::size_t>(left.size() + 1, 18), ' ');
+            text += left + printable(std::string{value.text().value_or("")}) + "\n";
+        }
+        return text + table.text() +
+               (!report.valid()  ? "INVALID\n"
+                : report.certain ? "VALID\n"
+                                 : "VALID, but whether the wallet holds it is unknown\n");
+    });
+    output.exit_code = !report.valid() ? exit_refused : report.certain ? 0 : exit_unknown;
+    return output;
+}
+
+Output judge_money(const Invocation& call, std::string_view what, const Json& document) {
+    const auto key = given_market_key(call);
+    if (!key) return usage_error(key.error().detail);
+    if (what == "solvency") return money_report(call, check_solvency(document, *key));
+    std::optional<Json> older;
+    if (call.arguments.has("--older")) {
+        auto read = money_document(call.arguments.get("--older"));
+        if (!read) return usage_error(read.error().detail);
+        older = *std::move(read);
+    }
+    return money_report(call, check_earnings(document, older, *key));
+}
+
+// Fetches one's own, keeps it, and judges it at once.
+Output fetch_money_proof(const Invocation& call) {
+    const std::string& what = call.arguments.positional.front();
+    if (what != "solvency" && what != "earnings") return usage_error("`solvency` or `earnings`");
+    const ApiAnswer answer =
+        get(call, what == "solvency" ? "/v1/account/proof" : "/v1/account/signed-statement");
+    if (!answer.ok()) return refused(*answer.problem, call);
+    if (call.arguments.has("--out")) {
+        std::ofstream file{call.arguments.get("--out"), std::ios::binary | std::ios::trunc};
+        file << answer.body.serialize() << '\n';
+        file.close();
+        if (!file) return failed("cannot write " + call.arguments.get("--out"));
+    }
+    return judge_money(call, what, answer.body);
+}
+
+Output verify_command(const Invocation& call) {
+    const auto what = money_proof_asked(call.arguments);
+    if (!what) return verify_receipt_command(call);
+    const auto document = money_document(call.arguments.get("--" + std::string{*what}));
+    if (!document)
+        return document.error().code == ErrorCode::not_found
+                   ? usage_error(document.error().detail)
+                   : failed("invalid: " + document.error().detail);
+    return judge_money(call, *what, *document);
+}
+
 std::vector<OptionSpec> attest_options() {
     std::vector<OptionSpec> options = trust::attest_options();
     options.push_back({"--tiers", "A,B", "acceptable trust tiers, instead of the settings'"});
@@ -468,14 +563,18 @@ const std::vector<Command>& commands() {
         {"serve", "", "OpenAI-compatible server on localhost; stops on SIGTERM.", {}, nullptr},
         {"verify",
          "RECEIPT",
-         "Checks a receipt offline: a file, or an id (job_9) kept in receipts_directory.",
-         {{"--keyset", "FILE", "the node's keyset document"},
+         "Checks a receipt offline: a file, or an id (job_9) kept in receipts_directory. With "
+         "--solvency or --earnings, what the market says it owes.",
+         {{"--solvency", "FILE", "as `proof solvency --out` kept it, or GET /v1/proof/solvency"},
+          {"--earnings", "FILE", "as `proof earnings --out` kept it"},
+          {"--older", "FILE", "signed earnings kept before: nothing may have fallen since"},
+          {"--keyset", "FILE", "the node's keyset document"},
           {"--evidence", "FILE", "the node's evidence, as GET /v1/nodes/{id}/evidence answers"},
           {"--market-key", "HEX", "the market's cosigning key, as GET /v1/market-key answers"},
           {"--sealed-request", "FILE", "the sealed request's bytes"},
           {"--sealed-response", "FILE", "the sealed response's bytes"},
           {"--tiers", "A,B", "acceptable trust tiers, instead of the settings'"}},
-         verify_receipt_command},
+         verify_command},
         {"book",
          "MARKET",
          "Shows the offers of a market (inference:NAME, or just NAME; compute:CLASS).",
@@ -505,6 +604,14 @@ const std::vector<Command>& commands() {
          "Shows where to send coins, and the comment they need.",
          {{"--amount-nano", "N", "put the amount into the link"}},
          show_deposit},
+        {"proof",
+         "solvency|earnings",
+         "Fetches and checks the market's proof of what it owes: to all, with your own leaf, or "
+         "what you have earned.",
+         {{"--out", "FILE", "keep it"},
+          {"--older", "FILE", "signed earnings kept before: nothing may have fallen since"},
+          {"--market-key", "HEX", "the market's key, as you know it"}},
+         fetch_money_proof},
         {"attest", "NODE|verify",
          "Verifies a node's evidence with your own policy: fetched from the market, or a file's.",
          attest_options(), attest_node},
@@ -546,7 +653,8 @@ Output run_one(const Command& command, const std::vector<std::string>& rest,
     const auto arguments = parse_arguments(rest, specs);
     if (!arguments) return usage_error(arguments.error().detail + "\n\n" + help_of(command));
     if (arguments->has("--help")) return printed(help_of(command));
-    if (arguments->positional.size() != (command.positional.empty() ? 0 : 1))
+    const bool names_nothing = command.positional.empty() || money_proof_asked(*arguments);
+    if (arguments->positional.size() != (names_nothing ? 0 : 1))
         return usage_error(help_of(command));
     if (!command.run) return {{}, {}, exit_run};
     const auto config = settings_for(rest, context);

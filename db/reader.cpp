@@ -1,5 +1,6 @@
 // The snapshot itself, and what is asked of accounts, keys and their money.
 #include "db/reader_parts.hpp"
+#include "matching/codec.hpp"
 
 namespace cocoon::db {
 
@@ -49,6 +50,17 @@ const Statement list_payouts{
     "select " + listed<Payout>() +
         " from payouts t where id < $2::bigint "
         "and ($1::bigint is null or account = $1::bigint) order by id desc limit $3::bigint"};
+const Statement list_payouts_in{
+    "list_payouts_in",
+    "select " + listed<Payout>() +
+        " from payouts t where id < $2::bigint and "
+        "($1::text is null or state = $1::text::payout_state) order by id desc limit $3::bigint"};
+const Statement sum_earned{
+    "sum_earned",
+    "select coalesce(sum(amount_nano) filter (where state = 'paid'), 0)::bigint, "
+    "coalesce(sum(amount_nano) filter (where settled_at is null), 0)::bigint "
+    "from payouts where account = $1::bigint and source = 'earned'"};
+const Statement read_counters{"read_counters", "select counters from projection"};
 const Statement any_webhook_there{
     "any_webhook", "select exists (select from webhooks where not coalesce(disabled, false))"};
 const Statement list_webhooks{"list_webhooks",
@@ -167,6 +179,25 @@ Listed<Payout> Reader::payouts(AccountId account, PageBefore page) {
     add_optional(parameters, account);
     parameters.add(below(page)).add(std::int64_t{page.rows_max} + 1);
     return nouns_of<Payout>(held_->run(list_payouts, parameters), page.rows_max);
+}
+
+Listed<Payout> Reader::payouts_in(std::optional<PayoutState> state, PageBefore page) {
+    Parameters parameters;
+    add_optional(parameters, state);
+    parameters.add(below(page)).add(std::int64_t{page.rows_max} + 1);
+    return nouns_of<Payout>(held_->run(list_payouts_in, parameters), page.rows_max);
+}
+
+EarnedSums Reader::earned_sums(AccountId account) {
+    const Rows sums = held_->run(sum_earned, Parameters{}.add(number(account.value)));
+    const Rows stored = held_->run(read_counters);
+    Counters counters;
+    if (!stored.null(0, 0)) {
+        const auto decoded = decode_counters(stored.text(0, 0));
+        if (!decoded) throw Failure{"the projections' counters cannot be read", "XX001"};
+        counters = *decoded;
+    }
+    return {Nano{sums.integer(0, 0)}, Nano{sums.integer(0, 1)}, counters.last_at};
 }
 
 bool Reader::any_webhook() { return held_->run(any_webhook_there).boolean(0, 0); }

@@ -61,6 +61,10 @@ public:
                                     std::uint32_t rows_max);
     Listed<matching::Deposit> deposits(AccountId account, PageBefore page);  // none: everyone's
     Listed<matching::Payout> payouts(AccountId account, PageBefore page);    // none: everyone's
+    // Everyone's, newest first; of one state, or of all.
+    Listed<matching::Payout> payouts_in(std::optional<matching::PayoutState> state,
+                                        PageBefore page);
+    EarnedSums earned_sums(AccountId account);
     std::vector<matching::Webhook> webhooks(AccountId account);
     bool any_webhook();  // one that is not disabled, of whomever
 

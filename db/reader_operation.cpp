@@ -15,8 +15,7 @@ const Statement read_holds{"read_holds",
                            "select count(*), coalesce(sum(amount_nano), 0)::bigint "
                            "from chain_holds h where not exists "
                            "(select from deposits d where d.reference = h.reference)"};
-const Statement read_paused{"read_paused",
-                            "select paused from payout_switches order by number desc limit 1"};
+const Statement read_paused{"read_paused", "select payouts_paused from projection"};
 const Statement read_open_batches{
     "read_open_batches",
     "select number, phase = 'accepted', cardinality(payouts), cost_nano, expires_at, message_hash "
@@ -53,8 +52,7 @@ SettlementRow Reader::settlement() {
     const Rows sums = held_->run(read_holds);
     settlement.holds = sums.integer(0, 0);
     settlement.held = Nano{sums.integer(0, 1)};
-    const Rows paused = held_->run(read_paused);
-    settlement.payouts_paused = !paused.empty() && paused.boolean(0, 0);
+    settlement.payouts_paused = held_->run(read_paused).boolean(0, 0);
     const Rows batches = held_->run(read_open_batches);
     for (std::size_t row = 0; row < batches.size(); ++row) {
         settlement.batches.push_back({unsigned_at(batches, row, 0), batches.boolean(row, 1),

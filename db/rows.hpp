@@ -205,6 +205,18 @@ struct Reconciliation {
     bool operator==(const Reconciliation&) const = default;
 };
 
+// What is owed to each account but the house, at one sequence of the projections.
+struct Liabilities {
+    std::uint64_t sequence = 0;
+    std::vector<std::pair<std::uint64_t, Nano>> accounts;  // by id
+    Nano on_hold;  // came in and belongs to none of them, at that moment
+};
+// What became of what an account earned and asked to be paid, and the instant of that state.
+struct EarnedSums {
+    Nano paid, paying;
+    Instant at;
+};
+
 // A payout batch that has not ended.
 struct OpenBatchRow {
     std::uint64_t number = 0;

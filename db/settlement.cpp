@@ -64,14 +64,15 @@ const Statement find_batch{"find_payout_batch", batch_columns + "where key = $1:
 const Statement end_batch{"end_payout_batch",
                           "update payout_batches set phase = $2::text where number = $1::bigint "
                           "and phase in ('open', 'accepted')"};
-const Statement read_payout_switch{
-    "read_payout_switch", "select paused from payout_switches order by number desc limit 1"};
-const Statement turn_payout_switch{
-    "turn_payout_switch",
-    "insert into payout_switches (at, paused, note) values ($1::bigint, $2::boolean, $3::text)"};
 const Statement sum_owed{"sum_owed",
                          "select coalesce(-sum(chain_nano), 0)::bigint from accounts "
                          "where chain_nano <> 0"};
+const Statement read_liabilities_sequence{"read_liabilities_sequence",
+                                          "select sequence from projection"};
+const Statement list_liabilities{
+    "list_liabilities",
+    "select id, available_nano + held_nano + earned_nano + paying_nano from accounts "
+    "where id <> $1::bigint order by id"};
 const Statement store_reconciliation{
     "store_reconciliation",
     "insert into chain_reconciliation (at, lt, balance_nano, owed_nano, held_nano, "
@@ -206,17 +207,6 @@ bool Settlement::store(const settlement::PayoutBatch& batch) {
     return true;
 }
 
-bool Settlement::payouts_paused() {
-    Pool::Lease lease = pool_.take();
-    const Rows rows = lease->run(read_payout_switch);
-    return !rows.empty() && rows.boolean(0, 0);
-}
-
-void Settlement::pause_payouts(bool paused, const std::string& note, Instant at) {
-    Pool::Lease lease = pool_.take();
-    lease->run(turn_payout_switch, Parameters{}.add(at.us).add(paused).add_text(note));
-}
-
 std::vector<StoredBatch> Settlement::open_batches() {
     Pool::Lease lease = pool_.take();
     const Rows rows = lease->run(list_open_batches);
@@ -271,6 +261,21 @@ Reconciliation Settlement::totals() {
         if (!is(Kind::accepted) && !is(Kind::executed)) sums.operator_funds -= out;
     }
     return sums;
+}
+
+Liabilities Settlement::liabilities() {
+    Pool::Lease lease = pool_.take();
+    Transaction snapshot{*lease, Transaction::Kind::read_only_snapshot};
+    Liabilities found;
+    found.sequence =
+        static_cast<std::uint64_t>(lease->run(read_liabilities_sequence).integer(0, 0));
+    found.on_hold = Nano{lease->run(sum_holds).integer(0, 1)};
+    const Rows rows = lease->run(list_liabilities, Parameters{}.add(number(matching::house.value)));
+    found.accounts.reserve(rows.size());
+    for (std::size_t i = 0; i < rows.size(); ++i)
+        found.accounts.emplace_back(static_cast<std::uint64_t>(rows.integer(i, 0)),
+                                    Nano{rows.integer(i, 1)});
+    return found;
 }
 
 void Settlement::store(const Reconciliation& found) {

@@ -49,16 +49,13 @@ public:
     // Ends it; all of its payouts but `paid` are free for another batch.
     void close(std::uint64_t number, BatchPhase end, std::span<const std::uint64_t> paid = {});
 
-    // Whether new batches may be made. What is signed and sent is past stopping.
-    bool payouts_paused();
-    // Keeps the note with the instant, for ever.
-    void pause_payouts(bool paused, const std::string& note, Instant at);
-
     // What the wallet's noted history adds up to, and what the books owe as far as they are
     // projected, as of one instant: an operator may give what is held to an account meanwhile.
     // `at`, `balance` and `difference` are the caller's to fill in.
     Reconciliation totals();
     void store(const Reconciliation& reconciliation);
+    // The same to each account, those with nothing too.
+    Liabilities liabilities();
 
 private:
     Pool& pool_;

@@ -65,14 +65,6 @@ create table payout_claims (
     batch  bigint not null references payout_batches (number)
 );
 
--- Each time an operator stopped or resumed payouts, and why. The newest row counts; no row: never stopped.
-create table payout_switches (
-    number bigint generated always as identity primary key,
-    at     bigint not null,
-    paused boolean not null,
-    note   text not null check (note <> '')
-);
-
 -- What the newest reconciliation found. At most one row.
 create table chain_reconciliation (
     one             boolean primary key default true check (one),

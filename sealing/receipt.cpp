@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 
 #include "core/encoding.hpp"
 #include "core/ids.hpp"
 #include "core/limits.hpp"
 #include "sealing/canonical_json.hpp"
+#include "sealing/decimal.hpp"
 
 namespace cocoon::sealing {
 namespace {
@@ -80,21 +80,6 @@ constexpr std::array<TextField, 2> nullable_text_fields{{
     {"model", &JobReceipt::model, short_or_empty},
     {"chat_id", &JobReceipt::chat_id, short_or_empty},
 }};
-
-// A decimal string without sign or leading zeros, 0..max.
-std::optional<std::int64_t> decimal(std::optional<std::string_view> text, std::int64_t max) {
-    if (!text || text->starts_with('-')) return std::nullopt;
-    const std::optional<Nano> number = Nano::parse(*text);
-    return number && number->value <= max ? std::optional{number->value} : std::nullopt;
-}
-
-std::optional<std::uint64_t> decimal_64(std::optional<std::string_view> text) {
-    if (!text || text->empty() || (text->size() > 1 && text->front() == '0')) return std::nullopt;
-    std::uint64_t number = 0;
-    const char* end = text->data() + text->size();
-    const auto [read, failure] = std::from_chars(text->data(), end, number);
-    return failure == std::errc{} && read == end ? std::optional{number} : std::nullopt;
-}
 
 // ---- The market.job event -----------------------------------------------------------------------
 

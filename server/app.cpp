@@ -29,6 +29,7 @@
 #include "server/health.hpp"
 #include "server/relay.hpp"
 #include "server/settlement_worker.hpp"
+#include "server/solvency.hpp"
 #include "server/webhooks.hpp"
 #include "server/ton_parts.hpp"
 #include "settlement/dev_chain.hpp"
@@ -94,14 +95,6 @@ std::vector<std::string> split_list(const std::string& text) {
     return parts;
 }
 
-std::string own_url(const Config& config) {
-    if (!config.public_url.empty()) return config.public_url;
-    const bool v6 = config.listen_address.find(':') != std::string::npos;
-    return (config.tls_key_file.empty() ? "http://" : "https://") +
-           (v6 ? "[" + config.listen_address + "]" : config.listen_address) + ":" +
-           std::to_string(config.listen_port);
-}
-
 net::HttpServerOptions listening(const Config& config) {
     net::HttpServerOptions options;
     options.address = config.listen_address;
@@ -141,6 +134,7 @@ matching::Rules rules_of(const Config& config) {
     rules.remembered_max = static_cast<std::size_t>(config.remembered_max);
     rules.remembered_bytes_max = rules.remembered_max * answer_bytes;
     rules.payout_min = Nano{config.payout_min_nano};
+    rules.payout_approval_min = Nano{config.payout_approval_nano};
     rules.open_payouts_per_account_max =
         static_cast<std::size_t>(config.open_payouts_per_account_max);
     return rules;
@@ -207,14 +201,17 @@ api::Context context_of(const Config& config, const sealing::SigningKey& key,
                         settlement::Chain* chain, settlement::DevChain* faucet, Lane& lane,
                         db::Outbox& outbox) {
     api::Context context;
-    context.public_url = own_url(config);
+    context.public_url = config.own_url();
     context.coin_name = config.coin_name;
     context.fee_basis_points = static_cast<int>(config.fee_basis_points);
     context.simulated_allowed = config.simulated_allowed();
     context.webhooks_plain_allowed = config.webhook_destinations == "loopback";
     context.market_key_id = market_key_id;
     context.market_public_key = to_hex(key.public_key());
-    context.secret = context_secret(key);
+    context.secret = derived_secret(key, "cocoon-market/context-secret/v1");
+    context.sign_earnings = [key](const sealing::EarningsStatement& statement) {
+        return sealing::sign_statement(statement, market_key_id, key);
+    };
     std::array<std::uint8_t, 4> tag{};
     sealing::fill_random(tag);
     context.process_tag = as_text(tag);
@@ -270,6 +267,7 @@ private:
     RelayDoors relay_doors();
     WebhookDoors webhook_doors();
     SettlementDoors settlement_doors();
+    SolvencyDoors solvency_doors();
     EvidenceWatchDoors evidence_watch_doors();
     Result<void> submit(matching::Command command, Lane::Done done);
 
@@ -326,6 +324,7 @@ private:
     // In the background: webhooks, coins, the audit of the books.
     std::unique_ptr<Webhooks> webhooks;
     db::Settlement settlement_store{pool};
+    std::unique_ptr<Solvency> solvency;
     std::unique_ptr<SettlementWorker> settlement;
     std::unique_ptr<EvidenceWatch> evidence_watch;
     std::thread projecting, auditing;
@@ -341,6 +340,7 @@ Market::Market(const Config& settings) : config{settings} {
     projector.catch_up();
     writer = std::make_unique<matching::Writer>(journal, rules_of(config));
     open_first_admin(*writer, config, clock.now());
+    open_more_admins(*writer, config, clock.now());
     set_trust_rule(*writer, config, clock.now());
     directory.fill(writer->state());
     LaneOptions lane_options;
@@ -368,6 +368,10 @@ Market::Market(const Config& settings) : config{settings} {
     webhook_options.loopback_allowed = config.webhook_destinations == "loopback";
     webhook_options.retention = days(config.webhook_retention_days);
     webhooks = std::make_unique<Webhooks>(webhook_doors(), webhook_options);
+    solvency = std::make_unique<Solvency>(
+        solvency_doors(), SolvencyOptions{milliseconds(config.solvency_interval_ms),
+                                          chain ? chain->deposit_address() : std::string{}});
+    context.solvency = [this] { return solvency->newest(); };
     if (chain) {
         SettlementOptions options;
         options.interval = milliseconds(config.settlement_interval_ms);
@@ -389,9 +393,10 @@ int Market::run() {
     lane->start();
     relay->start();
     webhooks->start();
+    solvency->start();
     if (settlement) settlement->start();
     evidence_watch->start();
-    log::info("serving", {{"url", own_url(config)},
+    log::info("serving", {{"url", config.own_url()},
                           {"port", server->port()},
                           {"sequence", lane->views()->sequence},
                           {"chain", config.chain}});
@@ -452,6 +457,7 @@ void Market::take_down() {
     log::info("stopping");
     if (ton) ton->stop();
     if (settlement) settlement->stop();
+    solvency->stop();
     webhooks->stop();
     auditing.join();
     collateral.stop();
@@ -552,7 +558,16 @@ SettlementDoors Market::settlement_doors() {
         metrics,
         clock,
         [this](matching::Command command) { return ask_lane(*lane, stopping, std::move(command)); },
-        [this] { return projector.wait_for(lane->views()->sequence, projection_patience); }};
+        [this] { return projector.wait_for(lane->views()->sequence, projection_patience); },
+        [this](const db::Reconciliation& found) { solvency->reconciled(found); }};
+}
+
+SolvencyDoors Market::solvency_doors() {
+    return {[this] { return settlement_store.liabilities(); },
+            {std::string{market_key_id}, key},
+            derived_secret(key, "cocoon-market/solvency-secret/v1"),
+            clock,
+            metrics};
 }
 
 EvidenceWatchDoors Market::evidence_watch_doors() {

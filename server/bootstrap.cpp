@@ -17,6 +17,38 @@ namespace {
 
 constexpr std::size_t secret_file_bytes_max = 16 << 10;
 
+// Opens it with the commands after it; its key is in `file` before the commit.
+void open_admin(matching::Writer& writer, const std::string& name, const std::string& file,
+                std::vector<matching::Envelope> after, Instant now) {
+    const std::string secret = "ck_" + to_base64url(sealing::random_bytes(32));
+    write_secret_file(file, secret + "\n");
+    matching::OpenAccount open;
+    open.kind = matching::AccountKind::admin;
+    open.name = name;
+    open.profile = "{}";
+    open.deposit_memo = to_hex(sealing::random_bytes(8));
+    open.first_key.name = "first admin key";
+    open.first_key.shown = secret.substr(0, 10);
+    open.first_key.secret_hash = sealing::sha256(as_bytes(secret));
+    open.first_key.scopes = matching::scope_read | matching::scope_manage | matching::scope_admin |
+                            matching::scope_audit;
+    after.emplace(after.begin())->command = std::move(open);
+    for (const matching::Answered& answered : writer.step(after, now)) {
+        if (!answered.reply)
+            throw std::runtime_error("the admin " + name +
+                                     " could not be opened: " + answered.reply.error().detail);
+    }
+}
+
+bool has_admin(const matching::Writer& writer, std::string_view name = {}) {
+    bool found = false;
+    writer.state().accounts.for_each([&](const matching::AccountRecord& record) {
+        found = found || (record.account.kind == matching::AccountKind::admin &&
+                          (name.empty() || record.account.name == name));
+    });
+    return found;
+}
+
 }  // namespace
 
 void make_folder_of(const std::string& file) {
@@ -64,8 +96,7 @@ sealing::SigningKey market_key(const std::string& file) {
     return std::move(*key);
 }
 
-std::string context_secret(const sealing::SigningKey& key) {
-    constexpr std::string_view label = "cocoon-market/context-secret/v1";
+std::string derived_secret(const sealing::SigningKey& key, std::string_view label) {
     const auto seed = key.seed();
     sealing::Sha256 hash;
     hash.update(as_bytes(label));
@@ -74,33 +105,20 @@ std::string context_secret(const sealing::SigningKey& key) {
 }
 
 void open_first_admin(matching::Writer& writer, const Config& config, Instant now) {
-    bool has_admin = false;
-    std::as_const(writer.state()).accounts.for_each([&](const matching::AccountRecord& record) {
-        has_admin = has_admin || record.account.kind == matching::AccountKind::admin;
-    });
-    if (has_admin) return;
-    const std::string secret = "ck_" + to_base64url(sealing::random_bytes(32));
-    write_secret_file(config.admin_token_file, secret + "\n");
-    matching::OpenAccount open;
-    open.kind = matching::AccountKind::admin;
-    open.name = "admin";
-    open.profile = "{}";
-    open.deposit_memo = to_hex(sealing::random_bytes(8));
-    open.first_key.name = "first admin key";
-    open.first_key.shown = secret.substr(0, 10);
-    open.first_key.secret_hash = sealing::sha256(as_bytes(secret));
-    open.first_key.scopes = matching::scope_read | matching::scope_manage | matching::scope_admin |
-                            matching::scope_audit;
-    std::array<matching::Envelope, 2> envelopes;
-    envelopes[0].command = std::move(open);
-    envelopes[1].command =
-        matching::SetFee{static_cast<int>(config.fee_basis_points), "first start"};
-    for (const matching::Answered& answered : writer.step(envelopes, now)) {
-        if (!answered.reply)
-            throw std::runtime_error("the first admin could not be opened: " +
-                                     answered.reply.error().detail);
-    }
+    if (has_admin(writer)) return;
+    std::vector<matching::Envelope> fee(1);
+    fee[0].command = matching::SetFee{static_cast<int>(config.fee_basis_points), "first start"};
+    open_admin(writer, "admin", config.admin_token_file, std::move(fee), now);
     log::info("first_start", {{"admin_token_file", config.admin_token_file}});
+}
+
+void open_more_admins(matching::Writer& writer, const Config& config, Instant now) {
+    for (const std::string& name : config.more_admin_names()) {
+        if (has_admin(writer, name)) continue;
+        const std::string file = config.admin_token_file + "." + name;
+        open_admin(writer, name, file, {}, now);
+        log::info("admin_opened", {{"name", name}, {"admin_token_file", file}});
+    }
 }
 
 void set_trust_rule(matching::Writer& writer, const Config& config, Instant now) {

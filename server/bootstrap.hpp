@@ -18,12 +18,16 @@ void write_secret_file(const std::string& file, const std::string& content);
 std::string read_secret_file(const std::string& file);
 // The market's cosigning key; made at the first start. Throws std::runtime_error with what to do.
 sealing::SigningKey market_key(const std::string& file);
-// 32 bytes that stay the same across restarts, derived from the market's key: for cursors and
-// challenges.
-std::string context_secret(const sealing::SigningKey& key);
+// 32 bytes that stay the same across restarts, derived from the market's key, others for each
+// label.
+std::string derived_secret(const sealing::SigningKey& key, std::string_view label);
 // If the market has no admin yet: opens the account, sets the first fee, and writes the key to the
 // configured file before the commit. REQUIRES: the writer is loaded and the lane does not run.
 void open_first_admin(matching::Writer& writer, const Config& config, Instant now);
+// An account of kind admin for each of MARKET_MORE_ADMINS whose name no admin has, likewise: who
+// approves large payouts is decided at the machine, so that one stolen admin key makes no second
+// person. REQUIRES: as above.
+void open_more_admins(matching::Writer& writer, const Config& config, Instant now);
 // What the settings demand of nodes becomes the market's rule, in the audit log if it is another
 // one than before. REQUIRES: as above.
 void set_trust_rule(matching::Writer& writer, const Config& config, Instant now);

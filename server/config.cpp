@@ -54,6 +54,10 @@ std::vector<Setting> bound_settings() {
                "the same for all accounts together; about as many KiB of memory"),
         number("MARKET_PAYOUT_MIN_NANO", &Config::payout_min_nano, "100000000", 1,
                1'000'000'000'000'000'000, "the least payout; well above what its transfer costs"),
+        number("MARKET_PAYOUT_APPROVAL_NANO", &Config::payout_approval_nano, "0", 0,
+               1'000'000'000'000'000'000,
+               "a payout of so much or more waits for two admins (MARKET_MORE_ADMINS); 0: none "
+               "does"),
         number("MARKET_OPEN_PAYOUTS_PER_ACCOUNT_MAX", &Config::open_payouts_per_account_max, "16",
                1, 100'000, "payouts of an account that are not settled yet, then 409"),
     };
@@ -135,6 +139,9 @@ std::vector<Setting> market_settings() {
         text("MARKET_COIN_NAME", &Config::coin_name, "TON", "the coin's name as people see it"),
         text("MARKET_ADMIN_TOKEN_FILE", &Config::admin_token_file, "var/admin-token",
              "the first admin key is written here (0600) when a new market starts"),
+        text("MARKET_MORE_ADMINS", &Config::more_admins, "",
+             "comma-separated names: each gets an admin account of its own at the next start, its "
+             "key in MARKET_ADMIN_TOKEN_FILE.NAME; hand it over and delete the file"),
         text("MARKET_CORS_ORIGIN", &Config::cors_origin, "*",
              "browsers of this origin may call; `*` any (credentials are never ambient), `none` no "
              "other"),
@@ -173,6 +180,8 @@ std::vector<Setting> market_settings() {
                "after SIGTERM open answers may go on so long"),
         number("MARKET_SETTLEMENT_INTERVAL_MS", &Config::settlement_interval_ms, "1000", 10,
                3'600'000, "how often the chain is asked"),
+        number("MARKET_SOLVENCY_INTERVAL_MS", &Config::solvency_interval_ms, "60000", 100,
+               86'400'000, "how often the proof of what the market owes is made anew"),
     };
 }
 
@@ -215,6 +224,14 @@ std::optional<matching::TierSet> tiers_in(std::string_view names) {
         names.remove_prefix(end + 1);
     }
     return tiers;
+}
+
+// They are also parts of file names.
+bool is_admin_name(std::string_view name) {
+    return !name.empty() && name.size() <= 32 && std::all_of(name.begin(), name.end(), [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+               c == '-';
+    });
 }
 
 bool among(std::string_view value, std::string_view choices) {
@@ -285,6 +302,25 @@ log::Level Config::level() const {
     return log::Level::info;
 }
 
+std::string Config::own_url() const {
+    if (!public_url.empty()) return public_url;
+    const bool v6 = listen_address.find(':') != std::string::npos;
+    return (tls_key_file.empty() ? "http://" : "https://") +
+           (v6 ? "[" + listen_address + "]" : listen_address) + ":" + std::to_string(listen_port);
+}
+
+std::vector<std::string> Config::more_admin_names() const {
+    std::vector<std::string> names;
+    for (std::size_t from = 0; from < more_admins.size();) {
+        const std::size_t comma = std::min(more_admins.find(',', from), more_admins.size());
+        std::string name = more_admins.substr(from, comma - from);
+        if (std::find(names.begin(), names.end(), name) == names.end())
+            names.push_back(std::move(name));
+        from = comma + 1;
+    }
+    return names;
+}
+
 matching::TrustRule Config::trust_rule() const {
     return {tiers_in(approved_tiers).value_or(matching::real_tiers),
             static_cast<std::uint32_t>(probation_jobs)};
@@ -331,6 +367,11 @@ Result<Config> read_config(const Environment& environment) {
         (!network || !std::in_range<std::int32_t>(*network))) {
         error.fields.push_back({"MARKET_TON_NETWORK", "must be mainnet, testnet or a number"});
     }
+    for (const std::string& name : config.more_admin_names())
+        if (!is_admin_name(name))
+            error.fields.push_back({"MARKET_MORE_ADMINS",
+                                    "must be names of 1..32 letters, digits and hyphens with "
+                                    "commas between them"});
     if (config.chain == "ton" && config.ton_endpoints.empty())
         error.fields.push_back({"MARKET_TON_ENDPOINTS", "must name an endpoint"});
     if (config.batch_commands_max > config.inbox_commands_max) {

@@ -40,6 +40,8 @@ struct Config {
     std::int64_t sign_ups_per_hour = 0, sign_ups_of_all_per_hour = 0;
     std::int64_t remembered_per_account_max = 0, remembered_max = 0;
     std::int64_t payout_min_nano = 0, open_payouts_per_account_max = 0;
+    std::int64_t payout_approval_nano = 0, solvency_interval_ms = 0;
+    std::string more_admins;
     std::int64_t connections_max = 0, connections_per_address_max = 0;
     std::int64_t inbox_commands_max = 0, batch_commands_max = 0;
     std::int64_t drain_seconds = 0, settlement_interval_ms = 0, probation_jobs = 0;
@@ -50,6 +52,10 @@ struct Config {
     std::int32_t ton_network_number() const;
     log::Level level() const;
     matching::TrustRule trust_rule() const;
+    // Where clients, and the operator's own commands, reach this market.
+    std::string own_url() const;
+    // MARKET_MORE_ADMINS, each name once.
+    std::vector<std::string> more_admin_names() const;
 };
 
 using Environment = std::vector<std::pair<std::string, std::string>>;

@@ -12,10 +12,10 @@
 #include "core/log.hpp"
 #include "db/migrate.hpp"
 #include "db/replay.hpp"
-#include "db/settlement.hpp"
 #include "server/app.hpp"
 #include "server/config.hpp"
 #include "server/evidence_policy.hpp"
+#include "server/payout_switch.hpp"
 #include "trust/attest_verify.hpp"
 
 namespace {
@@ -86,8 +86,11 @@ int switch_payouts(const server::Config& config, std::string_view what, const st
         std::fputs(usage, stderr);
         return 2;
     }
-    db::Pool pool{connection_of(config), 1};
-    db::Settlement{pool}.pause_payouts(what == "pause", note, SystemClock{}.now());
+    const auto switched = server::switch_payouts(config, what == "pause", note);
+    if (!switched) {
+        std::fprintf(stderr, "cocoon-market: %s\n", switched.error().detail.c_str());
+        return 1;
+    }
     std::printf("payouts are %s\n", what == "pause" ? "paused" : "made again");
     return 0;
 }

@@ -170,6 +170,11 @@ constexpr NamedGauge gauges[] = {
      &Metrics::settlement_difference_nano},
     {"cocoon_settlement_reconciled_at_seconds", "When books and chain were last compared",
      &Metrics::settlement_reconciled_at_seconds},
+    {"cocoon_solvency_accounts", "Leaves of the newest proof of solvency",
+     &Metrics::solvency_accounts},
+    {"cocoon_solvency_liabilities_nano", "nanoTON that it says are owed",
+     &Metrics::solvency_liabilities_nano},
+    {"cocoon_solvency_proven_at_seconds", "When it was made", &Metrics::solvency_proven_at_seconds},
     {"cocoon_books_balanced", "1 if the newest check of the books found nothing",
      &Metrics::books_balanced},
 };
@@ -178,6 +183,8 @@ constexpr NamedHistogram histograms[] = {
      &Metrics::http_request_seconds, true},
     {"cocoon_lane_batch_commands", "Commands per batch", &Metrics::lane_batch_commands, false},
     {"cocoon_lane_commit_seconds", "One durable commit", &Metrics::lane_commit_seconds, true},
+    {"cocoon_solvency_build_seconds", "Making one proof of solvency, with its reading",
+     &Metrics::solvency_build_seconds, true},
     {"cocoon_relay_first_output_seconds", "From opening an exchange to its first response byte",
      &Metrics::relay_first_output_seconds, true},
 };

@@ -99,6 +99,8 @@ struct Metrics {
     Gauge settlement_wallet_nano, settlement_owed_nano, settlement_cover_nano,
         settlement_difference_nano, settlement_reconciled_at_seconds;
     Counter chain_calls, chain_endpoint_failures, chain_price_changes;
+    Gauge solvency_accounts, solvency_liabilities_nano, solvency_proven_at_seconds;
+    Histogram solvency_build_seconds{Histogram::times_us};
     Gauge books_balanced{};  // 1: the newest check found nothing
 
     // Counts what a stored entry says.

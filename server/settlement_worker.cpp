@@ -23,10 +23,15 @@ SettlementWorker::~SettlementWorker() { stop(); }
 
 void SettlementWorker::fill(const matching::State& state) {
     for (const auto& [id, payout] : state.payouts) put(payout);
+    const std::lock_guard lock{mutex_};
+    paused_ = state.payouts_paused;
 }
 
 void SettlementWorker::stored(const matching::Batch& batch) {
     for (const matching::Payout& payout : batch.changes.payouts) put(payout);
+    if (!batch.changes.payouts_paused) return;
+    const std::lock_guard lock{mutex_};
+    paused_ = *batch.changes.payouts_paused;
 }
 
 void SettlementWorker::put(const matching::Payout& payout) {
@@ -261,7 +266,10 @@ std::vector<settlement::PayoutRow> SettlementWorker::waiting_rows() {
 void SettlementWorker::build_batch(const settlement::Head& head) {
     std::vector<settlement::PayoutRow> rows = waiting_rows();
     doors_.metrics.settlement_wallet_short.set(0);
-    const bool paused = doors_.store.payouts_paused();
+    const bool paused = [this] {
+        const std::lock_guard lock{mutex_};
+        return paused_;
+    }();
     doors_.metrics.settlement_payouts_paused.set(paused);
     if (rows.empty() || paused) return;
     Nano free = head.balance - doors_.chain.balance_minimum();
@@ -323,6 +331,7 @@ void SettlementWorker::reconcile(const settlement::Head& head) {
                        (found.owed + found.held + found.operator_funds - found.fees - found.moving);
     doors_.store.store(found);
     reconciled_at_ = now;
+    doors_.reconciled(found);
     Metrics& metrics = doors_.metrics;
     metrics.settlement_wallet_nano.set(found.balance.value);
     metrics.settlement_owed_nano.set(found.owed.value);

@@ -30,6 +30,8 @@ struct SettlementDoors {
     std::function<std::optional<matching::Reply>(matching::Command)> ask;
     // Waits until the tables include all that was answered; false: not in time.
     std::function<bool()> projected;
+    // Told of each reconciliation while books and chain are in step.
+    std::function<void(const db::Reconciliation&)> reconciled = [](const db::Reconciliation&) {};
 };
 
 struct SettlementOptions {
@@ -47,7 +49,7 @@ public:
 
     // The open payouts of a loaded state, before start().
     void fill(const matching::State& state);
-    // Payouts of each stored batch. I/O thread.
+    // Payouts, and the operator's pause, of each stored batch. I/O thread.
     void stored(const matching::Batch& batch);
 
     void start();
@@ -78,6 +80,7 @@ private:
     std::condition_variable wake_;
     bool stopping_ = false;
     std::map<PayoutId, matching::Payout> payouts_;  // queued or sent
+    bool paused_ = false;
     // The worker thread's own.
     std::map<std::uint64_t, Instant> resend_at_;  // of each open batch
     std::optional<Instant> reconciled_at_;

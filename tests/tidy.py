@@ -22,7 +22,7 @@ FLOORS = {
     "api": {"core", "matching", "attestation", "sealing", "settlement", "db", "api"},
     "server": {"core", "matching", "attestation", "sealing", "settlement", "trust", "net", "db", "api", "server"},
     "node": {"core", "attestation", "sealing", "trust", "net", "node"},
-    "client": {"core", "attestation", "sealing", "trust", "net", "client"},
+    "client": {"core", "attestation", "sealing", "settlement", "trust", "net", "client"},
 }
 
 # A heavy or dangerous header, and the only files that may see it.

@@ -109,6 +109,12 @@ std::vector<Whole> wholes() {
          "AdminNote", scope_admin, R"({"note":"n"})"},
         {Method::post, "/v1/admin/markets/inference:m:pause", "/v1/admin/markets/{name}:pause",
          "AdminNote", scope_admin, R"({"note":"n"})"},
+        {Method::post, "/v1/admin/settlement:pause", "/v1/admin/settlement:pause", "AdminNote",
+         scope_admin, R"({"note":"n"})"},
+        {Method::post, "/v1/admin/payouts/pay_5:approve", "/v1/admin/payouts/{id}:approve",
+         "AdminNote", scope_admin, R"({"note":"n"})"},
+        {Method::post, "/v1/admin/payouts/pay_5:reject", "/v1/admin/payouts/{id}:reject",
+         "PublicReason", scope_admin, R"({"reason":"r"})"},
         {Method::put, "/v1/admin/fee", "/v1/admin/fee", "FeeSet", scope_admin,
          R"({"basis_points":500,"note":"n"})"},
     };

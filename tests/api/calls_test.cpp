@@ -116,6 +116,8 @@ TEST_CASE("who may call what") {
         {"PATCH /v1/account", "m"},
         {"GET /v1/account/balance", "rwmo"},
         {"GET /v1/account/statement", "rm"},
+        {"GET /v1/account/signed-statement", "rm"},
+        {"GET /v1/account/proof", "rm"},
         {"GET /v1/account/usage", "rwmo"},
         {"GET /v1/account/deposit", "rm"},
         {"GET /v1/keys", "rm"},
@@ -176,6 +178,11 @@ TEST_CASE("who may call what") {
         {"GET /v1/admin/settlement", "au"},
         {"GET /v1/admin/held-deposits", "au"},
         {"POST /v1/admin/held-deposits/{id}:credit", "a"},
+        {"POST /v1/admin/settlement:pause", "a"},
+        {"POST /v1/admin/settlement:resume", "a"},
+        {"GET /v1/admin/payouts", "au"},
+        {"POST /v1/admin/payouts/{id}:approve", "a"},
+        {"POST /v1/admin/payouts/{id}:reject", "a"},
         {"POST /v1/admin/accounts/{id}:freeze", "a"},
         {"POST /v1/admin/accounts/{id}:unfreeze", "a"},
         {"POST /v1/admin/nodes/{id}:suspend", "a"},
@@ -190,9 +197,9 @@ TEST_CASE("who may call what") {
         {"PUT /v1/admin/fee", "a"},
     };
     const std::set<std::string> open_data{
-        "/v1/models",   "/v1/network", "/v1/network/nodes", "/v1/market-events", "/v1/market-key",
-        "/version",     "/livez",      "/readyz",           "/metrics",          "/openapi.yaml",
-        "/openapi.json"};
+        "/v1/models",     "/v1/network",        "/v1/network/nodes", "/v1/market-events",
+        "/v1/market-key", "/v1/proof/solvency", "/version",          "/livez",
+        "/readyz",        "/metrics",           "/openapi.yaml",     "/openapi.json"};
     std::map<std::string, std::string> expected{std::begin(rows), std::end(rows)};
     for (const Route& route : routes()) {
         const std::string name =

@@ -34,6 +34,7 @@ struct Settled {
     std::size_t submits = 0;
     int lane_down = 0;  // answers "overloaded" so many times
     std::unique_ptr<settlement::DevChain> chain;
+    std::optional<db::Reconciliation> reconciled;  // the newest that was told
 
     Settled() {
         std::remove(file.c_str());
@@ -63,7 +64,8 @@ struct Settled {
                               [this] {
                                   market.project();
                                   return true;
-                              }};
+                              },
+                              [this](const db::Reconciliation& found) { reconciled = found; }};
         SettlementWorker worker{doors, {}};
         worker.fill(market.writer->state());
         worker.round();
@@ -209,21 +211,53 @@ TEST_CASE("books and chain are compared to the nanoton, and a difference is said
     CHECK(world.metrics.settlement_deposits_on_hold.value() == 0);
     CHECK(world.metrics.settlement_owed_nano.value() == furnished + 73'000'000);
     CHECK(world.metrics.settlement_difference_nano.value() == -furnished);
+    REQUIRE(world.reconciled);
+    CHECK(world.reconciled->owed == Nano{furnished + 73'000'000});
     world.database.execute(
         "update chain_totals set in_nano = in_nano - 1 where kind = 'operator_funds'");
     world.rounds(2);
     CHECK(world.metrics.settlement_difference_nano.value() == 1 - furnished);
 }
 
+TEST_CASE("a large payout is sent once two admins approved it, and never when one rejected it") {
+    Settled world;
+    world.open();
+    const Nano large{1'000'000'000};
+    const Nano before = world.balance(matching::Bucket::available);
+    const AccountId one = world.market.admin(), other = world.market.admin();
+    const auto approved = world.payout(large), rejected = world.payout(large + Nano{1});
+    const auto approve = [&](AccountId admin) {
+        world.market.must<matching::PayoutAnswer>(
+            matching::ApprovePayout{approved.id, "asked them"}, admin);
+        world.rounds(6);
+    };
+    world.rounds(3);
+    approve(one);
+    CHECK(world.store.next_batch_number() == 1);
+    CHECK(world.balance(matching::Bucket::paying) == large + large + Nano{1});
+    world.market.must<matching::PayoutAnswer>(
+        matching::RejectPayout{rejected.id, "another address"}, other);
+    approve(other);
+    CHECK(world.chain->paid_to("dev:developer") == large);
+    CHECK(world.balance(matching::Bucket::available) == before - large);
+    CHECK(world.balance(matching::Bucket::paying) == Nano{});
+    world.market.project();
+    CHECK(world.database.number("select count(*) from payouts where state = 'rejected' and "
+                                "reason = 'another address' and settled_at is not null") == 1);
+    CHECK(world.database.number(
+              "select cardinality(approvers) from payouts where state = 'paid'") == 2);
+    CHECK(world.database.number("select count(*) from check_books()") == 0);
+}
+
 TEST_CASE("an operator stops payouts and lets them go on") {
     Settled world;
     world.open();
-    world.store.pause_payouts(true, "the key is being changed", world.clock.at);
+    world.market.must<matching::Done>(matching::PausePayouts{true, "the key is being changed"});
     world.payout(Nano{5'000'000});
     world.rounds(6);
     CHECK(world.store.open_batches().empty());
     CHECK(world.metrics.settlement_payouts_paused.value() == 1);
-    world.store.pause_payouts(false, "it was changed", world.clock.at);
+    world.market.must<matching::Done>(matching::PausePayouts{false, "it was changed"});
     world.rounds(6);
     CHECK(world.chain->paid_to("dev:developer") == Nano{5'000'000});
     CHECK(world.metrics.settlement_payouts_paused.value() == 0);

@@ -76,6 +76,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/account/signed-statement": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What you have earned and been paid so far, signed by the market
+         * @description Keep it: it proves what you are owed, whatever becomes of the market. Sums only grow, the counter tells the newer of two, and the same state of the books gives the same bytes. Check it offline with `cocoon-client verify --earnings FILE`.
+         */
+        get: operations["readSignedStatement"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/account/proof": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Your leaf of the newest proof of solvency, and its path
+         * @description All that the market owes you, with the salt that only you are told, and the way from there to the signed root. Check it offline with `cocoon-client verify --solvency FILE`. `not_found`: the account is newer than the proof; the next one (within a minute or so) has it.
+         */
+        get: operations["readAccountProof"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/account/usage": {
         parameters: {
             query?: never;
@@ -1025,7 +1065,7 @@ export interface paths {
         put?: never;
         /**
          * Pay earnings, or unused deposits, to your payout address
-         * @description An amount below the market's least payout (0.1 coins unless its operator set another) is refused with `payout_too_small`; an account with as many unsettled payouts as it may have, with `limit_reached`.
+         * @description An amount below the market's least payout (0.1 coins unless its operator set another) is refused with `payout_too_small`; an account with as many unsettled payouts as it may have, with `limit_reached`. A large one is answered as `awaiting_approval`: it is queued once two of the market's admins have approved it.
          */
         post: operations["requestPayout"];
         delete?: never;
@@ -1200,6 +1240,98 @@ export interface paths {
         put?: never;
         /** Say whose a transfer is; credited once, whoever asks */
         post: operations["creditHeldDeposit"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/settlement:pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** No new payout batches; what is signed goes on */
+        post: operations["pausePayouts"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/settlement:resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Pay again */
+        post: operations["resumePayouts"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/payouts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Everybody's payouts, newest first, with whose they are and who approved them */
+        get: operations["listPayoutsOverseen"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/payouts/{id}:approve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["PayoutId"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * One of the two admins' words that a large payout waits for
+         * @description The second one queues it. `own_approval`: it is your own payout, or you approved it already.
+         */
+        post: operations["approvePayout"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/payouts/{id}:reject": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["PayoutId"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Give the money of a payout that waits for approval back to its account */
+        post: operations["rejectPayout"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1407,6 +1539,26 @@ export interface paths {
         get?: never;
         /** The market's fee for new matches */
         put: operations["setFee"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/proof/solvency": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What the market owes to all, signed, and what its wallet holds
+         * @description The root of a Merkle-sum tree over the money of every account (available, held, earned, and in payouts) at one sequence of the journal, and the wallet's balance as of the same books. `wallet` is null while the chain cannot be seen: then nobody knows whether there is enough. Every account can check that the sum counts it (/v1/account/proof); `cocoon-client verify --solvency FILE` checks both offline.
+         */
+        get: operations["readSolvency"];
+        put?: never;
         post?: never;
         delete?: never;
         options?: never;
@@ -2583,6 +2735,86 @@ export interface components {
             reference?: string | null;
             requested_at: components["schemas"]["Instant"];
             settled_at?: components["schemas"]["Instant"] | null;
+            /** @description Of two that a large payout waits for */
+            approvals: number;
+            /** @description Why an admin rejected it */
+            reason: string | null;
+        };
+        OverseenPayout: components["schemas"]["Payout"] & {
+            account: components["schemas"]["AccountId"];
+            approvers: components["schemas"]["AccountId"][];
+        };
+        OverseenPayoutPage: components["schemas"]["Page"] & {
+            items: components["schemas"]["OverseenPayout"][];
+        };
+        /** @description Ed25519 over "cocoon-market/statement/v1", a byte 0, and the statement in canonical form */
+        MarketSignature: {
+            key_id: string;
+            public_key: string;
+            signature: string;
+        };
+        SignedSolvency: {
+            signature: components["schemas"]["MarketSignature"];
+            statement: {
+                /** @constant */
+                type: "cocoon-market/solvency/v1";
+                /** @description Of the journal */
+                sequence: components["schemas"]["Decimal"];
+                at: components["schemas"]["Instant"];
+                /** @description Leaves of the tree */
+                accounts: components["schemas"]["Decimal"];
+                root: string;
+                /** @description The root's sum */
+                liabilities_nano: components["schemas"]["Amount"];
+                /** @description As of the same books; null while the chain cannot be seen */
+                wallet: {
+                    address: string;
+                    balance_nano: components["schemas"]["Amount"];
+                    /** @description Inside a batch, on its way back to the wallet */
+                    moving_nano: components["schemas"]["Amount"];
+                    /** @description Of the balance */
+                    on_hold_nano: components["schemas"]["Amount"];
+                    at: components["schemas"]["Instant"];
+                } | null;
+            };
+        };
+        SumNode: {
+            hash: string;
+            sum_nano: components["schemas"]["Amount"];
+        };
+        AccountProof: {
+            solvency: components["schemas"]["SignedSolvency"];
+            /** @description Its hash: SHA-256 of "cocoon-market/liability/v1", a byte 0, the account's number, the salt and the amount; numbers are 8 bytes, big-endian */
+            leaf: {
+                account: components["schemas"]["AccountId"];
+                /** @description Another one for each account and proof; keep it to yourself */
+                salt: string;
+                /** @description Available, held, earned and in payouts */
+                amount_nano: components["schemas"]["Amount"];
+            };
+            /** @description Of the leaf among all */
+            index: components["schemas"]["Decimal"];
+            /** @description Neighbours from the bottom up, none where there is none. Above two nodes stands SHA-256 of "cocoon-market/liability-sum/v1", a byte 0, and hash and sum of the left and of the right one */
+            path: components["schemas"]["SumNode"][];
+        };
+        SignedEarnings: {
+            signature: components["schemas"]["MarketSignature"];
+            statement: {
+                /** @constant */
+                type: "cocoon-market/earnings/v1";
+                account: components["schemas"]["AccountId"];
+                /** @description Empty while none is given */
+                payout_address: string;
+                /** @description The journal's sequence; the higher is the newer */
+                counter: components["schemas"]["Decimal"];
+                at: components["schemas"]["Instant"];
+                /** @description All of it since the account was opened; owed is this less paid_nano */
+                earned_nano: components["schemas"]["Amount"];
+                /** @description Out of it, on the chain */
+                paid_nano: components["schemas"]["Amount"];
+                /** @description Out of it, in payouts that are not settled */
+                paying_nano: components["schemas"]["Amount"];
+            };
         };
         PayoutPage: components["schemas"]["Page"] & {
             items: components["schemas"]["Payout"][];
@@ -2784,7 +3016,7 @@ export interface components {
                 /** @description How explorers find its message */
                 message_hash: string;
             }[];
-            /** @description An operator stopped payouts (cocoon-market payouts pause NOTE) */
+            /** @description An operator stopped payouts (/v1/admin/settlement:pause) */
             payouts_paused: boolean;
             holds: components["schemas"]["Count"];
             as_of: components["schemas"]["Decimal"];
@@ -3147,6 +3379,49 @@ export interface operations {
                 };
             };
             422: components["responses"]["Invalid"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    readSignedStatement: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Canonical JSON (RFC 8785), signed with the key of /v1/market-key. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignedEarnings"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    readAccountProof: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The proof and the statement that it leads to. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountProof"];
+                };
+            };
+            404: components["responses"]["NotFound"];
             default: components["responses"]["Problem"];
         };
     };
@@ -5169,6 +5444,157 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    pausePayouts: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names this call; a repeat within a day gets the first answer */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKeyOptional"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AdminNote"];
+            };
+        };
+        responses: {
+            /** @description Paused, or paused before. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: components["responses"]["Invalid"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    resumePayouts: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names this call; a repeat within a day gets the first answer */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKeyOptional"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AdminNote"];
+            };
+        };
+        responses: {
+            /** @description Running, or running before. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: components["responses"]["Invalid"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    listPayoutsOverseen: {
+        parameters: {
+            query?: {
+                state?: components["schemas"]["PayoutState"];
+                /** @description Rows of a page */
+                limit?: components["parameters"]["Limit"];
+                /** @description Where the page before ended (`next_cursor`); bound to account, route and filter */
+                cursor?: components["parameters"]["Cursor"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of payouts. */
+            200: {
+                headers: {
+                    Link: components["headers"]["Link"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OverseenPayoutPage"];
+                };
+            };
+            422: components["responses"]["Invalid"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    approvePayout: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names this call; a repeat within a day gets the first answer */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKeyOptional"];
+            };
+            path: {
+                id: components["schemas"]["PayoutId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AdminNote"];
+            };
+        };
+        responses: {
+            /** @description The payout as it is now. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OverseenPayout"];
+                };
+            };
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            422: components["responses"]["Invalid"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    rejectPayout: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names this call; a repeat within a day gets the first answer */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKeyOptional"];
+            };
+            path: {
+                id: components["schemas"]["PayoutId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PublicReason"];
+            };
+        };
+        responses: {
+            /** @description The payout as it is now. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OverseenPayout"];
+                };
+            };
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            422: components["responses"]["Invalid"];
+            default: components["responses"]["Problem"];
+        };
+    };
     freezeAccount: {
         parameters: {
             query?: never;
@@ -5523,6 +5949,27 @@ export interface operations {
                 content?: never;
             };
             422: components["responses"]["Invalid"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    readSolvency: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Canonical JSON (RFC 8785), signed with the key of /v1/market-key. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignedSolvency"];
+                };
+            };
             default: components["responses"]["Problem"];
         };
     };
