@@ -58,6 +58,9 @@ std::vector<Setting> bound_settings() {
                1'000'000'000'000'000'000,
                "a payout of so much or more waits for two admins (MARKET_MORE_ADMINS); 0: none "
                "does"),
+        text("MARKET_MORE_ADMINS", &Config::more_admins, "",
+             "comma-separated names: each gets an admin account of its own at the next start, its "
+             "key in MARKET_ADMIN_TOKEN_FILE.NAME; hand it over and delete the file"),
         number("MARKET_OPEN_PAYOUTS_PER_ACCOUNT_MAX", &Config::open_payouts_per_account_max, "16",
                1, 100'000, "payouts of an account that are not settled yet, then 409"),
     };
@@ -86,6 +89,8 @@ std::vector<Setting> chain_settings() {
                100'000'000, 1'000'000'000'000'000, "what stays in the wallet for fees"),
         number("MARKET_RECONCILE_INTERVAL_MS", &Config::reconcile_interval_ms, "60000", 100,
                3'600'000, "how often books and chain are compared"),
+        number("MARKET_SOLVENCY_INTERVAL_MS", &Config::solvency_interval_ms, "60000", 100,
+               86'400'000, "how often the proof of what the market owes is made anew"),
     };
 }
 
@@ -139,9 +144,6 @@ std::vector<Setting> market_settings() {
         text("MARKET_COIN_NAME", &Config::coin_name, "TON", "the coin's name as people see it"),
         text("MARKET_ADMIN_TOKEN_FILE", &Config::admin_token_file, "var/admin-token",
              "the first admin key is written here (0600) when a new market starts"),
-        text("MARKET_MORE_ADMINS", &Config::more_admins, "",
-             "comma-separated names: each gets an admin account of its own at the next start, its "
-             "key in MARKET_ADMIN_TOKEN_FILE.NAME; hand it over and delete the file"),
         text("MARKET_CORS_ORIGIN", &Config::cors_origin, "*",
              "browsers of this origin may call; `*` any (credentials are never ambient), `none` no "
              "other"),
@@ -180,8 +182,6 @@ std::vector<Setting> market_settings() {
                "after SIGTERM open answers may go on so long"),
         number("MARKET_SETTLEMENT_INTERVAL_MS", &Config::settlement_interval_ms, "1000", 10,
                3'600'000, "how often the chain is asked"),
-        number("MARKET_SOLVENCY_INTERVAL_MS", &Config::solvency_interval_ms, "60000", 100,
-               86'400'000, "how often the proof of what the market owes is made anew"),
     };
 }
 
