@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "client/channel.hpp"
 #include "client/market_api.hpp"
 #include "client/money_proofs.hpp"
 #include "client/receipts.hpp"
@@ -212,6 +213,72 @@ Output show_deposit(const Invocation& call) {
                "comment  " + printable(memo) +
                "   (without it the deposit cannot be credited to you)\n" +
                (link.empty() ? "" : "link     " + printable(link) + "\n");
+    });
+}
+
+// ---- channel ------------------------------------------------------------------------------------
+
+Output open_channel_command(const Invocation& call, const std::string& key_file) {
+    const auto deposit = Nano::parse(call.arguments.get("--deposit-nano"));
+    if (!deposit || deposit->value <= 0)
+        return usage_error("channel open needs --payer ADDRESS and --deposit-nano N");
+    ChannelWish wish;
+    wish.payer = call.arguments.get("--payer");
+    const auto challenge = call.arguments.number("--challenge-seconds", 0, 0, INT32_MAX);
+    const auto salt = call.arguments.number("--salt", 1, 0, INT64_MAX);
+    if (!challenge || !salt) return usage_error((!challenge ? challenge : salt).error().detail);
+    wish.challenge_seconds = *challenge;
+    wish.salt = static_cast<std::uint64_t>(*salt);
+    const auto key = sealing::SigningKey::load_or_generate(key_file);
+    if (!key) return failed(refusal_text(key.error()));
+    const auto opened = open_channel(call.market, *key, wish, *deposit);
+    if (!opened) return failed(refusal_text(opened.error()));
+    const Json body = Json::object({{"address", opened->address}, {"link", opened->link}});
+    return or_json(call, body, [&] {
+        return "channel  " + opened->address + "\nkey      " + key_file +
+               "   (keep it: who has it can promise the market all of the deposit)\nlink     " +
+               opened->link + "\n";
+    });
+}
+
+// Closing is the wallet's to ask for: links with what it must send.
+Output close_channel_command(const Invocation& call, const std::string& address) {
+    const auto links = closing_links(address);
+    if (!links) return usage_error(refusal_text(links.error()));
+    const Json body = Json::object({{"start", links->start}, {"finish", links->finish}});
+    return or_json(call, body, [&] {
+        return "start   " + links->start + "\nfinish  " + links->finish +
+               "\nThe market lets go at once when it is there; otherwise finish once the challenge "
+               "time is over.\n";
+    });
+}
+
+Output channel_command(const Invocation& call) {
+    const std::string& action = call.arguments.positional.front();
+    const ChannelSettings& settings = call.config.channel;
+    std::string key_file = call.arguments.get("--key-file");
+    if (key_file.empty()) key_file = settings.key_file.empty() ? "channel.key" : settings.key_file;
+    if (action == "open") return open_channel_command(call, key_file);
+    std::string address = call.arguments.get("--address");
+    if (address.empty()) address = settings.address;
+    if (action == "close") return close_channel_command(call, address);
+    if (action != "show" && action != "pay") return usage_error("channel open, show, pay or close");
+    auto payer = ChannelPayer::load(key_file, address);
+    if (!payer) return failed(refusal_text(payer.error()));
+    const auto amount = Nano::parse(call.arguments.get("--amount-nano"));
+    if (action == "pay" && (!amount || amount->value <= 0))
+        return usage_error("channel pay needs --amount-nano N");
+    const auto view =
+        action == "pay" ? payer->promise(call.market, *amount) : payer->view(call.market);
+    if (!view) return failed(refusal_text(view.error()));
+    const Json body = Json::object({{"stage", view->stage},
+                                    {"deposited_nano", view->deposited.text()},
+                                    {"promised_nano", view->promised.text()},
+                                    {"claimed_nano", view->claimed.text()}});
+    return or_json(call, body, [&] {
+        return "stage      " + printable(view->stage) + "\ndeposited  " +
+               coins_text(view->deposited) + "\npromised   " + coins_text(view->promised) +
+               "\nclaimed    " + coins_text(view->claimed) + "\n";
     });
 }
 
@@ -612,6 +679,17 @@ const std::vector<Command>& commands() {
           {"--older", "FILE", "signed earnings kept before: nothing may have fallen since"},
           {"--market-key", "HEX", "the market's key, as you know it"}},
          fetch_money_proof},
+        {"channel",
+         "open|show|pay|close",
+         "A payment channel: your coins stay in a contract of your own (docs/channel.md).",
+         {{"--key-file", "FILE", "session key; made by open (default: the settings', channel.key)"},
+          {"--address", "ADDRESS", "the channel, instead of the settings'"},
+          {"--payer", "ADDRESS", "open: the wallet that gets what is left"},
+          {"--deposit-nano", "N", "open: the first deposit, for the link"},
+          {"--challenge-seconds", "N", "open: how long the market may answer a closing"},
+          {"--salt", "N", "open: another number makes another channel (default 1)"},
+          {"--amount-nano", "N", "pay: promise so much more"}},
+         channel_command},
         {"attest", "NODE|verify",
          "Verifies a node's evidence with your own policy: fetched from the market, or a file's.",
          attest_options(), attest_node},

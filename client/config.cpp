@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "client/field_reader.hpp"
+#include "settlement/channel.hpp"
 
 namespace cocoon::client {
 
@@ -161,6 +162,20 @@ void read_session(const Json& value, SessionSettings& into, std::vector<FieldErr
         fields.problem("renew_seconds_before", "must be at most half of seconds");
 }
 
+void read_channel(const Json& value, const std::string& directory, ChannelSettings& into,
+                  std::vector<FieldError>& problems) {
+    FieldReader fields{value, "/channel", problems};
+    fields.text("key_file", into.key_file);
+    fields.text("address", into.address);
+    fields.money("step_nano", into.step, Nano{100'000'000}, settlement::ton::channel_cap_max);
+    fields.money("low_nano", into.low, Nano{1}, Nano{limits::amount_nano_max});
+    fields.integer("seconds", into.seconds, 1, 3'600);
+    fields.finish();
+    if (into.key_file.empty()) fields.problem("key_file", "is required");
+    if (into.address.empty()) fields.problem("address", "is required");
+    into.key_file = (std::filesystem::path{directory} / into.key_file).string();
+}
+
 void read_prices(const Json& value, Prices& into, std::vector<FieldError>& problems) {
     FieldReader fields{value, "/price_max", problems};
     for (const Dimension& dimension : dimensions) {
@@ -238,6 +253,8 @@ Result<Config> parse_config(std::string_view document, const std::string& direct
     if (const Json* value = fields.object("calls")) read_calls(*value, config.calls, problems);
     if (const Json* value = fields.object("session"))
         read_session(*value, config.session, problems);
+    if (const Json* value = fields.object("channel"))
+        read_channel(*value, directory, config.channel, problems);
     fields.text("receipts_directory", config.receipts_directory);
     if (!config.receipts_directory.empty())
         config.receipts_directory =

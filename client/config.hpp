@@ -45,6 +45,14 @@ struct SessionSettings {
     std::int64_t renew_seconds_before = 60;
 };
 
+// A payment channel that keeps the account fed (docs/channel.md).
+struct ChannelSettings {
+    std::string key_file, address;  // empty: none
+    Nano step{1'000'000'000};       // promised at a time
+    Nano low{500'000'000};          // an available balance below this asks for the next step
+    std::int64_t seconds = 5;       // between two looks
+};
+
 struct Config {
     std::string market_url;                               // without a trailing '/'
     std::string api_key;                                  // ck_...; a secret
@@ -71,6 +79,7 @@ struct Config {
     EstimateSettings estimate;
     CallSettings calls;
     SessionSettings session;
+    ChannelSettings channel;
     std::string receipts_directory;  // empty: receipts are verified but not kept
     std::int64_t receipts_max = 10'000;
 };

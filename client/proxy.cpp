@@ -125,6 +125,11 @@ Result<std::unique_ptr<Proxy>> Proxy::start(Config config) {
     } catch (const std::runtime_error& failure) {
         return refuse(ErrorCode::wrong_state, failure.what());
     }
+    if (!proxy->config_.channel.address.empty()) {
+        auto feeder = ChannelFeeder::start(proxy->config_.channel, proxy->market_);
+        if (!feeder) return feeder.error();
+        proxy->feeder_ = *std::move(feeder);
+    }
     const auto threads = static_cast<std::size_t>(proxy->config_.calls.concurrent_max);
     proxy->workers_ = std::make_unique<net::WorkerPool>("calls", threads, threads);
     return proxy;

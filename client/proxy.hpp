@@ -10,6 +10,7 @@
 #include <string>
 
 #include "client/call.hpp"
+#include "client/channel.hpp"
 #include "client/config.hpp"
 #include "net/event_loop.hpp"
 #include "net/http_server.hpp"
@@ -54,6 +55,7 @@ private:
     Instant models_at_;
     std::atomic<std::int64_t> in_flight_{0};
     std::unique_ptr<net::WorkerPool> workers_;
+    std::unique_ptr<ChannelFeeder> feeder_;  // with a channel only
 };
 
 // The market's model list as the SDK gets it: every member kept, `pricing`, `trust` and

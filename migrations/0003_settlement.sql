@@ -18,7 +18,7 @@ create table chain_entries (
                                             'other')),
     in_nano   bigint not null check (in_nano >= 0),
     out_nano  bigint not null check (out_nano >= 0),
-    fees_nano bigint not null check (fees_nano >= 0)
+    fees_nano bigint not null -- below zero: more came back of what was sent with a claim than the way took
 );
 -- The same summed up, kept in the transaction that adds to it.
 create table chain_totals (
@@ -40,8 +40,9 @@ create table chain_holds (
     reason      text not null
 );
 
--- Payout batches, stored before the first byte is sent. open: nothing is known of it; accepted: the wallet
--- took it and will execute it; executed, refused (by the wallet) and expired are its ends.
+-- Batches of payouts, or of claims on payment channels (no payouts), stored before the first byte is sent. open:
+-- nothing is known of it; accepted: the wallet took it and will execute it; executed, refused (by the wallet) and
+-- expired are its ends.
 create table payout_batches (
     number       bigint primary key check (number > 0),
     key          text not null unique,
@@ -53,7 +54,7 @@ create table payout_batches (
     payouts      bigint[] not null,
     addresses    text[] not null,
     amounts_nano bigint[] not null,
-    check (cardinality(payouts) > 0 and cardinality(payouts) = cardinality(addresses)
+    check (cardinality(payouts) = cardinality(addresses)
            and cardinality(payouts) = cardinality(amounts_nano))
 );
 create index payout_batches_open on payout_batches (number) where phase in ('open', 'accepted');
@@ -78,3 +79,28 @@ create table chain_reconciliation (
     moving_nano     bigint not null,
     difference_nano bigint not null
 );
+
+-- Payment channels that developers registered (docs/channel.md), the greatest voucher of each, and what the
+-- wallet's history said of it. Written by db/channels.cpp only. Everything but the claim's time only grows.
+create table channels (
+    address           text primary key,
+    account           bigint not null,
+    payer_key         bytea not null check (octet_length(payer_key) = 32),
+    payer             text not null,
+    challenge_seconds bigint not null check (challenge_seconds > 0),
+    cap_nano          bigint not null check (cap_nano > 0),
+    salt              bigint not null, -- the bits of an unsigned number
+    stage             bigint not null default 0 check (stage between 0 and 2),
+    deposited_nano    bigint not null default 0 check (deposited_nano >= 0),
+    claimed_nano      bigint not null default 0 check (claimed_nano >= 0),
+    close_at          bigint not null default 0,
+    promised_nano     bigint not null default 0 check (promised_nano >= 0),
+    sequence          bigint not null default 0,
+    signature         bytea check (octet_length(signature) = 64),
+    claim_sent_at     bigint not null default 0,
+    opened_at         bigint not null,
+    check ((promised_nano = 0) = (signature is null))
+);
+create index channels_account on channels (account);
+create index channels_to_claim on channels (claim_sent_at)
+    where stage < 2 and (stage = 1 or promised_nano > claimed_nano);

@@ -6,6 +6,7 @@
 #include <future>
 #include <thread>
 
+#include "api/channels.hpp"
 #include "api/challenges.hpp"
 #include "api/routes.hpp"
 #include "core/log.hpp"
@@ -268,6 +269,7 @@ private:
     WebhookDoors webhook_doors();
     SettlementDoors settlement_doors();
     SolvencyDoors solvency_doors();
+    std::shared_ptr<const api::ChannelMarket> channel_market();
     EvidenceWatchDoors evidence_watch_doors();
     Result<void> submit(matching::Command command, Lane::Done done);
 
@@ -325,6 +327,7 @@ private:
     std::unique_ptr<Webhooks> webhooks;
     db::Settlement settlement_store{pool};
     std::unique_ptr<Solvency> solvency;
+    std::optional<db::Channels> channels;  // with MARKET_CHAIN=ton, where they are taken
     std::unique_ptr<SettlementWorker> settlement;
     std::unique_ptr<EvidenceWatch> evidence_watch;
     std::thread projecting, auditing;
@@ -348,6 +351,7 @@ Market::Market(const Config& settings) : config{settings} {
     lane_options.batch_commands_max = static_cast<std::size_t>(config.batch_commands_max);
     lane = std::make_unique<Lane>(*writer, clock, metrics, lane_options, lane_doors());
     context = context_of(config, key, chain, dev_chain.get(), *lane, outbox);
+    context.channels = channel_market();
     context.evidence_policy = [this] { return evidence_policy.current(); };
     evidence_policy.remember(collateral_memory.load(),
                              [this](const auto& seen) { collateral_memory.raise(seen); });
@@ -376,6 +380,7 @@ Market::Market(const Config& settings) : config{settings} {
         SettlementOptions options;
         options.interval = milliseconds(config.settlement_interval_ms);
         options.reconcile_interval = milliseconds(config.reconcile_interval_ms);
+        options.claim_interval = seconds(config.channel_claim_seconds);
         settlement = std::make_unique<SettlementWorker>(settlement_doors(), options);
         settlement->fill(writer->state());
     }
@@ -481,6 +486,9 @@ void Market::open_chain() {
     if (config.chain == "ton") {
         ton = std::make_unique<TonParts>(config, clock, metrics);
         chain = &ton->chain();
+        if (config.channel_claim_seconds > 0)
+            channels.emplace(pool, ton->chain().channel_payee(),
+                             static_cast<settlement::ton::Network>(config.ton_network_number()));
     }
     if (config.chain != "dev") return;
     make_folder_of(config.chain_file);
@@ -559,7 +567,8 @@ SettlementDoors Market::settlement_doors() {
         clock,
         [this](matching::Command command) { return ask_lane(*lane, stopping, std::move(command)); },
         [this] { return projector.wait_for(lane->views()->sequence, projection_patience); },
-        [this](const db::Reconciliation& found) { solvency->reconciled(found); }};
+        [this](const db::Reconciliation& found) { solvency->reconciled(found); },
+        channels ? &*channels : nullptr};
 }
 
 SolvencyDoors Market::solvency_doors() {
@@ -568,6 +577,13 @@ SolvencyDoors Market::solvency_doors() {
             derived_secret(key, "cocoon-market/solvency-secret/v1"),
             clock,
             metrics};
+}
+
+std::shared_ptr<const api::ChannelMarket> Market::channel_market() {
+    if (!channels) return nullptr;
+    return std::make_shared<const api::ChannelMarket>(
+        api::ChannelMarket{*channels, ton->chain().channel_payee(),
+                           static_cast<settlement::ton::Network>(config.ton_network_number())});
 }
 
 EvidenceWatchDoors Market::evidence_watch_doors() {

@@ -87,6 +87,8 @@ std::vector<Setting> chain_settings() {
                1'000'000'000'000, "smaller deposits are held back"),
         number("MARKET_TON_BALANCE_MINIMUM_NANO", &Config::ton_balance_minimum_nano, "200000000",
                100'000'000, 1'000'000'000'000'000, "what stays in the wallet for fees"),
+        number("MARKET_CHANNEL_CLAIM_SECONDS", &Config::channel_claim_seconds, "0", 0, 86'400,
+               "how often a payment channel is claimed from; 0: channels are not taken"),
         number("MARKET_RECONCILE_INTERVAL_MS", &Config::reconcile_interval_ms, "60000", 100,
                3'600'000, "how often books and chain are compared"),
         number("MARKET_SOLVENCY_INTERVAL_MS", &Config::solvency_interval_ms, "60000", 100,

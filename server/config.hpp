@@ -30,7 +30,7 @@ struct Config {
     std::string ton_endpoints, ton_api_keys_file, ton_wallet_file, ton_network;
     std::int64_t ton_calls_per_second = 1, ton_message_seconds = 3600, ton_clock_skew_seconds = 60;
     std::int64_t ton_deposit_minimum_nano = 0, ton_balance_minimum_nano = 0;
-    std::int64_t reconcile_interval_ms = 0;
+    std::int64_t reconcile_interval_ms = 0, channel_claim_seconds = 0;
     std::string collateral_tdx_url, collateral_tdx_root_list_url, collateral_snp_url;
     std::string collateral_rim_url, collateral_ocsp_url;
     std::string webhook_destinations, proxy_addresses, log_level, access_log;

@@ -11,6 +11,9 @@ namespace {
 using db::BatchPhase;
 using settlement::Entry;
 
+// A channel that closes is claimed from anew this often, until its answer is in the history.
+constexpr Duration closing_claim_interval = seconds(60);
+
 // Refusals that another try will not change: the step was done before, or cannot be done.
 bool settled(const Error& error) { return !describe(error.code).retryable; }
 
@@ -81,6 +84,7 @@ void SettlementWorker::round() {
         chain_failure_.clear();
         expire(*head);
         build_batch(*head);
+        claim(*head);
         reconcile(*head);
     }
     resend();
@@ -100,13 +104,13 @@ void SettlementWorker::chain_failed(const Error& error) {
 bool SettlementWorker::follow_history(const settlement::Head& head) {
     settlement::Cursor cursor = doors_.store.cursor();
     while (cursor != head.position) {
-        const auto page = doors_.chain.entries(cursor, head.position, settlement::entries_page_max);
+        auto page = doors_.chain.entries(cursor, head.position, settlement::entries_page_max);
         if (!page) {
             chain_failed(page.error());
             return false;
         }
         if (page->entries.empty()) return false;
-        for (const Entry& entry : page->entries) {
+        for (Entry& entry : page->entries) {
             if (!take(entry)) return false;
         }
         doors_.store.take(page->entries, page->next);
@@ -115,10 +119,12 @@ bool SettlementWorker::follow_history(const settlement::Head& head) {
     return true;
 }
 
-// False: not now.
-bool SettlementWorker::take(const Entry& entry) {
+// False: not now. What is known only here of the entry (whose channel it is from) is put right in
+// it before it is noted.
+bool SettlementWorker::take(Entry& entry) {
     switch (entry.kind) {
-        case Entry::Kind::deposit: return credit(entry, entry.memo);
+        case Entry::Kind::deposit:
+            return entry.report && doors_.channels ? take_report(entry) : credit(entry, entry.memo);
         case Entry::Kind::bounced: return take_bounce(entry);
         case Entry::Kind::accepted:
         case Entry::Kind::refused:
@@ -129,8 +135,34 @@ bool SettlementWorker::take(const Entry& entry) {
     return true;
 }
 
+// What a channel of the market's pays is its account's. What else its message brings is left of
+// what travelled with the claim, and counts against what the claim cost.
+bool SettlementWorker::take_report(Entry& entry) {
+    const settlement::ton::ChannelNotice& notice = entry.report->notice;
+    const std::string address = entry.report->channel.raw();
+    const auto channel = doors_.channels->find(address);
+    const auto memo = channel ? doors_.channels->memo(address) : std::nullopt;
+    if (!memo) {
+        entry.report.reset();
+        return credit(entry, entry.memo);
+    }
+    const Nano promised = channel->best ? channel->best->voucher.amount : Nano{};
+    if (notice.status.claimed > promised)  // this database is older than what was claimed
+        log::error("channel_paid_more_than_promised",
+                   {{"channel", address},
+                    {"claimed_nano", notice.status.claimed.value},
+                    {"promised_nano", promised.value}});
+    doors_.channels->report(address, notice.status);
+    entry.fees -= entry.in - notice.paid;
+    entry.in = notice.paid;
+    if (entry.in.value > 0) return credit(entry, *memo);
+    entry.kind = Entry::Kind::other;
+    return true;
+}
+
 bool SettlementWorker::credit(const Entry& entry, const std::string& memo) {
-    if (entry.in < doors_.chain.deposit_minimum() && entry.kind == Entry::Kind::deposit) {
+    if (entry.in < doors_.chain.deposit_minimum() && entry.kind == Entry::Kind::deposit &&
+        !entry.report) {
         doors_.store.hold(entry, "below_minimum");
         return true;
     }
@@ -164,13 +196,18 @@ bool SettlementWorker::take_bounce(const Entry& entry) {
     return true;
 }
 
-bool SettlementWorker::take_batch(const Entry& entry) {
+bool SettlementWorker::take_batch(Entry& entry) {
     const auto found = doors_.store.batch_by_key(entry.batch);
     if (!found) {
         // Somebody else signs with the wallet's key, or the database is not the one that did.
         doors_.metrics.settlement_unknown_batches.add();
         log::error("payout_batch_unknown", {{"reference", entry.reference}});
         return true;
+    }
+    // What claims carry comes back, from each channel by itself: a cost until then, nobody's pay.
+    if (found->batch.rows.empty() && entry.kind == Entry::Kind::executed) {
+        entry.fees += entry.out;
+        entry.out = Nano{};
     }
     const bool open = found->phase == BatchPhase::open || found->phase == BatchPhase::accepted;
     const std::uint64_t number = found->batch.number;
@@ -272,8 +309,7 @@ void SettlementWorker::build_batch(const settlement::Head& head) {
     }();
     doors_.metrics.settlement_payouts_paused.set(paused);
     if (rows.empty() || paused) return;
-    Nano free = head.balance - doors_.chain.balance_minimum();
-    for (const db::StoredBatch& stored : doors_.store.open_batches()) free -= stored.batch.cost;
+    const Nano free = free_of(head);
     const std::uint64_t number = doors_.store.next_batch_number();
     while (!rows.empty()) {
         const auto batch = doors_.chain.build(number, rows);
@@ -293,6 +329,45 @@ void SettlementWorker::build_batch(const settlement::Head& head) {
     }
     doors_.metrics.settlement_wallet_short.set(1);
     log::warning("wallet_short", {{"balance_nano", head.balance.value}, {"free_nano", free.value}});
+}
+
+// What the wallet holds beyond its least and what is signed already.
+Nano SettlementWorker::free_of(const settlement::Head& head) {
+    Nano free = head.balance - doors_.chain.balance_minimum();
+    for (const db::StoredBatch& stored : doors_.store.open_batches()) free -= stored.batch.cost;
+    return free;
+}
+
+// Channels that give more than was claimed of them, in one batch; the next one waits for its end. A
+// claim lost or made twice costs its fees: it names the total, and the channel pays what is new.
+void SettlementWorker::claim(const settlement::Head& head) {
+    if (!doors_.channels) return;
+    for (const db::StoredBatch& stored : doors_.store.open_batches()) {
+        if (stored.batch.rows.empty()) return;
+    }
+    const Instant now = doors_.clock.now();
+    const Duration closing = std::min(options_.claim_interval, closing_claim_interval);
+    std::vector<settlement::ChannelClaim> claims;
+    std::vector<std::string> addresses;
+    for (const db::ChannelRow& channel : doors_.channels->to_claim(
+             now - options_.claim_interval, now - closing, settlement::batch_rows_max)) {
+        // A closing channel with nothing left to claim is let go at once.
+        const bool more = channel.best && channel.best->voucher.amount > channel.status.claimed &&
+                          channel.status.deposited > channel.status.claimed;
+        claims.push_back({settlement::ton::channel_state(channel.terms).address(),
+                          more ? channel.best : std::nullopt});
+        addresses.push_back(channel.address);
+    }
+    if (claims.empty()) return;
+    const auto batch = doors_.chain.build_claims(doors_.store.next_batch_number(), claims);
+    if (!batch) return chain_failed(batch.error());
+    if (batch->cost > free_of(head)) {
+        doors_.metrics.settlement_wallet_short.set(1);
+        return log::warning("wallet_short", {{"claims", claims.size()}});
+    }
+    if (!doors_.store.store(*batch)) return;  // another process's number: the next round's is free
+    doors_.channels->claim_sent(addresses, now);
+    log::info("claims_built", {{"batch", batch->number}, {"channels", claims.size()}});
 }
 
 void SettlementWorker::resend() {

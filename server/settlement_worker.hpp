@@ -13,6 +13,7 @@
 #include <set>
 #include <thread>
 
+#include "db/channels.hpp"
 #include "db/settlement.hpp"
 #include "matching/state.hpp"
 #include "server/metrics.hpp"
@@ -32,12 +33,14 @@ struct SettlementDoors {
     std::function<bool()> projected;
     // Told of each reconciliation while books and chain are in step.
     std::function<void(const db::Reconciliation&)> reconciled = [](const db::Reconciliation&) {};
+    db::Channels* channels = nullptr;  // none: the market takes no payment channels
 };
 
 struct SettlementOptions {
     Duration interval = seconds(1);         // between rounds
     Duration resend_interval = seconds(3);  // of a batch that nothing is known of
     Duration reconcile_interval = minutes(1);
+    Duration claim_interval = minutes(1);  // of one channel
 };
 
 class SettlementWorker {
@@ -60,13 +63,16 @@ public:
 private:
     void put(const matching::Payout& payout);
     bool follow_history(const settlement::Head& head);
-    bool take(const settlement::Entry& entry);
+    bool take(settlement::Entry& entry);
+    bool take_report(settlement::Entry& entry);
     bool credit(const settlement::Entry& entry, const std::string& memo);
     bool take_bounce(const settlement::Entry& entry);
-    bool take_batch(const settlement::Entry& entry);
+    bool take_batch(settlement::Entry& entry);
     bool settle(const settlement::PayoutBatch& batch, const settlement::Entry& entry);
     void expire(const settlement::Head& head);
     void build_batch(const settlement::Head& head);
+    Nano free_of(const settlement::Head& head);
+    void claim(const settlement::Head& head);
     std::vector<settlement::PayoutRow> waiting_rows();
     void resend();
     void reconcile(const settlement::Head& head);

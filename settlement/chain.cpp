@@ -15,4 +15,8 @@ std::string_view name_of(Entry::Kind kind) {
     return "other";
 }
 
+Result<PayoutBatch> Chain::build_claims(std::uint64_t, const std::vector<ChannelClaim>&) {
+    return refuse(ErrorCode::wrong_state, "this chain has no payment channels");
+}
+
 }  // namespace cocoon::settlement

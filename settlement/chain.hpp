@@ -15,6 +15,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,6 +23,7 @@
 #include "core/money.hpp"
 #include "core/result.hpp"
 #include "core/time.hpp"
+#include "settlement/channel.hpp"
 
 namespace cocoon::settlement {
 
@@ -56,6 +58,14 @@ struct SentPayout {
     bool operator==(const SentPayout&) const = default;
 };
 
+// What the sender of a transfer says of itself as a payment channel. Anybody can say it: to be
+// believed of a channel that the market knows, and of no other.
+struct ChannelReport {
+    ton::Address channel;
+    ton::ChannelNotice notice;
+    bool operator==(const ChannelReport&) const = default;
+};
+
 // One final transaction of the wallet. Its balance changed by in - out - fees, to the nanoton.
 struct Entry {
     enum class Kind : std::uint8_t {
@@ -75,6 +85,7 @@ struct Entry {
     Nano in, out, fees;
     std::string batch;  // accepted, refused, executed: PayoutBatch::key
     std::vector<SentPayout> sent;
+    std::optional<ChannelReport> report;  // deposits only
     bool operator==(const Entry&) const = default;
 };
 std::string_view name_of(Entry::Kind kind);
@@ -91,15 +102,22 @@ struct PayoutRow {
     bool operator==(const PayoutRow&) const = default;
 };
 
+// What a payment channel is asked for: all that `voucher` gives of it, or, without one, to give
+// back to its payer what is left.
+struct ChannelClaim {
+    ton::Address channel;
+    std::optional<ton::SignedVoucher> voucher;
+};
+
 // A batch as it is stored before anything is sent.
 struct PayoutBatch {
-    std::uint64_t number = 0;  // unique for ever; part of what is signed
-    std::string key;           // what the wallet's history will call it
-    Instant expires_at;        // a head as late as this that never saw it: it never will be
-    std::vector<PayoutRow> rows;
-    Nano cost;                 // at most, with all fees
-    std::string message;       // the signed bytes
-    std::string message_hash;  // lower-case hex; how explorers find the message
+    std::uint64_t number = 0;     // unique for ever; part of what is signed
+    std::string key;              // what the wallet's history will call it
+    Instant expires_at;           // a head as late as this that never saw it: it never will be
+    std::vector<PayoutRow> rows;  // none: a batch of claims
+    Nano cost;                    // at most, with all fees
+    std::string message;          // the signed bytes
+    std::string message_hash;     // lower-case hex; how explorers find the message
     bool operator==(const PayoutBatch&) const = default;
 };
 
@@ -134,6 +152,11 @@ public:
     // REQUIRES: 1..batch_rows_max rows; head() was called. Deterministic: the same arguments at the
     // same chain time give the same bytes.
     virtual Result<PayoutBatch> build(std::uint64_t number, std::vector<PayoutRow> rows) = 0;
+    // The same for claims, which pay nobody and cost little: the channels send their value back. A
+    // claim made twice is refused by its channel. REQUIRES: as above. wrong_state: this chain has
+    // no channels.
+    virtual Result<PayoutBatch> build_claims(std::uint64_t number,
+                                             const std::vector<ChannelClaim>& claims);
     virtual Result<void> submit(const PayoutBatch& batch) = 0;
 };
 

@@ -192,7 +192,9 @@ CellRef close_together_body(std::uint64_t query, const Agreement& agreement,
 
 bool is_bounced_claim(const CellRef& body) {
     Slice slice{body};
-    return slice.number(32) == UINT32_MAX && slice.number(32) == claim_tag && slice.good();
+    if (slice.number(32) != UINT32_MAX) return false;
+    const std::uint64_t tag = slice.number(32);
+    return tag == claim_tag || tag == finish_close_tag;
 }
 
 PayeeChannel::PayeeChannel(const ChannelTerms& terms, Network network, const ChannelStatus& status,

@@ -121,8 +121,8 @@ CellRef finish_close_body(std::uint64_t query);
 CellRef close_together_body(std::uint64_t query, const Agreement& agreement,
                             const Signature& payer_signature, const Signature& payee_signature);
 
-// Whether a body that bounced was a claim of ours (old bounce format: its first 256 bits came
-// back).
+// Whether a body that bounced was the payee's to a channel, a claim or the end of a closing (old
+// bounce format: its first 256 bits came back).
 bool is_bounced_claim(const CellRef& body);
 
 // A channel as the payee sees it: what final notices said of it, and the greatest voucher. A value:

@@ -29,6 +29,7 @@ public:
 
     const StateInit& state() const { return state_; }
     const Address& address() const { return address_; }
+    const PublicKey& owner() const { return key_.public_key(); }
     std::uint32_t timeout_seconds() const { return timeout_seconds_; }
 
     struct Query {

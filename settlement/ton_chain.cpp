@@ -164,10 +164,37 @@ Result<PayoutBatch> TonChain::build(std::uint64_t number, std::vector<PayoutRow>
         actions.push_back({std::move(*message), usual_mode});
         batch.cost += row.amount;
     }
+    batch.rows = std::move(rows);
+    return signed_batch(std::move(batch), actions);
+}
+
+Result<PayoutBatch> TonChain::build_claims(std::uint64_t number,
+                                           const std::vector<ChannelClaim>& claims) {
+    ENSURE(!claims.empty() && claims.size() <= batch_rows_max);
+    if (!view_ || !prices_) return failed("the chain has not been seen yet");
+    PayoutBatch batch;
+    batch.number = number;
+    std::vector<OutAction> actions;
+    for (const ChannelClaim& claim : claims) {
+        Transfer transfer;
+        transfer.to = claim.channel;
+        transfer.value = claim.voucher ? channel_claim_value : channel_message_cost;
+        transfer.bounce = true;
+        transfer.body = claim.voucher
+                            ? claim_body(number, claim.voucher->voucher.amount, *claim.voucher)
+                            : finish_close_body(number);
+        actions.push_back({internal_message(transfer), usual_mode});
+        batch.cost += transfer.value;
+    }
+    return signed_batch(std::move(batch), actions);
+}
+
+Result<PayoutBatch> TonChain::signed_batch(PayoutBatch batch,
+                                           std::span<const OutAction> actions) const {
     const auto timeout = std::int64_t{wallet_.timeout_seconds()};
     const std::int64_t created_at = view_->at.unix_seconds() - std::min(lag_seconds, timeout / 4);
     HighloadWallet::Query query;
-    query.number = static_cast<std::uint32_t>(number % queries_used);
+    query.number = static_cast<std::uint32_t>(batch.number % queries_used);
     query.created_at = static_cast<std::uint64_t>(created_at);
     query.deploy = view_->status != AccountStatus::active;
     const auto message = wallet_.batch(query, actions, own_value);
@@ -185,7 +212,6 @@ Result<PayoutBatch> TonChain::build(std::uint64_t number, std::vector<PayoutRow>
     const Bytes boc = write_boc(*message);
     batch.message = std::string{as_text(boc)};
     batch.message_hash = to_hex(normalised_hash(*parsed));
-    batch.rows = std::move(rows);
     return batch;
 }
 

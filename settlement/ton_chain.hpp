@@ -60,7 +60,12 @@ public:
     Result<EntryPage> entries(const Cursor& after, const Cursor& until,
                               std::size_t count_max) override;
     Result<PayoutBatch> build(std::uint64_t number, std::vector<PayoutRow> rows) override;
+    Result<PayoutBatch> build_claims(std::uint64_t number,
+                                     const std::vector<ChannelClaim>& claims) override;
     Result<void> submit(const PayoutBatch& batch) override;
+
+    // Whom payment channels must pay. Any thread.
+    ChannelPayee channel_payee() const { return {wallet_.owner(), wallet_.address()}; }
 
 private:
     struct Prices {
@@ -74,6 +79,7 @@ private:
     Result<std::vector<Transaction>> oldest_after(const TransactionId& after,
                                                   const TransactionId& until);
     Result<CellRef> payout_message(const PayoutRow& row);
+    Result<PayoutBatch> signed_batch(PayoutBatch batch, std::span<const OutAction> actions) const;
 
     const HighloadWallet wallet_;
     Gateway& gateway_;

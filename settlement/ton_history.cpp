@@ -78,6 +78,7 @@ void read_internal(const Transaction& transaction, const Address& wallet, Networ
     }
     if (message.source) entry.source = message.source->friendly(false, network);
     if (message.bounced) {
+        if (is_bounced_claim(message.body)) return;  // our own coins: nobody's payout
         entry.kind = Entry::Kind::bounced;
         entry.memo = bounced_payout(message.body);
         return;
@@ -85,6 +86,9 @@ void read_internal(const Transaction& transaction, const Address& wallet, Networ
     if (!received(transaction)) return;
     entry.memo = printable(read_comment(message.body, memo_bytes_max));
     entry.kind = entry.memo == operator_memo ? Entry::Kind::operator_funds : Entry::Kind::deposit;
+    const auto notice = ChannelNotice::parse(message.body);
+    if (notice && message.source && notice->paid <= entry.in)
+        entry.report = ChannelReport{*message.source, *notice};
 }
 
 }  // namespace

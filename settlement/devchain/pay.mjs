@@ -1,7 +1,8 @@
 // A person's wallet on the development chain: makes it, fills it from the faucet when it holds too little, and
 // sends a transfer with a comment. Prints one JSON line {address, balance}. For the demo and the tests.
 //   node pay.mjs --api http://127.0.0.1:18500 --key FILE                                   the address only
-//   node pay.mjs --api ... --key FILE --to ADDRESS --amount NANOTONS [--comment TEXT]
+//   node pay.mjs --api ... --key FILE --to ADDRESS --amount NANOTONS [--comment TEXT | --link ton://transfer/...]
+// A link's amount, body (bin) and state (init) count instead of the other options.
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { randomBytes } from "node:crypto";
 import { parseArgs } from "node:util";
@@ -14,7 +15,7 @@ const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 const { values } = parseArgs({
     options: Object.fromEntries(
-        ["api", "key", "to", "amount", "comment"].map((name) => [name, { type: "string" }]),
+        ["api", "key", "to", "amount", "comment", "link"].map((name) => [name, { type: "string" }]),
     ),
 });
 
@@ -42,8 +43,21 @@ const client = new ton.TonClient({ endpoint: values.api + "/api/v2/jsonRPC" });
 const wallet = client.open(contract);
 const address = contract.address.toString({ bounceable: false, testOnly: true });
 
-if (values.to) {
-    const value = BigInt(values.amount);
+const transfer = { to: values.to, amount: values.amount, body: values.comment, init: undefined };
+if (values.link) {
+    const link = new URL(values.link);
+    const cell = (name) =>
+        link.searchParams.has(name)
+            ? core.Cell.fromBoc(Buffer.from(link.searchParams.get(name), "base64url"))[0]
+            : undefined;
+    transfer.to = link.pathname.split("/").at(-1);
+    transfer.amount = link.searchParams.get("amount");
+    transfer.body = cell("bin") ?? link.searchParams.get("text") ?? undefined;
+    transfer.init = cell("init") && core.loadStateInit(cell("init").beginParse());
+}
+
+if (transfer.to) {
+    const value = BigInt(transfer.amount);
     if ((await wallet.getBalance()) < value + reserve) {
         await post("/dev/faucet", { address, amount: String(value + 10n * reserve) });
         await until("the faucet", async () => (await wallet.getBalance()) >= value + reserve);
@@ -54,7 +68,13 @@ if (values.to) {
         secretKey: key.secretKey,
         sendMode: core.SendMode.PAY_GAS_SEPARATELY | core.SendMode.IGNORE_ERRORS,
         messages: [
-            core.internal({ to: values.to, value, bounce: false, body: values.comment ?? undefined }),
+            core.internal({
+                to: transfer.to,
+                value,
+                bounce: Boolean(values.link),
+                body: transfer.body,
+                init: transfer.init,
+            }),
         ],
     });
     await until("the transfer", async () => (await wallet.getSeqno()) > seqno);

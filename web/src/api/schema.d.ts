@@ -1074,6 +1074,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/channels": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Your payment channels, and whom one must pay
+         * @description 404 on a market that takes none. What a channel is, and what it risks, is in docs/channel.md.
+         */
+        get: operations["listChannels"];
+        put?: never;
+        /**
+         * Register a payment channel, before or after its first deposit
+         * @description The market computes the channel's address from these terms, believes that contract and no other, and credits your account with what it claims. Registered again by the same account, it is answered with 200.
+         */
+        post: operations["openChannel"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/channels/{address}/vouchers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Promise the market more of a channel
+         * @description `amount_nano` is all that was ever promised, so a voucher may be sent again, and of two the greater counts. What it adds is credited once the market has claimed it on the chain. A voucher over what is deposited is 402.
+         */
+        post: operations["giveVoucher"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/deposits": {
         parameters: {
             query?: never;
@@ -2818,6 +2862,58 @@ export interface components {
         };
         PayoutPage: components["schemas"]["Page"] & {
             items: components["schemas"]["Payout"][];
+        };
+        /** @enum {string} */
+        ChannelStage: "open" | "closing" | "closed";
+        Channel: {
+            /** @description The contract, in bounceable form */
+            address: string;
+            /** @description The wallet that gets what is left */
+            payer: string;
+            /** @description Ed25519; signs vouchers */
+            payer_key: string;
+            challenge_seconds: number;
+            /** @description What may lie there at one time */
+            cap_nano: components["schemas"]["Amount"];
+            salt: string;
+            stage: components["schemas"]["ChannelStage"];
+            /** @description In all, as far as the chain is final */
+            deposited_nano: components["schemas"]["Amount"];
+            /** @description In all; credited to the account */
+            claimed_nano: components["schemas"]["Amount"];
+            /** @description When anybody may finish closing */
+            close_at: components["schemas"]["Instant"] | null;
+            opened_at: components["schemas"]["Instant"];
+            /** @description The greatest one given, with your own signature */
+            voucher: components["schemas"]["VoucherGive"] | null;
+        };
+        Channels: {
+            /** @description The market's wallet */
+            payee: string;
+            payee_key: string;
+            /** @description global_id of the chain; part of every voucher */
+            network: number;
+            cap_nano_max: components["schemas"]["Amount"];
+            challenge_seconds_min: number;
+            items: components["schemas"]["Channel"][];
+        };
+        ChannelOpen: {
+            payer_key: string;
+            payer: string;
+            challenge_seconds: number;
+            cap_nano: components["schemas"]["Amount"];
+            /** @description An unsigned 64-bit number; another one makes another channel */
+            salt: string;
+            /** @description By the payer's key, over `cocoon-market/channel/v1`, the account and the raw address, with a zero byte between them */
+            signature: string;
+        };
+        VoucherGive: {
+            /** @description Promised in all */
+            amount_nano: components["schemas"]["Amount"];
+            /** @description Yours; the chain does not look at it */
+            sequence: string;
+            /** @description Over the hash of the voucher's cell */
+            signature: string;
         };
         Deposit: {
             id: components["schemas"]["DepositId"];
@@ -5177,6 +5273,97 @@ export interface operations {
                 };
             };
             402: components["responses"]["Money"];
+            409: components["responses"]["Conflict"];
+            422: components["responses"]["Invalid"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    listChannels: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them, oldest first. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Channels"];
+                };
+            };
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    openChannel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChannelOpen"];
+            };
+        };
+        responses: {
+            /** @description Registered before. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Channel"];
+                };
+            };
+            /** @description Registered. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Channel"];
+                };
+            };
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            422: components["responses"]["Invalid"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    giveVoucher: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The channel, in any form of an address */
+                address: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["VoucherGive"];
+            };
+        };
+        responses: {
+            /** @description The channel, with the greatest voucher so far. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Channel"];
+                };
+            };
+            402: components["responses"]["Money"];
+            404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             422: components["responses"]["Invalid"];
             default: components["responses"]["Problem"];
