@@ -20,7 +20,6 @@ const calm = (change: Partial<Seen['settlement']> = {}): Seen => ({
     batches: [],
     payouts_paused: false,
     holds: 0,
-    newest_holds: [],
     as_of: '9',
     ...change,
   },

@@ -1,5 +1,5 @@
 // One line of time out of many lists. Pure functions.
-import type { Settlement } from '../api/admin';
+import type { HeldDeposit, Settlement } from '../api/admin';
 import type { Denial, Measurement } from '../api/register';
 import type { Schemas } from '../api/client';
 
@@ -20,11 +20,12 @@ interface Lists {
   audit: Schemas['AuditEntry'][];
   builds: Measurement[];
   denials: Denial[];
+  held: HeldDeposit[];
   settlement?: Settlement;
   amount: (nano: string) => string;
 }
 
-export function merged({ audit, builds, denials, settlement, amount }: Lists): Happening[] {
+export function merged({ audit, builds, denials, held, settlement, amount }: Lists): Happening[] {
   const acts = audit.map((one): Happening => {
     const change = one.before || one.after ? `${one.before || '—'} → ${one.after || '—'}` : '';
     return {
@@ -54,9 +55,9 @@ export function merged({ audit, builds, denials, settlement, amount }: Lists): H
   const denied = denials.map(
     (one): Happening => ({ key: one.id, at: one.at, kind: 'denial', what: 'denied', on: one.identity, note: one.reason }),
   );
-  const held = (settlement?.newest_holds ?? []).map(
+  const deposits = held.map(
     (one): Happening => ({
-      key: `held ${one.reference}`,
+      key: one.id,
       at: one.at,
       kind: 'deposit',
       what: one.reason,
@@ -77,7 +78,7 @@ export function merged({ audit, builds, denials, settlement, amount }: Lists): H
         },
       ]
     : [];
-  return [...acts, ...submitted, ...decided, ...denied, ...held, ...chain].sort(
+  return [...acts, ...submitted, ...decided, ...denied, ...deposits, ...chain].sort(
     (a, b) => Date.parse(b.at) - Date.parse(a.at) || a.key.localeCompare(b.key),
   );
 }

@@ -21,6 +21,7 @@ export function Timeline() {
   const audit = useInfiniteQuery({ ...paged('/v1/admin/audit'), refetchInterval: 10_000 });
   const builds = useInfiniteQuery(paged('/v1/measurements'));
   const denials = useInfiniteQuery(paged('/v1/admin/denials'));
+  const held = useInfiniteQuery(paged('/v1/admin/held-deposits'));
   const settlement = useQuery(admin.settlement());
   const all = useMemo(
     () =>
@@ -28,10 +29,11 @@ export function Timeline() {
         audit: audit.data?.pages.flatMap((page) => page.items) ?? [],
         builds: builds.data?.pages.flatMap((page) => page.items) ?? [],
         denials: denials.data?.pages.flatMap((page) => page.items) ?? [],
+        held: held.data?.pages.flatMap((page) => page.items) ?? [],
         settlement: settlement.data,
         amount: (nano) => `${coins(nano_of(nano), language)} ${coin_name.current}`,
       }),
-    [audit.data, builds.data, denials.data, settlement.data, language],
+    [audit.data, builds.data, denials.data, held.data, settlement.data, language],
   );
   const shown = kind === 'all' ? all : all.filter((one) => one.kind === kind);
   const days = [...new Set(shown.map((one) => local_day(one.at, language)))];

@@ -5,6 +5,7 @@ import { body, client, once, Refusal, type Schemas } from './client';
 export type Overview = Schemas['Overview'];
 export type Ledger = Schemas['Ledger'];
 export type Settlement = Schemas['Settlement'];
+export type HeldDeposit = Schemas['HeldDeposit'];
 
 const of = (id: string) => ({ path: { id }, header: once() });
 const named = (name: string) => ({ path: { name }, header: once() });
@@ -43,6 +44,8 @@ export const admin = {
     body(client.POST('/v1/admin/markets/{name}:pause', { params: named(name), body: { note } })),
   resume: (name: string, note: string) =>
     body(client.POST('/v1/admin/markets/{name}:resume', { params: named(name), body: { note } })),
+  credit: (id: string, account: string, note: string) =>
+    body(client.POST('/v1/admin/held-deposits/{id}:credit', { params: of(id), body: { account, note } })),
   set_fee: (basis_points: number, note: string) =>
     body(client.PUT('/v1/admin/fee', { body: { basis_points, note } })),
 };
