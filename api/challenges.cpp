@@ -16,11 +16,12 @@ Result<void> UsedChallenges::take(NodeId node, const OwnChallenge& challenge,
                              "the market was started anew since; ask for a new challenge");
     const std::lock_guard lock{mutex_};
     const auto found = newest_.find(node);
+    Taken taken;
     if (found != newest_.end()) {
-        const Taken& taken = found->second;
+        taken = found->second;
         const bool same_call = submission != matching::Digest{} && submission == taken.submission;
-        if (challenge.issued_at == taken.issued_at && same_call) return {};
-        if (challenge.issued_at <= taken.issued_at)
+        const bool repeated = challenge.issued_at == taken.issued_at && same_call;
+        if (challenge.issued_at <= taken.issued_at && !repeated)
             return refused_nonce("nonce_used",
                                  "evidence was submitted for this challenge or a newer one; ask "
                                  "for a new challenge");
@@ -28,7 +29,13 @@ Result<void> UsedChallenges::take(NodeId node, const OwnChallenge& challenge,
     if (found == newest_.end() && newest_.size() >= nodes_max_) forget_expired(at);
     if (found == newest_.end() && newest_.size() >= nodes_max_)
         return refuse(ErrorCode::overloaded, "too many nodes submit evidence at once");
-    newest_[node] = {challenge.issued_at, challenge.expires_at, submission};
+    if (at - taken.window_from >= submissions_window) taken.window_from = at, taken.submissions = 0;
+    if (taken.submissions >= submissions_per_node_max)
+        return refuse(ErrorCode::rate_limited,
+                      "this node has submitted evidence too often; again after " +
+                          (taken.window_from + submissions_window).text());
+    newest_[node] = {challenge.issued_at, challenge.expires_at, submission, taken.window_from,
+                     taken.submissions + 1};
     return {};
 }
 

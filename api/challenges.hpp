@@ -16,6 +16,10 @@ namespace cocoon::api {
 
 // Nodes that submit evidence within one life of a challenge: then 503 overloaded.
 constexpr std::size_t challenged_nodes_max = 100'000;
+// Submissions of one node in one window: then 429 rate_limited. Judging evidence is public-key work
+// for strangers, up to half a second of it; an honest node submits once in hours.
+constexpr std::uint32_t submissions_per_node_max = 60;
+constexpr Duration submissions_window = minutes(10);
 
 class UsedChallenges {
 public:
@@ -25,7 +29,8 @@ public:
     // neither this nonce nor an older one of the node's is good again. `submission` identifies a
     // call that was sent with an Idempotency-Key (all zero: without): that very call may come
     // again. `verdict_refused` naming /nonce with nonce_expired, nonce_of_older_process or
-    // nonce_used; `overloaded` beyond `nodes_max` nodes within one life of a challenge.
+    // nonce_used; `overloaded` beyond `nodes_max` nodes within one life of a challenge;
+    // `rate_limited` beyond `submissions_per_node_max`, repeated calls included.
     Result<void> take(NodeId node, const OwnChallenge& challenge,
                       const matching::Digest& submission, Instant at);
 
@@ -33,6 +38,8 @@ private:
     struct Taken {
         Instant issued_at, expires_at;
         matching::Digest submission{};
+        Instant window_from;
+        std::uint32_t submissions = 0;  // since then
     };
 
     void forget_expired(Instant at);

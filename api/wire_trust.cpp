@@ -15,7 +15,6 @@ namespace {
 
 using namespace matching;
 
-constexpr std::array<std::string_view, 3> machine_kinds{"tdx", "snp", "simulated"};
 constexpr std::array<std::string_view, 4> identity_kinds{"cpu", "gpu", "fmspc", "simulated"};
 
 bool is_hex(std::string_view text) {
@@ -36,7 +35,6 @@ bool is_prose(std::string_view text) {
     }
 }
 
-const TextRule register_rule{96, 96, is_hex, "96 lower-case hex characters"};
 const TextRule source_rule{9, limits::source_bytes_max, is_https, "an https link"};
 const TextRule notes_rule{0, limits::notes_bytes_max, is_prose, "lines of text", true};
 const TextRule identity_rule{1, 128, is_word, "printable ASCII without spaces"};
@@ -69,6 +67,8 @@ std::string whole_value(const Registers& registers) {
 }  // namespace
 
 // ---- Measurements -------------------------------------------------------------------------------
+
+const TextRule register_rule{96, 96, is_hex, "96 lower-case hex characters"};
 
 Measurement measurement_from(ObjectReader in) {
     Measurement measurement;
@@ -108,6 +108,7 @@ void write_registers(JsonWriter& out, std::string_view name, const Registers& re
 void write_measurement_members(JsonWriter& out, const Measurement& measurement) {
     const std::string& first = measurement.registers.front();
     out.id("id", measurement.id);
+    out.id("submitter", measurement.submitter);
     out.text("name", measurement.name);
     out.text("version", measurement.version);
     out.text("kind", std::string_view{first}.substr(0, first.find('.')));
@@ -156,8 +157,9 @@ Identities identities_of(const attestation::Verdict& verdict) {
     const bool is_simulated = verdict.tier == attestation::simulated_tier;
     if (!verdict.platform_id.empty())
         identities.push_back((is_simulated ? "simulated:" : "cpu:") + verdict.platform_id);
-    for (const std::string& device : verdict.devices)
-        identities.push_back("gpu:" + device_digest(device));
+    for (const auto* names : {&verdict.devices, &verdict.device_certificates})
+        for (const std::string& device : *names)
+            identities.push_back("gpu:" + device_digest(device));
     if (!verdict.family.empty()) identities.push_back("fmspc:" + verdict.family);
     return identities;
 }

@@ -3,6 +3,7 @@
 // measurements.cpp and events.cpp; pure functions. Hardware is named by digests only.
 #pragma once
 
+#include <array>
 #include <string>
 #include <string_view>
 
@@ -12,6 +13,9 @@
 #include "matching/commands.hpp"
 
 namespace cocoon::api {
+
+constexpr std::array<std::string_view, 3> machine_kinds{"tdx", "snp", "simulated"};
+extern const TextRule register_rule;
 
 // kind, registers, name, version, source, notes.
 matching::Measurement measurement_from(ObjectReader in);

@@ -91,9 +91,10 @@ bool is_name(std::string_view text) {
 }  // namespace
 
 std::string NvidiaIdentity::platform_id() const {
-    return device.empty() ? "nvidia-certificate-" + leaf_serial
-                          : "nvidia-" + product + "-" + device;
+    return device.empty() ? certificate_id() : "nvidia-" + product + "-" + device;
 }
+
+std::string NvidiaIdentity::certificate_id() const { return "nvidia-certificate-" + leaf_serial; }
 
 NvidiaIdentity nvidia_identity(const Certificate& leaf) {
     NvidiaIdentity out;

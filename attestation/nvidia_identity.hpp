@@ -20,6 +20,8 @@ struct NvidiaIdentity {
     bool is_switch = false;
     // One name for this device in a register: its own serial, or the certificate's without one.
     std::string platform_id() const;
+    // The certificate's name, by which alone NVIDIA's own service knows a device.
+    std::string certificate_id() const;
 };
 NvidiaIdentity nvidia_identity(const Certificate& leaf);
 

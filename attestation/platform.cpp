@@ -56,6 +56,12 @@ private:
               "the evidence binds other keys or another challenge; make it anew for the current "
               "nonce");
     }
+    void identified(const NvidiaIdentity& device) {
+        verdict_.devices.push_back(device.platform_id());
+        if (device.certificate_id() != device.platform_id())
+            verdict_.device_certificates.push_back(device.certificate_id());
+        if (!device.is_switch) ++verdict_.gpus;
+    }
     void measured(std::string measurement, const std::string& parts) {
         const auto& accepted = policy_.accepted_measurements;
         const bool listed =
@@ -83,7 +89,7 @@ void Judgement::cpu(const TdxPart& evidence, const TdxCollateral& collateral) {
     if (result.tcb_status) verdict_.tcb_status = to_text(*result.tcb_status);
     verdict_.advisory_ids = result.advisory_ids;
     verdict_.seen.note(result);
-    if (!result.report) return;
+    if (!result.report) return lower(Status::unknown);  // nothing is bound: never proven
     const TdReport& report = *result.report;
     verdict_.platform_id = result.platform_id;
     verdict_.family = result.fmspc;
@@ -117,7 +123,7 @@ void Judgement::cpu(const SnpPart& evidence, const SnpCollateral& collateral) {
     lower(result.status);
     until(result.valid_until);
     verdict_.seen.note(result);
-    if (!result.report || !result.product) return;
+    if (!result.report || !result.product) return lower(Status::unknown);  // as above
     const SnpReport& report = *result.report;
     verdict_.platform_id = result.platform_id;
     verdict_.tcb_status = snp_tcb(report.reported_tcb, *result.product).text();
@@ -140,7 +146,7 @@ void Judgement::gpus(const Bundle& bundle) {
         const std::string prefix = "gpu_" + std::to_string(i) + "_";
         take(prefix, device.reasons);
         take(prefix, device.policy_reasons);
-        if (device.report) verdict_.devices.push_back(device.identity.platform_id());
+        if (device.report) identified(device.identity);
         if (i == 0) take("", device.not_proven);
     }
     take("gpu_", result.reasons);
@@ -160,7 +166,7 @@ void Judgement::gpu_service(const NvidiaServiceEvidence& evidence) {
     take("gpu_service_", result.policy_reasons);
     take("", result.not_proven);
     for (const NvidiaTokenDevice& device : result.devices)
-        verdict_.devices.push_back(device.leaf_serial);
+        identified({.product = {}, .device = {}, .leaf_serial = device.leaf_serial});
     lower(result.status);
     until(result.valid_until);
 }

@@ -98,6 +98,7 @@ public:
 
     void add(const OcspResponse& response, const Certificate& certificate,
              const Certificate& issuer) {
+        if (forged_) return;  // refuted: further signatures would only be work
         const auto answer = response.about(certificate, issuer);
         if (!answer) return;
         // An answer that is out of date is judged when it was given, so that it still says so.
@@ -111,7 +112,7 @@ public:
     }
     void add(const RevocationList& list, const Certificate& certificate,
              const Certificate& issuer) {
-        if (!list.names_issuer(issuer)) return;
+        if (forged_ || !list.names_issuer(issuer)) return;
         if (!issuer.may_sign_revocation_lists() || !list.signed_by(issuer.public_key())) {
             forged_ = true;
             return;

@@ -29,31 +29,45 @@ std::string shown(std::string_view tier) {
     return out;
 }
 
-// Checks that an honest machine fails by waiting: after "cpu_", "gpu_", "gpu_0_".
-constexpr std::string_view ageing_checks[] = {"tcb_status",
-                                              "tcb_date",
-                                              "advisories_tolerated",
-                                              "tcb_level",
-                                              "qe_tcb_level",
-                                              "tdx_module_tcb_level",
-                                              "tcb_info_rollback",
-                                              "qe_identity_rollback",
-                                              "root_crl_rollback",
-                                              "pck_crl_rollback",
-                                              "revocation_rollback",
-                                              "reported_tcb_minimum",
-                                              "committed_tcb_minimum",
-                                              "launch_tcb_minimum",
-                                              "driver_version_min"};
+// Checks that an honest machine fails by waiting, after "cpu_", "gpu_", "gpu_0_", the manifests'
+// prefix: those of the machine's own age, and those of the collateral's.
+constexpr std::string_view machine_ageing[] = {"tcb_status",           "tcb_date",
+                                               "advisories_tolerated", "tcb_level",
+                                               "qe_tcb_level",         "tdx_module_tcb_level",
+                                               "reported_tcb_minimum", "committed_tcb_minimum",
+                                               "launch_tcb_minimum",   "driver_version_min"};
+constexpr std::string_view collateral_rollback[] = {"tcb_info_rollback", "qe_identity_rollback",
+                                                    "root_crl_rollback", "pck_crl_rollback",
+                                                    "revocation_rollback"};
+constexpr std::string_view collateral_ended[] = {"tcb_info_current",
+                                                 "qe_identity_current",
+                                                 "root_crl_current",
+                                                 "pck_crl_current",
+                                                 "revocation_expired",
+                                                 "driver_manifest_revocation_expired",
+                                                 "vbios_manifest_revocation_expired"};
 
-bool is_ageing(std::string_view code) {
-    if (!code.starts_with("cpu_") && !code.starts_with("gpu_")) return false;
+template <std::size_t size>
+bool holds(const std::string_view (&codes)[size], std::string_view code) {
+    return std::find(std::begin(codes), std::end(codes), code) != std::end(codes);
+}
+
+// Without the part that it is about; empty for checks of no part.
+std::string_view bare_code(std::string_view code) {
+    if (!code.starts_with("cpu_") && !code.starts_with("gpu_")) return {};
     code.remove_prefix(4);
     if (const std::size_t end = code.find_first_not_of("0123456789");
         end != 0 && end != code.npos && code[end] == '_')
         code.remove_prefix(end + 1);
-    return std::find(std::begin(ageing_checks), std::end(ageing_checks), code) !=
-           std::end(ageing_checks);
+    return code;
+}
+
+template <class Of>
+bool all_failures(const Verdict& verdict, Of&& of) {
+    return verdict.first_failure() != nullptr &&
+           std::all_of(verdict.reasons.begin(), verdict.reasons.end(), [&](const Reason& reason) {
+               return reason.outcome != Outcome::failed || of(bare_code(reason.code));
+           });
 }
 
 Reason check_tier(const std::string& tier, const Policy& policy) {
@@ -91,10 +105,24 @@ const Reason* Verdict::first_failure() const {
 }
 
 bool only_out_of_date(const Verdict& verdict) {
-    return verdict.first_failure() != nullptr &&
-           std::all_of(verdict.reasons.begin(), verdict.reasons.end(), [](const Reason& reason) {
-               return reason.outcome != Outcome::failed || is_ageing(reason.code);
-           });
+    return all_failures(verdict, [](std::string_view code) {
+        return holds(machine_ageing, code) || holds(collateral_rollback, code);
+    });
+}
+
+bool only_old_collateral(const Verdict& verdict) {
+    return all_failures(verdict, [](std::string_view code) {
+        return holds(collateral_rollback, code) || holds(collateral_ended, code);
+    });
+}
+
+std::string kind_of(std::string_view reason_code) {
+    constexpr std::string_view device = "gpu_";
+    if (!reason_code.starts_with(device)) return std::string{reason_code};
+    const std::string_view rest = reason_code.substr(device.size());
+    const std::size_t end = rest.find_first_not_of("0123456789");
+    const bool numbered = end != 0 && end != rest.npos && rest[end] == '_';
+    return std::string{device} + std::string{numbered ? rest.substr(end + 1) : rest};
 }
 
 Result<Verdict> verify(const Evidence& evidence, const ReportData& expected_report_data,

@@ -44,8 +44,12 @@ struct Verdict {
     std::vector<std::string> registers;
     std::string platform_id;           // of the CPU: one machine for ever
     std::string family;                // of the CPU: Intel's FMSPC; empty elsewhere
-    std::vector<std::string> devices;  // of the GPUs, in the order of the evidence
-    std::string tcb_status;            // in the vendor's words: "UpToDate", or AMD's versions
+    std::vector<std::string> devices;  // GPUs and switches, in the order of the evidence
+    // The same devices by their certificates, where `devices` has a name for life: the vendor's own
+    // judgement knows them by nothing else. So a device is one, whichever way it is shown.
+    std::vector<std::string> device_certificates;
+    std::uint32_t gpus = 0;  // of the devices those that are no switches
+    std::string tcb_status;  // in the vendor's words: "UpToDate", or AMD's versions
     std::vector<std::string> advisory_ids;
     CollateralSeen seen;
     std::vector<Reason> reasons;  // every check that ran, in order
@@ -59,6 +63,14 @@ struct Verdict {
 // Whether everything that failed is the age of firmware, or of collateral: what was fine before
 // newer collateral came. Anything else (revoked, denied, another machine) refutes at once.
 bool only_out_of_date(const Verdict& verdict);
+
+// Whether everything that failed is the age of collateral: newer collateral could mend it, so that
+// a vendor that is down leaves open what the machine is worth. Never so for what was revoked.
+bool only_old_collateral(const Verdict& verdict);
+
+// A reason's code without its device's number ("gpu_3_nonce": "gpu_nonce"): a closed set, for
+// counts.
+std::string kind_of(std::string_view reason_code);
 
 struct Policy;  // what is acceptable, as data: attestation/policy.hpp
 

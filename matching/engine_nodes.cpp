@@ -82,6 +82,15 @@ Reply Engine::Task::operator()(const SubmitVerdict& command) {
         !std::is_sorted(command.registers.begin(), command.registers.end()))
         return refuse(ErrorCode::verdict_refused,
                       "The evidence shows more registers or devices than a node may have.");
+    const Node& enrolled = record->node;
+    const bool with_gpus = command.tier == Tier::tdx_gpu_cc || command.tier == Tier::snp_gpu_cc;
+    if (with_gpus && command.gpus < enrolled.gpu_count)
+        return Error{ErrorCode::verdict_refused,
+                     "The evidence shows fewer GPUs than the node has.",
+                     {{"/evidence", "gpu_count: " + std::to_string(command.gpus) + " of the " +
+                                        std::to_string(enrolled.gpu_count) +
+                                        " GPUs are shown that the node was enrolled with; show "
+                                        "all of them, or enrol it with as many as it has"}}};
     if (const Platform* held = held_by_another(command)) {
         const Node& holder = state_.nodes.find(held->node)->node;
         return refuse(ErrorCode::platform_in_use,

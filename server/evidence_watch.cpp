@@ -106,11 +106,14 @@ void EvidenceWatch::check(const matching::Node& node) {
                             *expected, policy, doors_.clock.now());
     if (!verdict) return;
     doors_.metrics.evidence_checks.add();
+    doors_.metrics.evidence.note(*verdict);
     checked_[node.id] = {node.evidence_hash, doors_.clock.now()};
     if (verdict->proven()) return doors_.seen(verdict->seen);
     // Collateral that ended, or is older than was seen, and cannot be had now: the evidence was
-    // judged with what held then, and its own end is near enough.
-    if (verdict->status == attestation::Status::unknown || completed.vendor_down)
+    // judged with what held then, and its own end is near enough. No vendor that is down excuses
+    // what another one has revoked.
+    const bool open = completed.vendor_down && attestation::only_old_collateral(*verdict);
+    if (verdict->status == attestation::Status::unknown || open)
         return doors_.metrics.evidence_unknown.add();
     doubt(node, *verdict, policy);
 }

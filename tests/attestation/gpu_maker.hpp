@@ -290,7 +290,10 @@ public:
     NvidiaTokenPolicy token_policy;
 
     explicit GpuMaker(const std::string& serial = "48B02D0000000001") {
-        device.links = {chain_link("GH100 A01 GSP FMC LF", 11, false),
+        // Each device's leaf has a serial of its own: 11 for the first.
+        const std::int64_t leaf =
+            11 + 1'000 * (std::stoll(serial.substr(serial.size() - 4), nullptr, 16) - 1);
+        device.links = {chain_link("GH100 A01 GSP FMC LF", leaf, false),
                         chain_link("GH100 A01 GSP BROM", 12, true),
                         chain_link("Test GH100 Identity", 13, true),
                         chain_link("Test Device Identity CA", 14, true)};

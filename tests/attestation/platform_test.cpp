@@ -220,7 +220,9 @@ TEST_CASE("the vendor's own judgement may stand for the GPU's reports") {
     const Verdict verdict = judged(node, "tdx+gpu-cc", data);
     INFO(failed(verdict));
     CHECK(verdict.proven());
-    CHECK(verdict.devices.size() == 2);
+    CHECK(verdict.devices ==
+          std::vector<std::string>{"nvidia-certificate-01", "nvidia-certificate-02"});
+    CHECK(verdict.gpus == 2);
     const Verdict replayed = [&] {
         Node old = tdx_node(data_of(8));
         old.bundle.gpu_service = node.bundle.gpu_service;
@@ -308,4 +310,26 @@ TEST_CASE("a bundle reads back as it was written, and only in its one shape") {
     // Through the one entry it is a refuted verdict, not an error.
     const auto verdict = verify({"tdx", Bytes{'{'}}, data, Policy{}, now).value();
     CHECK(failed(verdict) == "bundle");
+}
+
+TEST_CASE("a GPU is one device, whether it shows itself or NVIDIA's service vouches for it") {
+    const ReportData data = data_of(7);
+    Node reporting = tdx_node(data);
+    add_gpu(reporting, data);
+    const Verdict reported = judged(reporting, "tdx+gpu-cc", data);
+    REQUIRE(reported.proven());
+    CHECK(reported.gpus == 1);
+    CHECK(reported.devices == std::vector<std::string>{"nvidia-GH100-48B02D0000000001"});
+    Node vouched = tdx_node(data);
+    GpuMaker gpu;
+    const std::string nonce = "\"" + to_hex(gpu_nonce(data)) + "\"";
+    gpu.answer.devices.erase("GPU-2");
+    gpu.answer.devices["GPU-1"].claims["ueid"] = "\"11\"";  // the leaf's serial, in decimal
+    gpu.answer.overall.claims["eat_nonce"] = nonce;
+    gpu.answer.devices["GPU-1"].claims["eat_nonce"] = nonce;
+    vouched.bundle.gpu_service = {gpu.answer_text(), gpu.key_set()};
+    vouched.policy.nvidia_service = gpu.token_policy;
+    const Verdict told = judged(vouched, "tdx+gpu-cc", data);
+    REQUIRE(told.proven());
+    CHECK(told.devices == reported.device_certificates);
 }

@@ -123,6 +123,34 @@ TEST_CASE("evidence of a kind without a verifier is unknown, never proven") {
     CHECK(judged({std::string(1000, 'x'), {}}, policy).tier.size() == 64);
 }
 
+TEST_CASE("what waiting mends, and what newer collateral mends, is told from what nothing mends") {
+    const struct {
+        std::vector<std::string> failed;
+        bool out_of_date, old_collateral;
+    } rows[] = {
+        {{}, false, false},
+        {{"cpu_tcb_status"}, true, false},
+        {{"cpu_tcb_info_rollback"}, true, true},
+        {{"cpu_tcb_info_current", "cpu_pck_crl_rollback"}, false, true},
+        {{"cpu_tcb_status", "cpu_root_crl_current"}, false, false},
+        {{"gpu_0_revocation_expired", "gpu_15_vbios_manifest_revocation_expired"}, false, true},
+        {{"gpu_0_driver_version_min", "cpu_revocation_rollback"}, true, false},
+        {{"cpu_tcb_info_current", "cpu_pck_revocation"}, false, false},
+        {{"gpu_0_certificate_revoked"}, false, false},
+        {{"tcb_status"}, false, false},
+        {{"report_data", "cpu_tcb_status"}, false, false},
+    };
+    for (const auto& row : rows) {
+        Verdict verdict;
+        verdict.reasons.push_back({"cpu_quote_signature", Outcome::passed, {}});
+        for (const std::string& code : row.failed)
+            verdict.reasons.push_back({code, Outcome::failed, {}});
+        INFO((row.failed.empty() ? "nothing" : row.failed.front()));
+        CHECK(only_out_of_date(verdict) == row.out_of_date);
+        CHECK(only_old_collateral(verdict) == row.old_collateral);
+    }
+}
+
 TEST_CASE("oversized evidence is refused before it is read") {
     const Evidence huge{"simulated", Bytes(evidence_bytes_max + 1)};
     const auto refused = verify(huge, data_of(7), simulated_policy(), now);

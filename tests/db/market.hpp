@@ -122,7 +122,8 @@ public:
                                           .verdict = "{\"checks\":[]}",
                                           .valid_until = now + days(30),
                                           .collateral_until = now + days(60),
-                                          .collateral_first = "a list"});
+                                          .collateral_first = "a list",
+                                          .gpus = 8});
         must<Done>(SetNodePresence{node, true});
         offer = place_offer(slots).id;
     }

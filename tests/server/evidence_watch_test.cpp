@@ -188,6 +188,31 @@ TEST_CASE("what is revoked ends at once") {
     CHECK(house.seen == CollateralSeen{});
 }
 
+TEST_CASE("neither a vendor that is down nor a node that asks too much hides what was revoked") {
+    House house;
+    const TdxEvidence good = house.evidence();
+    house.vendors.serve_tdx(good.collateral);
+    house.attest(good);
+    CollateralOptions options;
+    options.urls = house.vendors.urls();
+    options.calls_per_node = {1, minutes(10)};
+    house.collateral = std::make_unique<CollateralService>(options, house.clock, house.metrics);
+    Bundle bare;
+    bare.cpu = TdxPart{good.quote, {}};
+    CHECK(house.collateral->complete(house.market.node, document_of(bare)).vendor_down);
+    house.vendors.serve_tdx(house
+                                .evidence([](TdxParts& parts) {
+                                    parts.pck_list.this_update = tdx_made_at - hours(1);
+                                    parts.pck_list.revoked.push_back(parts.leaf.serial);
+                                })
+                                .collateral);
+    house.vendors.serve(root_list_path, {503, {}, {}});
+    EvidenceWatch watch{house.doors()};
+    house.round(watch);
+    CHECK(house.told() == std::vector<std::string>{"ended cpu_pck_revocation"});
+    CHECK(house.metrics.evidence_unknown.value() == 0);
+}
+
 TEST_CASE("a vendor that is down ends nothing, and a node that is away is not looked at") {
     House house;
     const TdxEvidence good = house.evidence();
