@@ -7,3 +7,17 @@ create table collateral_seen (
     name   text primary key,
     newest bytea not null check (octet_length(newest) = 20)
 );
+
+-- Collateral as vendors served it, so that a restart asks none of them. Written by db/collateral_pieces.cpp
+-- only: a cache, whose rows may be deleted at any time. Nothing in it is believed: it is judged with the
+-- evidence it is put beside.
+create table collateral_pieces (
+    name         text primary key check (octet_length(name) between 1 and 1024),
+    body         bytea not null,
+    signature    bytea not null,
+    issuer_chain text not null,
+    issued       bigint not null,
+    ends         bigint not null,
+    fetched_at   bigint not null,
+    fresh_until  bigint not null
+);

@@ -16,10 +16,7 @@ namespace {
 
 using namespace attestation;
 
-// What may be revoked or replaced any day is asked for once a day; what is signed once for all,
-// once a month.
-constexpr Duration fresh_daily = days(1);
-constexpr Duration fresh_monthly = days(30);
+constexpr Duration fresh_monthly = days(30);  // what is signed once for all
 constexpr Duration answer_age_max = RevocationRules{}.answer_age_max;
 constexpr std::size_t nonce_bytes = 32;
 constexpr std::uint8_t vlek_signed = 1;          // SnpReport::signing_key
@@ -119,8 +116,7 @@ Instant end_of(const OcspAnswer& answer) {
 }
 
 Result<CollateralPiece> read_ocsp(const Answer& answer, const Certificate& certificate,
-                                  const Certificate& issuer, const Bytes& nonce,
-                                  Duration stale_max) {
+                                  const Certificate& issuer, const Bytes& nonce) {
     const auto response = OcspResponse::from_der(as_bytes(answer.body));
     if (!response) return response.error();
     const auto about = response->about(certificate, issuer);
@@ -129,7 +125,7 @@ Result<CollateralPiece> read_ocsp(const Answer& answer, const Certificate& certi
     // Responders may answer without a nonce, from answers made beforehand; not with another one.
     if (const auto echoed = response->nonce(); echoed && *echoed != nonce)
         return refuse(ErrorCode::malformed_request, "the responder answers another question");
-    return CollateralPiece{answer.body, {}, {}, about->this_update, end_of(*about) + stale_max};
+    return CollateralPiece{answer.body, {}, {}, about->this_update, end_of(*about)};
 }
 
 // ---- What a report asks for ---------------------------------------------------------------------
@@ -209,12 +205,12 @@ private:
     void fetch_manifests();
     void ask_about(std::span<const Certificate> chain, std::size_t position, bool needed);
 
-    Found find(CollateralSource& source, const net::ClientRequest& request, Duration fresh_max,
-               const Read& read, bool needed = true);
+    Found find(CollateralSource& source, const net::ClientRequest& request,
+               const CollateralUse& use, const Read& read, bool needed = true);
     template <class Parse>
     Found find_edition(const std::string& path, char next_parameter, const Read& read, Parse parse);
     Found find_named(CollateralSource& source, const std::string& name,
-                     const net::ClientRequest& request, Duration fresh_max, const Read& read,
+                     const net::ClientRequest& request, const CollateralUse& use, const Read& read,
                      bool needed);
     Result<CollateralPiece> fetch(CollateralSource& source, const net::ClientRequest& request,
                                   const Read& read);
@@ -237,23 +233,23 @@ private:
     const NodeId node_;
     Bundle& bundle_;
     const bool anew_;
+    const CollateralUse daily_{service_.options_.fresh_max};
     const Instant give_up_at_;
     bool changed_ = false, vendor_down_ = false;
     std::set<std::string> missing_;
 };
 
 CollateralService::Completion::Found CollateralService::Completion::find(
-    CollateralSource& source, const net::ClientRequest& request, Duration fresh_max,
+    CollateralSource& source, const net::ClientRequest& request, const CollateralUse& use,
     const Read& read, bool needed) {
-    return find_named(source, source.name() + " " + request.url, request, fresh_max, read, needed);
+    return find_named(source, source.name() + " " + request.url, request, use, read, needed);
 }
 
 CollateralService::Completion::Found CollateralService::Completion::find_named(
     CollateralSource& source, const std::string& name, const net::ClientRequest& request,
-    Duration fresh_max, const Read& read, bool needed) {
+    const CollateralUse& use, const Read& read, bool needed) {
     if (!source.enabled()) return nullptr;
-    const auto found =
-        service_.cache_.get(name, fresh_max, [&] { return fetch(source, request, read); });
+    const auto found = service_.cache_.get(name, use, [&] { return fetch(source, request, read); });
     if (found) return *found;
     if (needed) missing_.insert(found.error().detail);
     vendor_down_ |= needed && describe(found.error().code).retryable;
@@ -266,7 +262,9 @@ Result<CollateralPiece> CollateralService::Completion::fetch(CollateralSource& s
     const Instant now = service_.clock_.now();
     if (now > give_up_at_)
         return refuse(ErrorCode::deadline_exceeded, source.name() + " takes too long; try again");
-    {
+    // The market's own questions are not the node's to use up: else a node could keep us from
+    // hearing that it was revoked.
+    if (!anew_) {
         const std::lock_guard lock{service_.mutex_};
         if (!service_.calls_.take(node_.value, now).allowed)
             return refuse(ErrorCode::rate_limited,
@@ -289,7 +287,7 @@ Result<CollateralPiece> CollateralService::Completion::fetch(CollateralSource& s
 template <class Parse>
 CollateralService::Completion::Found CollateralService::Completion::find_edition(
     const std::string& path, char next_parameter, const Read& read, Parse parse) {
-    const auto usual = find(service_.tdx_, get(path), fresh_daily, read);
+    const auto usual = find(service_.tdx_, get(path), daily_, read);
     const std::uint32_t newest = service_.options_.evaluation_number_min();
     if (!usual) return usual;
     const auto parsed = parse(usual->body);
@@ -297,7 +295,7 @@ CollateralService::Completion::Found CollateralService::Completion::find_edition
     const auto newer =
         find(service_.tdx_,
              get(path + next_parameter + "tcbEvaluationDataNumber=" + std::to_string(newest)),
-             fresh_daily, read, false);
+             daily_, read, false);
     return newer ? newer : usual;
 }
 
@@ -335,11 +333,11 @@ void CollateralService::Completion::complete(const TdxPart& part) {
     const std::string authority = processor ? "processor" : "platform";
     const auto list =
         find(service_.tdx_, get("/sgx/certification/v4/pckcrl?ca=" + authority + "&encoding=der"),
-             fresh_daily, read_pck_list);
+             daily_, read_pck_list);
     const Bytes before = has.pck_crl;
     put_list(has.pck_crl, list);
     if (has.pck_crl != before) has.pck_crl_issuer_chain = list->issuer_chain;
-    put_list(has.root_ca_crl, find(service_.tdx_root_list_, get(""), fresh_daily, read_list));
+    put_list(has.root_ca_crl, find(service_.tdx_root_list_, get(""), daily_, read_list));
 }
 
 void CollateralService::Completion::complete(const SnpPart& part) {
@@ -352,13 +350,13 @@ void CollateralService::Completion::complete(const SnpPart& part) {
     // A VLEK's certificate is served to its cloud only: the node brings it.
     if (has.key_certificate.empty() && !vlek && !is_masked(*report)) {
         const auto key = find(service_.snp_, get(key_certificate_path(*report, *product)),
-                              fresh_monthly, read_certificate);
+                              CollateralUse{fresh_monthly}, read_certificate);
         if (key) has.key_certificate = octets(*key), changed_ = true;
     }
     const std::string base = (vlek ? "/vlek/v1/" : "/vcek/v1/") + std::string{to_text(*product)};
     if (has.signer_certificate.empty() || has.root_certificate.empty()) {
-        const auto found =
-            find(service_.snp_, get(base + "/cert_chain"), fresh_monthly, read_signers);
+        const auto found = find(service_.snp_, get(base + "/cert_chain"),
+                                CollateralUse{fresh_monthly}, read_signers);
         if (found) {
             const auto chain = certificates_from_pem(found->issuer_chain).value();
             has.signer_certificate = chain[0].der();
@@ -366,7 +364,7 @@ void CollateralService::Completion::complete(const SnpPart& part) {
             changed_ = true;
         }
     }
-    put_list(has.revocation_list, find(service_.snp_, get(base + "/crl"), fresh_daily, read_list));
+    put_list(has.revocation_list, find(service_.snp_, get(base + "/crl"), daily_, read_list));
 }
 
 void CollateralService::Completion::complete_gpus() {
@@ -406,8 +404,8 @@ void CollateralService::Completion::fetch_manifests() {
         for (std::string& name : manifest_names(gpu)) names.insert(std::move(name));
     for (const std::string& name : names) {
         if (bundle_.nvidia.manifests.size() >= nvidia_manifests_max) return;
-        const auto found =
-            find(service_.manifests_, get("/v1/rim/" + name), fresh_monthly, read_manifest);
+        const auto found = find(service_.manifests_, get("/v1/rim/" + name),
+                                CollateralUse{fresh_monthly}, read_manifest);
         if (!found) continue;
         bundle_.nvidia.manifests.push_back(octets(*found));
         changed_ = true;
@@ -435,10 +433,9 @@ void CollateralService::Completion::ask_about(std::span<const Certificate> chain
     Bytes both = certificate.der();
     both.insert(both.end(), issuer.der().begin(), issuer.der().end());
     const auto found = find_named(
-        service_.ocsp_, service_.ocsp_.name() + " " + to_hex(sha256(both)), request, fresh_daily,
-        [&](const Answer& answer) {
-            return read_ocsp(answer, certificate, issuer, nonce, service_.options_.ocsp_stale_max);
-        },
+        service_.ocsp_, service_.ocsp_.name() + " " + to_hex(sha256(both)), request,
+        CollateralUse{daily_.fresh_max, service_.options_.ocsp_stale_max},
+        [&](const Answer& answer) { return read_ocsp(answer, certificate, issuer, nonce); },
         needed);
     if (!found) return;
     has.push_back(octets(*found));

@@ -39,6 +39,8 @@ struct CollateralOptions {
     // early and a standard one side by side: whoever brought the early one makes it the minimum.
     std::function<std::uint32_t()> evaluation_number_min = [] { return 0u; };
     Duration ocsp_stale_max;  // as the policy has it: answers are used so long after their end
+    // How long what may be revoked or replaced any day is used before it is asked for again.
+    Duration fresh_max = days(1);
     // What one node's evidence may make us ask for: it is not verified yet. The second burst of a
     // node with eight GPUs still passes.
     RatePolicy calls_per_node{240, minutes(10)};
@@ -49,11 +51,19 @@ class CollateralService {
 public:
     CollateralService(CollateralOptions options, const Clock& clock, Metrics& metrics);
 
+    // Collateral that an earlier process fetched, and where this one keeps its own. Before all
+    // else.
+    void remember(std::vector<db::KeptCollateral> kept, CollateralShelf shelf) {
+        cache_.remember(std::move(kept), std::move(shelf));
+    }
+    std::size_t pieces_max() const { return options_.cache.entries_max; }
+
     // The evidence itself if it is no bundle (the simulated tier, malformed ones) or lacks nothing
     // that can be had.
     api::CompletedEvidence complete(NodeId node, Bytes evidence);
     // Stored evidence with the newest collateral that can be had in the place of what it has, OCSP
-    // answers included: to judge it again. What cannot be had is left as it was.
+    // answers included: to judge it again. What cannot be had is left as it was. Costs the node
+    // none of its calls.
     api::CompletedEvidence refresh(NodeId node, Bytes evidence);
     // Measures how much of what is kept nears its end: the operator's alarm. Any thread.
     void measure() { cache_.ending(collateral_alarm_ahead); }

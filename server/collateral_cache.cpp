@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "core/log.hpp"
+
 namespace cocoon::server {
 namespace {
 
@@ -14,13 +16,29 @@ std::size_t bytes_of(const CollateralPiece& piece) {
 
 }  // namespace
 
-Result<CollateralCache::Found> CollateralCache::get(const std::string& name, Duration fresh_max,
-                                                    const Fetch& fetch) {
+void CollateralCache::remember(std::vector<db::KeptCollateral> kept, CollateralShelf shelf) {
+    const std::lock_guard lock{mutex_};
+    shelf_ = std::move(shelf);
+    for (db::KeptCollateral& each : kept) {
+        auto& entry = entries_[each.name];
+        entry = std::make_shared<Entry>();
+        entry->fresh_until = each.fresh_until;
+        entry->used_at = entry->fetched_at = each.fetched_at;
+        entry->piece = std::make_shared<const CollateralPiece>(std::move(each.piece));
+        bytes_ += bytes_of(*entry->piece);
+    }
+    forget_unused();
+}
+
+Result<CollateralCache::Found> CollateralCache::get(const std::string& name,
+                                                    const CollateralUse& use, const Fetch& fetch) {
     std::unique_lock lock{mutex_};
     auto& known = entries_[name];
     if (!known) known = std::make_shared<Entry>();
     const std::shared_ptr<Entry> entry = known;  // outlives its place in the table
-    const auto valid = [&] { return entry->piece && clock_.now() < entry->piece->ends; };
+    const auto valid = [&] {
+        return entry->piece && clock_.now() < entry->piece->ends + use.stale_max;
+    };
     while (true) {
         const Instant now = clock_.now();
         entry->used_at = now;
@@ -35,14 +53,17 @@ Result<CollateralCache::Found> CollateralCache::get(const std::string& name, Dur
     entry->fetching = true;
     const Found before = valid() ? entry->piece : nullptr;
     lock.unlock();
-    auto piece = checked(fetch, before);
+    auto piece = checked(fetch, before, use.stale_max);
     lock.lock();
     entry->fetching = false;
     fetched_.notify_all();
     if (piece) {
-        keep(*entry, *std::move(piece), fresh_max);
+        keep(*entry, *std::move(piece), use.fresh_max);
         const Found found = entry->piece;
-        forget_unused();
+        const db::KeptCollateral kept{name, *found, entry->fetched_at, entry->fresh_until};
+        const auto forgotten = forget_unused();
+        lock.unlock();
+        shelve(kept, forgotten);
         return found;
     }
     const Error& error = piece.error();
@@ -59,11 +80,25 @@ Result<CollateralCache::Found> CollateralCache::get(const std::string& name, Dur
     return left;
 }
 
-Result<CollateralPiece> CollateralCache::checked(const Fetch& fetch, const Found& before) const {
+// Without the lock: the shelf may be slow. What is left on it too long is dropped at the next
+// start.
+void CollateralCache::shelve(const db::KeptCollateral& kept,
+                             const std::vector<std::string>& forgotten) const {
+    if (!shelf_.keep) return;
+    try {
+        shelf_.keep(kept);
+        shelf_.forget(forgotten);
+    } catch (const std::exception& failure) {
+        log::warning("collateral_not_kept", {{"why", failure.what()}});
+    }
+}
+
+Result<CollateralPiece> CollateralCache::checked(const Fetch& fetch, const Found& before,
+                                                 Duration stale_max) const {
     try {
         auto piece = fetch();
         if (!piece) return piece;
-        if (piece->ends <= clock_.now())
+        if (piece->ends + stale_max <= clock_.now())
             return refuse(ErrorCode::malformed_request, "what is served is out of date");
         if (before && piece->issued < before->issued)
             return refuse(ErrorCode::malformed_request, "what is served is older than before");
@@ -76,7 +111,7 @@ Result<CollateralPiece> CollateralCache::checked(const Fetch& fetch, const Found
 
 void CollateralCache::keep(Entry& entry, CollateralPiece piece, Duration fresh_max) {
     const Instant now = clock_.now();
-    const Duration half_life{(piece.ends - now).us / 2};
+    const Duration half_life{std::max<std::int64_t>(0, (piece.ends - now).us / 2)};
     bytes_ -= entry.piece ? bytes_of(*entry.piece) : 0;
     bytes_ += bytes_of(piece);
     entry.fetched_at = now;
@@ -86,7 +121,8 @@ void CollateralCache::keep(Entry& entry, CollateralPiece piece, Duration fresh_m
     entry.piece = std::make_shared<const CollateralPiece>(std::move(piece));
 }
 
-void CollateralCache::forget_unused() {
+std::vector<std::string> CollateralCache::forget_unused() {
+    std::vector<std::string> forgotten;
     while (entries_.size() > limits_.entries_max || bytes_ > limits_.bytes_max) {
         auto oldest = entries_.end();
         for (auto at = entries_.begin(); at != entries_.end(); ++at) {
@@ -95,11 +131,15 @@ void CollateralCache::forget_unused() {
                 oldest = at;
         }
         if (oldest == entries_.end()) break;
-        bytes_ -= oldest->second->piece ? bytes_of(*oldest->second->piece) : 0;
+        if (oldest->second->piece) {
+            bytes_ -= bytes_of(*oldest->second->piece);
+            forgotten.push_back(oldest->first);
+        }
         entries_.erase(oldest);
     }
     metrics_.collateral_pieces.set(static_cast<std::int64_t>(entries_.size()));
     metrics_.collateral_bytes.set(static_cast<std::int64_t>(bytes_));
+    return forgotten;
 }
 
 std::size_t CollateralCache::ending(Duration ahead) {

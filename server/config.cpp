@@ -66,6 +66,37 @@ std::vector<Setting> bound_settings() {
     };
 }
 
+// What evidence counts, and where it is completed from.
+std::vector<Setting> trust_settings() {
+    return {
+        text("MARKET_SIMULATED_TIER", &Config::simulated_tier, "refuse",
+             "whether evidence of the `simulated` tier (proves nothing) may trade", "refuse|allow"),
+        text("MARKET_ATTESTATION_POLICY", &Config::attestation_policy_file, "",
+             "JSON file: what evidence is accepted, instead of the built-in policy"),
+        text("MARKET_APPROVED_TIERS", &Config::approved_tiers, "tdx+gpu-cc,snp+gpu-cc,tdx,snp",
+             "tiers whose machines trade only with a measurement that the register has approved, "
+             "or for who names it; `none`: any build"),
+        number("MARKET_PROBATION_JOBS", &Config::probation_jobs, "20", 0,
+               limits::probation_jobs_max,
+               "jobs that a CPU never seen before completes with few slots at a time"),
+        text("MARKET_COLLATERAL_TDX_URL", &Config::collateral_tdx_url, "",
+             "Intel PCS v4 or a PCCS, for TDX evidence that lacks collateral; empty: not asked"),
+        text("MARKET_COLLATERAL_TDX_ROOT_LIST_URL", &Config::collateral_tdx_root_list_url, "",
+             "Intel's root revocation list, which the PCS itself does not serve; default: where a "
+             "PCCS has it"),
+        text("MARKET_COLLATERAL_SNP_URL", &Config::collateral_snp_url, "",
+             "AMD KDS or a mirror, for SEV-SNP evidence; empty: not asked"),
+        text("MARKET_COLLATERAL_RIM_URL", &Config::collateral_rim_url, "",
+             "NVIDIA's manifest service or a mirror, for GPU evidence; empty: not asked"),
+        text("MARKET_COLLATERAL_OCSP_URL", &Config::collateral_ocsp_url, "",
+             "NVIDIA's OCSP responder, for GPU evidence; empty: not asked"),
+        number("MARKET_COLLATERAL_FRESH_SECONDS", &Config::collateral_fresh_seconds, "86400", 1,
+               2'592'000, "fetched collateral is asked for again after half of its life, or this"),
+        number("MARKET_EVIDENCE_CHECK_SECONDS", &Config::evidence_check_seconds, "3600", 1, 86'400,
+               "how often a connected node's evidence is judged anew with the newest collateral"),
+    };
+}
+
 std::vector<Setting> chain_settings() {
     return {
         text("MARKET_TON_ENDPOINTS", &Config::ton_endpoints, "https://toncenter.com",
@@ -118,27 +149,6 @@ std::vector<Setting> market_settings() {
              "raw 32-byte Ed25519 seed that cosigns receipts, mode 0600; made if absent"),
         number("MARKET_FEE_BASIS_POINTS", &Config::fee_basis_points, "500", 0, 10'000,
                "the market's fee; only for a new market, later PUT /v1/admin/fee"),
-        text("MARKET_SIMULATED_TIER", &Config::simulated_tier, "refuse",
-             "whether evidence of the `simulated` tier (proves nothing) may trade", "refuse|allow"),
-        text("MARKET_ATTESTATION_POLICY", &Config::attestation_policy_file, "",
-             "JSON file: what evidence is accepted, instead of the built-in policy"),
-        text("MARKET_APPROVED_TIERS", &Config::approved_tiers, "tdx+gpu-cc,snp+gpu-cc,tdx,snp",
-             "tiers whose machines trade only with a measurement that the register has approved, "
-             "or for who names it; `none`: any build"),
-        number("MARKET_PROBATION_JOBS", &Config::probation_jobs, "20", 0,
-               limits::probation_jobs_max,
-               "jobs that a CPU never seen before completes with few slots at a time"),
-        text("MARKET_COLLATERAL_TDX_URL", &Config::collateral_tdx_url, "",
-             "Intel PCS v4 or a PCCS, for TDX evidence that lacks collateral; empty: not asked"),
-        text("MARKET_COLLATERAL_TDX_ROOT_LIST_URL", &Config::collateral_tdx_root_list_url, "",
-             "Intel's root revocation list, which the PCS itself does not serve; default: where a "
-             "PCCS has it"),
-        text("MARKET_COLLATERAL_SNP_URL", &Config::collateral_snp_url, "",
-             "AMD KDS or a mirror, for SEV-SNP evidence; empty: not asked"),
-        text("MARKET_COLLATERAL_RIM_URL", &Config::collateral_rim_url, "",
-             "NVIDIA's manifest service or a mirror, for GPU evidence; empty: not asked"),
-        text("MARKET_COLLATERAL_OCSP_URL", &Config::collateral_ocsp_url, "",
-             "NVIDIA's OCSP responder, for GPU evidence; empty: not asked"),
         text("MARKET_CHAIN", &Config::chain, "none",
              "where deposits and payouts happen; `dev` is a file, no real coin", "none|dev|ton"),
         text("MARKET_CHAIN_FILE", &Config::chain_file, "var/dev-chain.txt",
@@ -190,6 +200,7 @@ std::vector<Setting> market_settings() {
 const std::vector<Setting>& settings() {
     static const std::vector<Setting> table = [] {
         std::vector<Setting> all = market_settings();
+        for (Setting& setting : trust_settings()) all.push_back(setting);
         for (Setting& setting : bound_settings()) all.push_back(setting);
         for (Setting& setting : chain_settings()) all.push_back(setting);
         return all;

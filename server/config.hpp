@@ -33,6 +33,7 @@ struct Config {
     std::int64_t reconcile_interval_ms = 0, channel_claim_seconds = 0;
     std::string collateral_tdx_url, collateral_tdx_root_list_url, collateral_snp_url;
     std::string collateral_rim_url, collateral_ocsp_url;
+    std::int64_t collateral_fresh_seconds = 0, evidence_check_seconds = 0;
     std::string webhook_destinations, proxy_addresses, log_level, access_log;
     std::int64_t workers = 4, read_connections = 4;
     std::int64_t rate_per_minute = 0, address_rate_per_minute = 0,

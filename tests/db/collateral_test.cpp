@@ -1,6 +1,7 @@
 // The memory of the newest collateral: what was stored comes back, only rises, whoever writes, and
 // in whatever order.
 #include "db/collateral.hpp"
+#include "db/collateral_pieces.hpp"
 
 #include <thread>
 
@@ -63,4 +64,34 @@ TEST_CASE("collateral: many writers at once leave the newest of all") {
         });
     for (std::thread& writer : writers) writer.join();
     CHECK(CollateralMemory{pool}.load() == seen_at(31));
+}
+
+TEST_CASE("collateral: what was fetched is kept to its end, the newest of each name, so many") {
+    test::Database database;
+    Pool pool{database.options(), 2};
+    CollateralPieces pieces{pool};
+    const Instant start = Instant{} + days(20'000);
+    const auto piece = [&](const std::string& name, std::int64_t day, std::int64_t life_days) {
+        const Instant at = start + days(day);
+        return KeptCollateral{
+            name,
+            {std::string{"body\0of ", 8} + name, {1, 0, 255}, "chain", at, at + days(life_days)},
+            at,
+            at + days(1)};
+    };
+    using Kept = std::vector<KeptCollateral>;
+    CHECK(pieces.load(start, 10).empty());
+    for (const auto& each : {piece("b", 2, 30), piece("a", 1, 30), piece("short", 0, 3)})
+        pieces.keep(each);
+    CHECK(pieces.load(start, 10) ==
+          Kept{piece("short", 0, 3), piece("a", 1, 30), piece("b", 2, 30)});
+    pieces.keep(piece("a", 4, 30));
+    pieces.keep(piece("a", 3, 30));  // came late
+    CHECK(pieces.load(start + days(3), 10) == Kept{piece("b", 2, 30), piece("a", 4, 30)});
+    CHECK(pieces.load(start, 1) == Kept{piece("a", 4, 30)});
+    CHECK(pieces.load(start, 10).size() == 1);
+    pieces.forget({});
+    pieces.forget({"b", "a"});
+    CHECK(pieces.load(start, 10).empty());
+    CHECK_THROWS_AS(pieces.keep(piece(std::string(1'025, 'x'), 0, 1)), Failure);
 }

@@ -8,6 +8,7 @@
 #include <iostream>
 
 #include "attestation/vendor_answer.hpp"
+#include "tests/db/database.hpp"
 
 using namespace cocoon;
 using namespace cocoon::server;
@@ -144,6 +145,59 @@ TEST_CASE("a source that cannot be reached is left alone longer each time") {
     CHECK(joined_text(stage.complete(made.bare).missing).find("cannot be used") !=
           std::string::npos);
     CHECK(stage.metrics.collateral_fetches.value() == 1);
+}
+
+TEST_CASE("a restart asks no vendor for what was fetched before it, up or down") {
+    for (const char* tier : {"tdx+gpu-cc", "snp+gpu-cc"}) {
+        INFO(tier);
+        const Made made = make(tier);
+        db::test::Database database;
+        db::Pool pool{database.options(), 2};
+        db::CollateralPieces pieces{pool};
+        const auto remember = [&](Stage& stage) {
+            stage.service->remember(
+                pieces.load(stage.clock.now(), stage.service->pieces_max()),
+                {[&](const db::KeptCollateral& kept) { pieces.keep(kept); },
+                 [&](const std::vector<std::string>& names) { pieces.forget(names); }});
+        };
+        Stage first;
+        first.serve(made);
+        remember(first);
+        const Bytes completed = first.complete(made.bare).bytes;
+        Stage second;
+        second.vendors.fail_with(503);
+        remember(second);
+        CHECK(second.complete(made.bare).bytes == completed);
+        CHECK(second.judged(made, made.bare).proven());
+        CHECK(second.vendors.asked() == 0);
+        // What is not fresh any more is asked for, and used to its end while that fails.
+        Stage third;
+        third.vendors.fail_with(503);
+        third.clock.pass(hours(20));
+        remember(third);
+        CHECK(third.judged(made, made.bare).proven());
+        CHECK(third.vendors.asked() > 0);
+        // At its end it counts for nothing, and is not kept.
+        Stage last;
+        last.vendors.fail_with(503);
+        last.clock.pass(days(33));
+        remember(last);
+        CHECK(last.complete(made.bare).vendor_down);
+        CHECK_FALSE(last.judged(made, made.bare).proven());
+    }
+}
+
+TEST_CASE("a shelf that breaks takes nothing from memory") {
+    const Made made = make("snp");
+    Stage stage;
+    stage.serve(made);
+    stage.service->remember(
+        {}, {[](const db::KeptCollateral&) { throw std::runtime_error{"the database is gone"}; },
+             [](const std::vector<std::string>&) {}});
+    CHECK(stage.judged(made, made.bare).proven());
+    const int asked = stage.vendors.asked();
+    CHECK(stage.judged(made, made.bare).proven());
+    CHECK(stage.vendors.asked() == asked);
 }
 
 TEST_CASE("malformed answers are not used, and not asked for again at once") {
@@ -318,7 +372,7 @@ TEST_CASE("memory is bounded: what was not used for longest goes first") {
     int fetched = 0;
     const auto get = [&](const std::string& name, std::size_t size) {
         clock.pass(seconds(1));
-        return cache.get(name, days(1), [&]() -> Result<CollateralPiece> {
+        return cache.get(name, {days(1)}, [&]() -> Result<CollateralPiece> {
             ++fetched;
             if (size == 0) return refuse(ErrorCode::not_found);
             return CollateralPiece{std::string(size, 'x'), {}, {}, {}, clock.now() + days(2)};
@@ -345,8 +399,9 @@ TEST_CASE("a fetch that throws leaves nobody waiting") {
     Metrics metrics;
     CollateralCache cache{clock, metrics};
     for (int i = 0; i < 2; ++i) {
-        const auto found = cache.get(
-            "a", days(1), []() -> Result<CollateralPiece> { throw std::runtime_error{"broken"}; });
+        const auto found = cache.get("a", {days(1)}, []() -> Result<CollateralPiece> {
+            throw std::runtime_error{"broken"};
+        });
         REQUIRE_FALSE(found);
         CHECK(found.error().code == ErrorCode::upstream_failed);
     }
