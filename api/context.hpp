@@ -63,6 +63,8 @@ struct Context {
     // What evidence is accepted, with minimums as high as the newest collateral seen; whether the
     // simulated tier is enabled is said above, whatever the policy says.
     std::function<attestation::Policy()> evidence_policy = [] { return attestation::Policy{}; };
+    // Each verdict on submitted evidence, for whoever counts them.
+    std::function<void(const attestation::Verdict&)> judged = [](const attestation::Verdict&) {};
     std::function<void(const attestation::CollateralSeen&)> collateral_seen =
         [](const attestation::CollateralSeen&) {};
     // Puts collateral that evidence lacks beside it, for the node that submits it. May wait for

@@ -11,6 +11,7 @@
 #include "api/routes.hpp"
 #include "core/log.hpp"
 #include "db/collateral.hpp"
+#include "db/collateral_pieces.hpp"
 #include "db/journal.hpp"
 #include "db/migrate.hpp"
 #include "db/outbox.hpp"
@@ -149,12 +150,20 @@ AnswerPolicy answers_of(const Config& config) {
 CollateralOptions collateral_of(const Config& config, const EvidencePolicy& policy) {
     CollateralOptions options;
     options.ocsp_stale_max = policy.current().nvidia.revocation_stale_max;
+    options.fresh_max = seconds(config.collateral_fresh_seconds);
     options.evaluation_number_min = [&policy] {
         return policy.current().tdx.evaluation_number_min;
     };
     options.urls = {config.collateral_tdx_url, config.collateral_tdx_root_list_url,
                     config.collateral_snp_url, config.collateral_rim_url,
                     config.collateral_ocsp_url};
+    return options;
+}
+
+EvidenceWatchOptions watch_of(const Config& config) {
+    EvidenceWatchOptions options;
+    options.check_interval = seconds(config.evidence_check_seconds);
+    options.round_interval = std::min(options.round_interval, options.check_interval);
     return options;
 }
 
@@ -263,6 +272,7 @@ private:
     void drain(int signal);
     void take_down();
     void open_chain();
+    void remember_collateral();
     Lane::Doors lane_doors();
     DispatchDoors dispatch_doors();
     RelayDoors relay_doors();
@@ -312,6 +322,7 @@ private:
     const WebFiles pages{config.web_root.empty() ? WebFiles{} : WebFiles::load(config.web_root)};
     db::Outbox outbox{pool};
     db::CollateralMemory collateral_memory{pool};
+    db::CollateralPieces collateral_pieces{pool};
     EvidencePolicy evidence_policy{config.attestation_policy_file};
     CollateralService collateral{collateral_of(config, evidence_policy), clock, metrics};
     api::Context context;
@@ -353,9 +364,11 @@ Market::Market(const Config& settings) : config{settings} {
     context = context_of(config, key, chain, dev_chain.get(), *lane, outbox);
     context.channels = channel_market();
     context.evidence_policy = [this] { return evidence_policy.current(); };
+    context.judged = [this](const auto& verdict) { metrics.evidence.note(verdict); };
     evidence_policy.remember(collateral_memory.load(),
                              [this](const auto& seen) { collateral_memory.raise(seen); });
     context.collateral_seen = [this](const auto& seen) { evidence_policy.note(seen); };
+    remember_collateral();
     context.complete_evidence = [this](NodeId node, Bytes evidence) {
         return collateral.complete(node, std::move(evidence));
     };
@@ -384,7 +397,7 @@ Market::Market(const Config& settings) : config{settings} {
         settlement = std::make_unique<SettlementWorker>(settlement_doors(), options);
         settlement->fill(writer->state());
     }
-    evidence_watch = std::make_unique<EvidenceWatch>(evidence_watch_doors());
+    evidence_watch = std::make_unique<EvidenceWatch>(evidence_watch_doors(), watch_of(config));
     health = std::make_unique<Health>(
         HealthDoors{pool, projector, *lane, directory, *relay, workers, loop, clock, metrics});
     server = std::make_unique<net::HttpServer>(loop, listening(config), dispatch->handler());
@@ -496,6 +509,14 @@ void Market::open_chain() {
     options.file = config.chain_file;
     dev_chain = std::make_unique<settlement::DevChain>(options, clock);
     chain = dev_chain.get();
+}
+
+void Market::remember_collateral() {
+    const Duration stale_max = evidence_policy.current().nvidia.revocation_stale_max;
+    collateral.remember(
+        collateral_pieces.load(clock.now() - stale_max, collateral.pieces_max()),
+        {[this](const db::KeptCollateral& kept) { collateral_pieces.keep(kept); },
+         [this](const std::vector<std::string>& names) { collateral_pieces.forget(names); }});
 }
 
 Lane::Doors Market::lane_doors() {

@@ -48,8 +48,9 @@ void Directory::put(const matching::ApiKey& key) {
 }
 
 void Directory::put(const matching::Node& node) {
-    nodes_[node.id] = {node.provider,  node.tier,      node.evidence_valid_until,
-                       node.connected, node.suspended, node.keyset_digest};
+    nodes_[node.id] = {
+        node.provider,         node.tier,      node.standing,  node.evidence_valid_until,
+        node.collateral_until, node.connected, node.suspended, node.keyset_digest};
     if (!node.keyset_digest.empty() && !keysets_.contains(node.keyset_digest)) {
         keep_keyset(node.id, node.keyset_digest, node.keyset_document);
     }
@@ -159,11 +160,24 @@ std::vector<NodeId> Directory::connected_nodes() const {
     return connected;
 }
 
-std::size_t Directory::nodes_of_tier(matching::Tier tier) const {
-    std::size_t count = 0;
-    for (const auto& [id, node] : nodes_)
-        count += node.connected && node.evidence_valid_until.us > 0 && node.tier == tier;
-    return count;
+NodeCounts Directory::count_nodes(Instant now) const {
+    // As long before the end as its provider is told first.
+    const Duration collateral_ending_ahead = matching::collateral_notices.front().second;
+    NodeCounts counts;
+    for (const auto& [id, node] : nodes_) {
+        if (!node.connected) continue;
+        if (node.evidence_valid_until <= now) {
+            ++counts.unattested;
+            continue;
+        }
+        ++counts.attested[static_cast<std::size_t>(node.tier)]
+                         [static_cast<std::size_t>(node.standing)];
+        if (node.evidence_valid_until <= now + matching::evidence_notice_ahead)
+            ++counts.evidence_ending;
+        if (node.collateral_until.us != 0 && node.collateral_until <= now + collateral_ending_ahead)
+            ++counts.collateral_ending;
+    }
+    return counts;
 }
 
 Instant Directory::oldest_hold() const {

@@ -34,9 +34,20 @@ struct AccountEntry {
 struct NodeEntry {
     AccountId provider;
     matching::Tier tier = matching::Tier::simulated;
-    Instant evidence_valid_until;
+    matching::Standing standing = matching::Standing::good;
+    Instant evidence_valid_until, collateral_until;
     bool connected = false, suspended = false;
     std::string keyset_digest;
+};
+
+// Nodes that are connected.
+struct NodeCounts {
+    static constexpr std::size_t standing_count = 4;
+    // Whose evidence holds, by tier and standing.
+    std::array<std::array<std::size_t, standing_count>, matching::tier_count> attested{};
+    std::size_t unattested = 0;
+    std::size_t evidence_ending = 0;    // of those attested: within the hour
+    std::size_t collateral_ending = 0;  // and: what their evidence rests on, within seven days
 };
 
 class Directory {
@@ -65,7 +76,7 @@ public:
     std::size_t open_jobs(matching::JobState state) const {
         return job_counts_[static_cast<std::size_t>(state)];
     }
-    std::size_t nodes_of_tier(matching::Tier tier) const;  // connected and attested
+    NodeCounts count_nodes(Instant now) const;
     // Since when the oldest open job holds money; 0: none.
     Instant oldest_hold() const;
 

@@ -38,6 +38,28 @@ api::Response report(const std::vector<Check>& checks) {
     return response;
 }
 
+void sample_nodes(std::vector<Sample>& samples, const NodeCounts& nodes) {
+    for (std::size_t tier = 0; tier < matching::tier_count; ++tier)
+        for (std::size_t standing = 0; standing < NodeCounts::standing_count; ++standing)
+            samples.push_back(
+                {"cocoon_nodes", "gauge", "Connected nodes whose evidence holds",
+                 "tier=\"" + std::string{matching::tier_name(static_cast<matching::Tier>(tier))} +
+                     "\",standing=\"" +
+                     std::string{matching::name_of(static_cast<matching::Standing>(standing))} +
+                     "\"",
+                 static_cast<std::int64_t>(nodes.attested[tier][standing])});
+    samples.push_back({"cocoon_nodes_unattested", "gauge",
+                       "Connected nodes without evidence that holds", "",
+                       static_cast<std::int64_t>(nodes.unattested)});
+    samples.push_back({"cocoon_nodes_evidence_ending", "gauge",
+                       "Connected nodes whose evidence ends within the hour: they should renew it",
+                       "", static_cast<std::int64_t>(nodes.evidence_ending)});
+    samples.push_back({"cocoon_nodes_collateral_ending", "gauge",
+                       "Connected nodes whose evidence rests on a certificate or list that ends "
+                       "within seven days: an alarm",
+                       "", static_cast<std::int64_t>(nodes.collateral_ending)});
+}
+
 }  // namespace
 
 void Health::live(Incoming& in) const {
@@ -91,12 +113,7 @@ void Health::metrics(Incoming& in) const {
            true);
     sample("cocoon_projector_rows_total", "counter", "Rows written by the projector", "",
            static_cast<std::int64_t>(lag.rows_written));
-    for (std::size_t tier = 0; tier < matching::tier_count; ++tier) {
-        const auto which = static_cast<matching::Tier>(tier);
-        sample("cocoon_nodes", "gauge", "Connected nodes with evidence, by tier",
-               "tier=\"" + std::string{matching::tier_name(which)} + "\"",
-               static_cast<std::int64_t>(doors_.directory.nodes_of_tier(which)));
-    }
+    sample_nodes(samples, doors_.directory.count_nodes(now));
     for (const auto state : {matching::JobState::reserved, matching::JobState::running}) {
         sample("cocoon_jobs_open", "gauge", "Open jobs by state",
                "state=\"" + std::string{matching::name_of(state)} + "\"",

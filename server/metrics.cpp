@@ -234,6 +234,28 @@ void Metrics::count(const matching::Event& event) {
     if (std::holds_alternative<PayoutRequested>(event)) payouts_requested.add();
 }
 
+namespace {
+
+void render_evidence(std::string& out, const EvidenceTally& evidence) {
+    using attestation::Status;
+    head(out, "cocoon_evidence_verdicts_total", "counter",
+         "Verdicts on evidence, submitted or judged anew, by tier");
+    for (std::size_t tier = 0; tier < EvidenceTally::tier_count; ++tier)
+        for (const Status status : {Status::proven, Status::refuted, Status::unknown})
+            line(out, "cocoon_evidence_verdicts_total",
+                 "tier=\"" + std::string{EvidenceTally::tier_name(tier)} + "\",status=\"" +
+                     std::string{to_text(status)} + "\"",
+                 std::to_string(evidence.verdicts(tier, status)));
+    head(out, "cocoon_evidence_reasons_total", "counter",
+         "Verdicts that were not proven, by what failed or could not be checked");
+    for (const auto& [label, count] : evidence.reasons())
+        line(out, "cocoon_evidence_reasons_total",
+             "reason=\"" + label.first + "\",outcome=\"" + std::string{label.second} + "\"",
+             std::to_string(count));
+}
+
+}  // namespace
+
 std::string render_metrics(const Metrics& metrics, const std::vector<Sample>& samples) {
     std::string out;
     out.reserve(16 << 10);
@@ -264,6 +286,7 @@ std::string render_metrics(const Metrics& metrics, const std::vector<Sample>& sa
         head(out, row.name, "gauge", row.help);
         line(out, row.name, "", std::to_string((metrics.*row.member).value()));
     }
+    render_evidence(out, metrics.evidence);
     for (const NamedHistogram& row : histograms)
         histogram(out, row.name, row.help, metrics.*row.member, row.times);
     std::string_view previous;

@@ -13,6 +13,7 @@
 
 #include "core/time.hpp"
 #include "matching/events.hpp"
+#include "server/evidence_tally.hpp"
 
 namespace cocoon::server {
 
@@ -91,6 +92,7 @@ struct Metrics {
     Gauge collateral_pieces, collateral_bytes, collateral_ending_pieces;
     // evidence
     Counter evidence_checks, evidence_unknown, evidence_doubts, aci_reports;
+    EvidenceTally evidence;
     // settlement
     Counter settlement_deposits, settlement_payouts_paid, settlement_payouts_returned,
         settlement_failures;

@@ -292,6 +292,70 @@ TEST_CASE("metrics are text that Prometheus reads: sums fit and buckets grow") {
               "1\n") != std::string::npos);
 }
 
+TEST_CASE("verdicts are counted by tier, status and reason, and no peer's word is a label") {
+    using attestation::Outcome;
+    using attestation::Status;
+    Metrics metrics;
+    attestation::Verdict verdict;
+    verdict.tier = "tdx+gpu-cc";
+    verdict.status = Status::proven;
+    verdict.reasons = {{"gpu_place", Outcome::not_checked, {}}};
+    metrics.evidence.note(verdict);
+    verdict.status = Status::refuted;
+    verdict.reasons.push_back({"gpu_0_nonce", Outcome::failed, {}});
+    verdict.reasons.push_back({"gpu_7_nonce", Outcome::failed, {}});
+    verdict.reasons.push_back({"cpu_root_crl", Outcome::not_checked, {}});
+    metrics.evidence.note(verdict);
+    verdict.tier = "sgx\"} 7\n";
+    verdict.status = Status::unknown;
+    metrics.evidence.note(verdict);
+    const std::string text = render_metrics(metrics, {});
+    for (const char* line : {"verdicts_total{tier=\"tdx+gpu-cc\",status=\"proven\"} 1\n",
+                             "verdicts_total{tier=\"tdx+gpu-cc\",status=\"refuted\"} 1\n",
+                             "verdicts_total{tier=\"other\",status=\"unknown\"} 1\n",
+                             "reasons_total{reason=\"gpu_nonce\",outcome=\"failed\"} 1\n",
+                             "reasons_total{reason=\"cpu_root_crl\",outcome=\"not_checked\"} 1\n"})
+        CHECK(text.find("cocoon_evidence_" + std::string{line}) != std::string::npos);
+    CHECK(text.find("sgx") == std::string::npos);
+    CHECK(text.find("gpu_place") == std::string::npos);
+    // However many codes there may come to be, so many series and no more.
+    verdict.status = Status::refuted;
+    for (int i = 0; i < 1'000; ++i) {
+        verdict.reasons = {{"code_" + std::to_string(i), Outcome::failed, {}}};
+        metrics.evidence.note(verdict);
+    }
+    const auto reasons = metrics.evidence.reasons();
+    CHECK(reasons.size() == EvidenceTally::kinds_max + 1);
+    CHECK(reasons.at({"other", "failed"}) == 1'000 - (EvidenceTally::kinds_max - 2));
+}
+
+TEST_CASE("connected nodes are counted by tier and standing, and what of them nears its end") {
+    Directory directory;
+    matching::Batch batch;
+    const auto node = [&](std::uint64_t id, Duration evidence, Duration collateral) {
+        matching::Node& made = batch.changes.nodes.emplace_back();
+        made.id = NodeId{id};
+        made.connected = true;
+        made.tier = matching::Tier::tdx;
+        made.evidence_valid_until = start + evidence;
+        if (collateral.us != 0) made.collateral_until = start + collateral;
+        return &made;
+    };
+    node(1, hours(2), days(8));
+    node(2, hours(1), days(7));
+    node(3, hours(2), {})->standing = matching::Standing::measurement_revoked;
+    node(4, {}, days(1));
+    node(5, hours(2), {})->connected = false;
+    directory.apply(batch, start);
+    const NodeCounts counts = directory.count_nodes(start);
+    const auto& tdx = counts.attested[static_cast<std::size_t>(matching::Tier::tdx)];
+    CHECK(tdx[static_cast<std::size_t>(matching::Standing::good)] == 2);
+    CHECK(tdx[static_cast<std::size_t>(matching::Standing::measurement_revoked)] == 1);
+    CHECK(counts.unattested == 1);
+    CHECK(counts.evidence_ending == 1);
+    CHECK(counts.collateral_ending == 1);
+}
+
 TEST_CASE("sign-ups have a rate per address and one of all") {
     Directory directory;
     AdmissionOptions options;
