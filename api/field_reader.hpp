@@ -167,6 +167,13 @@ public:
     std::optional<Instant> maybe_instant(std::string_view name);
     std::optional<std::size_t> maybe_choice(std::string_view name,
                                             std::span<const std::string_view> names);
+    template <class AnyId>
+    std::optional<AnyId> maybe_id(std::string_view name) {
+        const auto raw = maybe_text(name, TextRule{1, 32});
+        const auto id = raw ? AnyId::parse(*raw) : std::nullopt;
+        if (raw && !id) refuse(name, "must be an id of the right kind");
+        return id;
+    }
     void refuse(std::string_view name, std::string message);
     Result<void> finish();
 

@@ -11,6 +11,16 @@ using namespace matching;
 
 constexpr TextRule reason_rule{1, 1024};
 constexpr std::array<std::string_view, 3> states{"pending", "approved", "revoked"};
+constexpr std::array<std::string_view, 2> truths{"false", "true"};
+
+// How many machines show all of its registers: they leave the book when it is revoked.
+void write_row_members(JsonWriter& out, const db::MeasurementRow& row) {
+    write_measurement_members(out, row.measurement);
+    out.open_object("nodes");
+    out.integer("attested", row.nodes);
+    out.integer("connected", row.nodes_connected);
+    out.close_object();
+}
 
 std::string measurement_json(const Measurement& measurement) {
     JsonWriter out;
@@ -61,31 +71,56 @@ Result<PendingCommand> submit_measurement(const Call& call, const Context&) {
 
 Result<Response> list_measurements(const Call& call, db::Reader& reader, const Context& context) {
     QueryReader query{call.query};
-    const auto state = query.maybe_choice("state", states);
+    db::MeasurementFilter filter;
+    if (const auto state = query.maybe_choice("state", states))
+        filter.state = static_cast<MeasurementState>(*state);
+    if (const auto kind = query.maybe_choice("kind", machine_kinds))
+        filter.kind = machine_kinds[*kind];
+    filter.value = query.maybe_text("register", register_rule).value_or("");
+    const bool mine = query.maybe_choice("mine", truths).value_or(0) == 1;
     Page page{call, context, query, "/v1/measurements"};
-    if (auto begun = page.begin(query, state ? std::string{states[*state]} : ""); !begun)
-        return begun.error();
-    const auto measurements = reader.measurements(
-        state ? std::optional{static_cast<MeasurementState>(*state)} : std::nullopt,
-        {page.after().major, page.rows_max()});
+    const std::string chosen =
+        std::string{filter.state ? name_of(*filter.state) : std::string_view{}} + ' ' +
+        filter.kind + ' ' + filter.value + (mine ? " mine" : "");
+    if (auto begun = page.begin(query, chosen); !begun) return begun.error();
+    if (mine && !call.principal.account)
+        return refuse(ErrorCode::unauthenticated, "Whose entries: send a key.");
+    if (mine) filter.submitter = call.principal.account;
+    const auto measurements =
+        reader.measurements(filter, call.at, {page.after().major, page.rows_max()});
     JsonWriter out;
     out.open_object();
     out.open_array("items");
-    for (const Measurement& measurement : measurements.rows) {
+    for (const db::MeasurementRow& row : measurements.rows) {
         out.open_object();
-        write_measurement_members(out, measurement);
+        write_row_members(out, row);
         out.close_object();
     }
-    const std::uint64_t last = measurements.rows.empty() ? 0 : measurements.rows.back().id.value;
+    const std::uint64_t last =
+        measurements.rows.empty() ? 0 : measurements.rows.back().measurement.id.value;
     return page.finish(out, measurements.more, {last, 0}, reader.as_of());
 }
 
 Result<Response> read_measurement(const Call& call, db::Reader& reader, const Context&) {
     const auto id = captured_id<MeasurementId>(call);
     if (!id) return id.error();
-    const auto measurement = reader.measurement(*id);
-    if (!measurement) return refuse(ErrorCode::not_found);
-    return json_response(200, measurement_json(*measurement));
+    const auto row = reader.measurement(*id, call.at);
+    if (!row) return refuse(ErrorCode::not_found);
+    JsonWriter out;
+    out.open_object();
+    write_row_members(out, *row);
+    out.open_array("history");
+    for (const db::DecisionRow& decision : reader.decisions(*id)) {
+        out.open_object();
+        out.instant("at", decision.at);
+        out.text("from", decision.from);
+        out.text("to", decision.to);
+        out.text("reason", decision.reason);
+        out.close_object();
+    }
+    out.close_array();
+    out.close_object();
+    return json_response(200, out.take());
 }
 
 Result<PendingCommand> approve_measurement(const Call& call, const Context&) {

@@ -52,8 +52,7 @@ Result<NodeId> own_node(const Call& call) {
 Error refused_verdict(const attestation::Verdict& verdict, const CompletedEvidence& completed) {
     const bool later = verdict.status == attestation::Status::unknown && completed.vendor_down;
     Error error =
-        later ? refuse(ErrorCode::upstream_failed,
-                       "A vendor's collateral cannot be had now; nothing was refuted.")
+        later ? refuse(ErrorCode::collateral_unavailable)
               : refuse(ErrorCode::verdict_refused, "The evidence does not prove what it must.");
     for (const attestation::Reason& reason : verdict.reasons)
         if (reason.outcome == attestation::Outcome::failed)
@@ -183,9 +182,12 @@ Result<PendingCommand> enrol_node(const Call& call, const Context&) {
 
 Result<Response> list_nodes(const Call& call, db::Reader& reader, const Context& context) {
     QueryReader query{call.query};
-    Page page{call, context, query, "/v1/nodes"};
-    if (auto begun = page.begin(query); !begun) return begun.error();
     db::NodeFilter filter;
+    const auto measurement = query.maybe_id<MeasurementId>("measurement_id");
+    filter.measurement = measurement.value_or(MeasurementId{});
+    Page page{call, context, query, "/v1/nodes"};
+    if (auto begun = page.begin(query, measurement ? measurement->text() : ""); !begun)
+        return begun.error();
     filter.provider = viewer(call);
     const auto nodes = reader.nodes(filter, {page.after().major, page.rows_max()});
     JsonWriter out;
@@ -278,6 +280,7 @@ Result<PendingCommand> submit_evidence(const Call& call, const Context& context)
     submitted->evidence.bytes = std::move(completed.bytes);
     const auto verdict = attestation::verify(submitted->evidence, *expected, policy, call.at);
     if (!verdict) return verdict.error();
+    context.judged(*verdict);
     const auto tier = tier_from_name(verdict->tier);
     if (!verdict->proven() || !tier) return refused_verdict(*verdict, completed);
     context.collateral_seen(verdict->seen);
@@ -288,6 +291,7 @@ Result<PendingCommand> submit_evidence(const Call& call, const Context& context)
     submit.measurement = verdict->measurement;
     submit.registers = registers_of(*verdict);
     submit.identities = identities_of(*verdict);
+    submit.gpus = verdict->gpus;
     submit.keyset_digest = keyset->digest;
     submit.keyset_document = keyset->document;
     submit.evidence_hash = to_hex(sealing::sha256(submitted->evidence.bytes));

@@ -92,12 +92,15 @@ Result<Response> list_network_nodes(const Call& call, db::Reader& reader, const 
     if (const auto tier = query.maybe_choice("tier", tier_names()))
         filter.tier = static_cast<Tier>(*tier);
     filter.region = query.maybe_text("region", region_rule).value_or("");
+    const auto measurement = query.maybe_id<MeasurementId>("measurement_id");
+    filter.measurement = measurement.value_or(MeasurementId{});
     const bool available = query.maybe_choice("available", truths).value_or(0) == 1;
     if (available) filter.matchable_at = call.at;
     Page page{call, context, query, "/v1/network/nodes"};
     const std::string_view tier = filter.tier ? tier_name(*filter.tier) : std::string_view{};
-    const std::string chosen =
-        std::string{tier} + ' ' + filter.region + (available ? " available" : "");
+    const std::string chosen = std::string{tier} + ' ' + filter.region +
+                               (available ? " available" : "") +
+                               (measurement ? measurement->text() : "");
     if (auto begun = page.begin(query, chosen); !begun) return begun.error();
     const auto nodes = reader.nodes(filter, {page.after().major, page.rows_max()});
     JsonWriter out;

@@ -33,10 +33,18 @@ struct OfferFilter {
 struct NodeFilter {
     AccountId provider{};  // none: every provider's
     std::optional<matching::Tier> tier{};
-    std::string region{};  // empty: every one
+    std::string region{};         // empty: every one
+    MeasurementId measurement{};  // that their evidence shows; none: any
     // Only nodes that are connected, not draining, not suspended, with evidence valid at this
     // instant.
     std::optional<Instant> matchable_at{};
+};
+
+struct MeasurementFilter {
+    std::optional<matching::MeasurementState> state{};
+    std::string kind{};     // "tdx"; empty: any
+    std::string value{};    // one of its registers, hex; empty: any
+    AccountId submitter{};  // none: anyone
 };
 
 class Reader {
@@ -71,9 +79,10 @@ public:
     // ---- Supply
     Listed<matching::Node> nodes(const NodeFilter& filter, PageBefore page);
     std::optional<matching::Node> node(NodeId node);
-    Listed<matching::Measurement> measurements(std::optional<matching::MeasurementState> state,
-                                               PageBefore page);
-    std::optional<matching::Measurement> measurement(MeasurementId measurement);
+    Listed<MeasurementRow> measurements(const MeasurementFilter& filter, Instant now,
+                                        PageBefore page);
+    std::optional<MeasurementRow> measurement(MeasurementId measurement, Instant now);
+    std::vector<DecisionRow> decisions(MeasurementId measurement);  // oldest first
     Listed<matching::Denial> denials(PageBefore page);
     std::optional<EvidenceRow> evidence(NodeId node);
     // A bundle by its hash, for jobs whose node has attested anew since.

@@ -7,15 +7,16 @@ using namespace matching;
 
 namespace {
 
-const Statement list_nodes{"list_nodes",
-                           "select " + listed<Node>() +
-                               " from nodes t where ($1::bigint is null or provider = $1::bigint) "
-                               "and id < $2::bigint and ($3::bigint is null or (connected and not "
-                               "draining and not suspended and not retired "
-                               "and standing in ('good', 'measurement_pending') "
-                               "and valid_until > $3::bigint)) and ($5::text is null or (tier = "
-                               "$5::text::tier and evidence_hash is not null)) and ($6::text is "
-                               "null or region = $6::text) order by id desc limit $4::bigint"};
+const Statement list_nodes{
+    "list_nodes", "select " + listed<Node>() +
+                      " from nodes t where ($1::bigint is null or provider = $1::bigint) "
+                      "and id < $2::bigint and ($3::bigint is null or (connected and not "
+                      "draining and not suspended and not retired "
+                      "and standing in ('good', 'measurement_pending') "
+                      "and valid_until > $3::bigint)) and ($5::text is null or (tier = "
+                      "$5::text::tier and evidence_hash is not null)) and ($6::text is "
+                      "null or region = $6::text) and ($7::bigint is null or measurement_id "
+                      "= $7::bigint) order by id desc limit $4::bigint"};
 const Statement find_node{"read_node",
                           "select " + listed<Node>() + " from nodes t where id = $1::bigint"};
 const Statement find_evidence{
@@ -23,14 +24,25 @@ const Statement find_evidence{
     "select node, sequence, at, valid_until, tier, measurement, keyset_digest, "
     "keyset_document, evidence_hash, evidence, verdict from evidence where node = $1::bigint "
     "and ($2::bytea is null or evidence_hash = $2::bytea) order by sequence desc limit 1"};
+// Registers ascend, so that the first of a build's is the first of its machines'.
+const std::string select_measurements =
+    "select " + listed<Measurement>() +
+    ", n.nodes, n.connected from measurements t cross join lateral (select count(*) as nodes, "
+    "count(*) filter (where connected) as connected from nodes where registers[1] = "
+    "t.registers[1] and registers @> t.registers and not retired and valid_until > $1::bigint) n ";
 const Statement list_measurements{
     "list_measurements",
-    "select " + listed<Measurement>() +
-        " from measurements t where id < $1::bigint and ($2::text is null or state = "
-        "$2::text::measurement_state) order by id desc limit $3::bigint"};
-const Statement find_measurement{
-    "read_measurement",
-    "select " + listed<Measurement>() + " from measurements t where id = $1::bigint"};
+    select_measurements +
+        "where t.id < $2::bigint and ($3::text is null or t.state = $3::text::measurement_state) "
+        "and ($4::text is null or t.registers[1] like $4::text || '.%') and ($5::text is null or "
+        "exists (select from unnest(t.registers) each where each like '%:' || $5::text)) and "
+        "($6::bigint is null or t.submitter = $6::bigint) order by t.id desc limit $7::bigint"};
+const Statement find_measurement{"read_measurement",
+                                 select_measurements + "where t.id = $2::bigint"};
+const Statement list_decisions{
+    "list_decisions",
+    "select at, before, after, note from audit where target = $1::text and action in "
+    "('approve_measurement', 'revoke_measurement') order by sequence, ordinal"};
 const Statement list_denials{"list_denials",
                              "select " + listed<Denial>() +
                                  " from denials t where id < $1::bigint order by id desc "
@@ -62,6 +74,17 @@ const Statement list_all_offers{
                        "and ($4::text is null or t.state = $4::text::offer_state) order by t.id "
                        "desc limit $5::bigint"};
 
+MeasurementRow measurement_row(const Rows& rows, std::size_t row) {
+    const std::size_t next = width<Measurement>();
+    return {.measurement = read_row<Measurement>(rows, row),
+            .nodes = rows.integer(row, next),
+            .nodes_connected = rows.integer(row, next + 1)};
+}
+
+void add_text_or_null(Parameters& parameters, const std::string& text) {
+    text.empty() ? parameters.add_null() : parameters.add_text(text);
+}
+
 OfferRow offer_row(const Rows& rows, std::size_t row) {
     const std::size_t next = width<Offer>();
     return {.offer = read_row<Offer>(rows, row),
@@ -85,7 +108,8 @@ Listed<Node> Reader::nodes(const NodeFilter& filter, PageBefore page) {
     filter.matchable_at ? parameters.add(filter.matchable_at->us) : parameters.add_null();
     parameters.add(std::int64_t{page.rows_max} + 1);
     add_optional(parameters, filter.tier);
-    filter.region.empty() ? parameters.add_null() : parameters.add_text(filter.region);
+    add_text_or_null(parameters, filter.region);
+    add_optional(parameters, filter.measurement);
     return nouns_of<Node>(held_->run(list_nodes, parameters), page.rows_max);
 }
 
@@ -93,17 +117,33 @@ std::optional<Node> Reader::node(NodeId node) {
     return first_of(nouns_of<Node>(held_->run(find_node, Parameters{}.add(number(node.value))), 1));
 }
 
-Listed<Measurement> Reader::measurements(std::optional<MeasurementState> state, PageBefore page) {
+Listed<MeasurementRow> Reader::measurements(const MeasurementFilter& filter, Instant now,
+                                            PageBefore page) {
     Parameters parameters;
-    parameters.add(below(page));
-    add_optional(parameters, state);
+    parameters.add(now.us).add(below(page));
+    add_optional(parameters, filter.state);
+    add_text_or_null(parameters, filter.kind);
+    add_text_or_null(parameters, filter.value);
+    add_optional(parameters, filter.submitter);
     parameters.add(std::int64_t{page.rows_max} + 1);
-    return nouns_of<Measurement>(held_->run(list_measurements, parameters), page.rows_max);
+    return page_of<MeasurementRow>(held_->run(list_measurements, parameters), page.rows_max,
+                                   measurement_row);
 }
 
-std::optional<Measurement> Reader::measurement(MeasurementId measurement) {
-    return first_of(nouns_of<Measurement>(
-        held_->run(find_measurement, Parameters{}.add(number(measurement.value))), 1));
+std::optional<MeasurementRow> Reader::measurement(MeasurementId measurement, Instant now) {
+    Parameters parameters;
+    parameters.add(now.us).add(number(measurement.value));
+    return first_of(
+        page_of<MeasurementRow>(held_->run(find_measurement, parameters), 1, measurement_row));
+}
+
+std::vector<DecisionRow> Reader::decisions(MeasurementId measurement) {
+    const Rows rows = held_->run(list_decisions, Parameters{}.add_text(measurement.text()));
+    std::vector<DecisionRow> decisions;
+    for (std::size_t row = 0; row < rows.size(); ++row)
+        decisions.push_back({Instant{rows.integer(row, 0)}, text_or_empty(rows, row, 1),
+                             text_or_empty(rows, row, 2), text_or_empty(rows, row, 3)});
+    return decisions;
 }
 
 Listed<Denial> Reader::denials(PageBefore page) {

@@ -234,6 +234,17 @@ struct SettlementRow {
     std::vector<OpenBatchRow> batches;  // by number
     bool payouts_paused = false;
 };
+// A build of the register, and the machines that show all of its registers by evidence that holds.
+struct MeasurementRow {
+    matching::Measurement measurement;
+    std::int64_t nodes = 0, nodes_connected = 0;
+};
+// What the operator decided about it.
+struct DecisionRow {
+    Instant at;
+    std::string from, to, reason;
+};
+
 // Coins that came in and could not be credited by themselves.
 struct HoldRow {
     settlement::HoldId id;

@@ -155,6 +155,7 @@ create table nodes (
     jobs_failed          bigint not null
 ) with (fillfactor = 50);
 create index nodes_of_provider on nodes (provider, id);
+create index nodes_of_build on nodes ((registers[1]));  -- of those that show a build's registers
 
 -- Every bundle that was accepted: buyers check it themselves.
 create table evidence (
@@ -422,6 +423,7 @@ create table audit (
     note     text,
     primary key (sequence, ordinal)
 );
+create index audit_of_target on audit (target, sequence);
 
 -- ---- Market data ------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ int retry_after_seconds(ErrorCode code) {
         case ErrorCode::no_eligible_offer:
         case ErrorCode::price_cap_too_low: return 5;
         case ErrorCode::node_unavailable: return 2;
+        case ErrorCode::collateral_unavailable: return 30;
         case ErrorCode::draining: return 5;
         default: return 0;
     }

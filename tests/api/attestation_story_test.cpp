@@ -25,6 +25,7 @@ struct Machine {
     std::shared_ptr<GpuMaker> gpu = std::make_shared<GpuMaker>("48B02D0000000001");
     std::uint8_t image = 0x3D;  // makes the MRTD
     EditTdx edit;
+    std::vector<std::shared_ptr<GpuMaker>> more_gpus{};
 };
 
 class Story : public House {
@@ -38,7 +39,7 @@ public:
         market.must<Done>(SetTrustRule{{real_tiers, 2}, "settings"});
     }
 
-    Principal enrol() {
+    Principal enrol(int gpus = 1) {
         const Heard token = post("/v1/nodes/enrolments", provider);
         const Heard made = post("/v1/nodes:enrol", Principal{},
                                 {{"token", token.body["token"]},
@@ -46,7 +47,7 @@ public:
                                  {"region", "eu-west"},
                                  {"country", "NL"},
                                  {"gpu_model", "H100"},
-                                 {"gpu_count", 1}});
+                                 {"gpu_count", gpus}});
         REQUIRE(made.status == 201);
         const auto id = *NodeId::parse(made.body["node"]["id"].get<std::string>());
         market.must<Done>(SetNodePresence{id, true});
@@ -148,10 +149,18 @@ private:
         bundle.tdx = made.collateral;
         bundle.gpus = {machine.gpu->evidence()};
         bundle.nvidia = {machine.gpu->manifests(), machine.gpu->ocsp_responses(), {}};
+        std::vector<std::string> device_roots = machine.gpu->policy.device_roots;
+        for (const auto& gpu : machine.more_gpus) {
+            gpu->report.nonce = machine.gpu->report.nonce;
+            bundle.gpus.push_back(gpu->evidence());
+            for (Bytes& answer : gpu->ocsp_responses())
+                bundle.nvidia.ocsp_responses.push_back(std::move(answer));
+            device_roots.push_back(gpu->policy.device_roots.front());
+        }
         // The operator's file: nothing but the roots of this test.
         attestation::Policy policy;
         policy.tdx.pins = made.policy.pins;
-        policy.nvidia.device_roots = machine.gpu->policy.device_roots;
+        policy.nvidia.device_roots = std::move(device_roots);
         policy.nvidia.manifest_roots = machine.gpu->policy.manifest_roots;
         const auto read = attestation::parse_policy(attestation::policy_document(policy));
         REQUIRE(read);
@@ -229,8 +238,27 @@ TEST_CASE("a node's trust: registered, matched by price, revoked, replaced") {
     for (const char* list : {"/v1/measurements", "/v1/measurements?state=approved&limit=1"})
         CHECK(story.get(list, Principal{}).body["items"][0]["reason"] == "rebuilt from the tag");
     CHECK(story.get("/v1/measurements?state=revoked", Principal{}).body["items"].empty());
-    CHECK(story.get("/v1/measurements/" + id, Principal{}).body["source"] ==
-          "https://example.org/image/1.4");
+    const json whole = story.get("/v1/measurements/" + id, Principal{}).body;
+    CHECK(whole["source"] == "https://example.org/image/1.4");
+    CHECK(whole["submitter"] == story.developer_manager.account.text());
+    // Both machines run it: so many would leave.
+    CHECK(whole["nodes"] == json{{"attested", 2}, {"connected", 2}});
+    const auto count = [&](const std::string& query, const Principal& who) {
+        return story.get("/v1/measurements?" + query, who).body["items"].size();
+    };
+    const std::string mrtd = image_registers["mrtd"];
+    CHECK(count("kind=tdx&register=" + mrtd, Principal{}) == 1);
+    CHECK(count("kind=snp", Principal{}) == 0);
+    CHECK(count("register=" + std::string(96, '0'), Principal{}) == 0);
+    CHECK(count("mine=true", story.developer_manager) == 1);
+    CHECK(count("mine=true", story.provider_manager) == 0);
+    CHECK(story.get("/v1/measurements?mine=true", Principal{}).status == 401);
+    CHECK(story.get("/v1/measurements?register=x", Principal{}).status == 422);
+    for (const char* list : {"/v1/network/nodes?measurement_id=", "/v1/nodes?measurement_id="}) {
+        CHECK(story.get(list + id, story.provider).body["items"].size() == 2);
+        CHECK(story.get(list + std::string{"meas_99"}, story.provider).body["items"].empty());
+        CHECK(story.get(list + std::string{"node_1"}, story.provider).status == 422);
+    }
 
     // Matched by price; the request that waited went to the cheap one in the same command.
     const Heard served = story.get("/v1/requests/" + waiting, story.developer);
@@ -254,6 +282,12 @@ TEST_CASE("a node's trust: registered, matched by price, revoked, replaced") {
                         }())
                 .body["standing"] == "measurement_pending");
     CHECK(story.decide(id, "revoke", "writes prompts to its log").body["state"] == "revoked");
+    const json history = story.get("/v1/measurements/" + id, Principal{}).body["history"];
+    REQUIRE(history.size() == 2);
+    CHECK(history[0]["to"] == "approved");
+    CHECK(history[1]["from"] == "approved");
+    CHECK(history[1]["to"] == "revoked");
+    CHECK(history[1]["reason"] == "writes prompts to its log");
     const json out = story.node_json(node);
     CHECK(out["standing"] == "measurement_revoked");
     CHECK(out["standing_reason"] == "writes prompts to its log");
@@ -348,4 +382,23 @@ TEST_CASE("denied hardware is out at once and back when the denial is lifted") {
                               json{{"kind", "rack"}, {"value", "7"}, {"reason", "x"}},
                               json{{"kind", "gpu"}, {"value", "7"}}})
         CHECK(story.post("/v1/admin/denials", story.admin, wrong).status == 422);
+}
+
+TEST_CASE("a node shows as many GPUs as it was enrolled with") {
+    Story story;
+    story.market.must<Done>(SetTrustRule{{0, 0}, "any build"});
+    const Principal node = story.enrol();
+    Machine machine;
+    machine.more_gpus = {std::make_shared<GpuMaker>("48B02D0000000002")};
+    CHECK(story.attest(node, machine).body["standing"] == "good");  // enrolled with one
+    const Principal pair = story.enrol(2);
+    machine = {};
+    machine.processor = 8;
+    machine.gpu = std::make_shared<GpuMaker>("48B02D0000000008");
+    const Heard fewer = story.attest(pair, machine);
+    CHECK(fewer.status == 412);
+    CHECK(fewer.body["errors"][0]["path"] == "/evidence");
+    CHECK(fewer.text.find("gpu_count: 1 of the 2") != std::string::npos);
+    machine.more_gpus = {std::make_shared<GpuMaker>("48B02D0000000009")};
+    CHECK(story.attest(pair, machine).body["standing"] == "good");
 }

@@ -93,8 +93,8 @@ Principal enrol(House& house, const Principal& provider) {
     };
     // Unknown because a vendor is down is neither proven nor refuted: later may be better.
     const Heard later = house.post(path + "/evidence", node, bare("unheard-of"));
-    CHECK(later.status == 502);
-    CHECK(later.body["code"] == "upstream_failed");
+    CHECK(later.status == 503);
+    CHECK(later.body["code"] == "collateral_unavailable");
     const json accepted = bare("simulated");
     REQUIRE(house.post(path + "/evidence", node, accepted).status == 200);
     house.context.complete_evidence = Context{}.complete_evidence;

@@ -77,17 +77,51 @@ TEST_CASE("reader: every table as the state has it") {
         CHECK(reader.offers(filter, {}).rows.size() == 1);
     CHECK(reader.offers({.state = OfferState::expired}, {}).rows.empty());
 
-    const auto measurements = reader.measurements(std::nullopt, {});
+    const auto listed = [&](const MeasurementFilter& filter, PageBefore page = {}) {
+        return reader.measurements(filter, market.now, page);
+    };
+    const auto measurements = listed({});
     REQUIRE(measurements.rows.size() == 3);
-    for (const Measurement& measurement : measurements.rows) {
+    for (const MeasurementRow& row : measurements.rows) {
+        const Measurement& measurement = row.measurement;
         CHECK(measurement == state.measurements.at(measurement.id));
-        CHECK(reader.measurement(measurement.id) == measurement);
-        CHECK(reader.measurements(measurement.state, {}).rows == std::vector{measurement});
+        CHECK(reader.measurement(measurement.id, market.now)->measurement == measurement);
+        const auto same_state = listed({.state = measurement.state});
+        REQUIRE(same_state.rows.size() == 1);
+        CHECK(same_state.rows[0].measurement == measurement);
+        // Machines that show all of its registers, by evidence that holds.
+        const Node shown = *reader.node(market.node);
+        const bool shows =
+            std::includes(shown.registers.begin(), shown.registers.end(),
+                          measurement.registers.begin(), measurement.registers.end());
+        CHECK(row.nodes == (shows ? 1 : 0));
+        CHECK(row.nodes_connected == row.nodes);
+        CHECK(reader.measurement(measurement.id, market.now + days(31))->nodes == 0);
+        const auto decisions = reader.decisions(measurement.id);
+        CHECK(decisions.empty() == (measurement.state == MeasurementState::pending));
+        if (!decisions.empty()) {
+            CHECK(decisions.front().from == "pending");
+            CHECK(decisions.back().to == name_of(measurement.state));
+            CHECK(decisions.back().reason == measurement.reason);
+            CHECK(decisions.back().at == measurement.decided_at);
+        }
+        const std::string& first = measurement.registers.front();
+        const auto by_value = listed({.value = first.substr(first.find(':') + 1)});
+        CHECK(std::any_of(by_value.rows.begin(), by_value.rows.end(),
+                          [&](const auto& found) { return found.measurement == measurement; }));
+        CHECK(listed({.kind = first.substr(0, first.find('.'))}).rows.size() >= 1);
+        CHECK(listed({.submitter = measurement.submitter}).rows.size() >= 1);
     }
-    const auto newest = reader.measurements(std::nullopt, {.before = 0, .rows_max = 2});
+    CHECK(listed({.kind = "none"}).rows.empty());
+    CHECK(listed({.value = "none"}).rows.empty());
+    CHECK(listed({.submitter = {99}}).rows.empty());
+    const auto newest = listed({}, {.before = 0, .rows_max = 2});
     CHECK(newest.more);
-    CHECK(reader.measurements(std::nullopt, {newest.rows.back().id.value, 2}).rows.size() == 1);
-    CHECK_FALSE(reader.measurement({99}));
+    CHECK(listed({}, {newest.rows.back().measurement.id.value, 2}).rows.size() == 1);
+    CHECK_FALSE(reader.measurement({99}, market.now));
+    const MeasurementId entry = reader.node(market.node)->measurement_id;
+    CHECK(reader.nodes({.measurement = {99}}, {}).rows.empty());
+    if (entry) CHECK(reader.nodes({.measurement = entry}, {}).rows.size() == 1);
     const auto denials = reader.denials({});
     REQUIRE(denials.rows.size() == 1);
     CHECK(denials.rows[0] == state.denials.at("fmspc:07"));
