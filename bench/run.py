@@ -586,6 +586,25 @@ def sealing(world):
     return figures
 
 
+def attestation(world):
+    """Verdicts on evidence per second and core, beside OpenSSL verifying as many signatures and nothing else."""
+    del world
+    found = run_json(BINARIES / "attestation_bench")
+    rows = [("verdicts on a TDX quote v4", "tdx_v4", "its 13 P-256 signatures"),
+            ("verdicts on a TDX quote v5 (TD 1.5)", "tdx_v5", "its 13 P-256 signatures"),
+            ("verdicts on a SEV-SNP report", "snp", "its 4 RSA-4096 and 1 P-384 signatures"),
+            ("verdicts on an NVIDIA GPU's report", "gpu_report", "its 27 P-384 signatures"),
+            ("verdicts on NVIDIA's tokens, two GPUs", "gpu_token", "its 4 P-384 signatures"),
+            ("verdicts on a TD with eight GPUs", "node_of_8_gpus", "its 13 P-256 and 104 P-384 signatures")]
+    figures = []
+    for name, key, anchor_name in rows:
+        figure = Figure(name, "per s and core", "ratio", anchor_name=anchor_name)
+        for verdict, anchor in zip(found[key]["verdict"], found[key]["anchor"]):
+            figure.add(1e6 / verdict, 1e6 / anchor)
+        figures.append(figure)
+    return figures
+
+
 def engine(world):
     """The matching engine alone, against plain std::map books in the same program: one with constraints, holds
     and events, one with all of the engine's duties, one of bare integers."""
@@ -652,8 +671,8 @@ def journal(world):
     return [rate, wal]
 
 
-FIGURES = {"engine": engine, "sealing": sealing, "place": place, "journal": journal, "http": http, "relay": relay,
-           "exchange": exchange, "restart": restart}
+FIGURES = {"engine": engine, "sealing": sealing, "attestation": attestation, "place": place, "journal": journal,
+           "http": http, "relay": relay, "exchange": exchange, "restart": restart}
 
 
 # ---- Entry --------------------------------------------------------------------------------------
