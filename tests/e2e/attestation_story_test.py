@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
 """A node's trust by the real market: evidence of machines with a TEE (made by evidence_maker under a PKI of its
-own, which the operator's policy file pins), the register of builds, revocation, a restart, one machine as one node."""
+own, which the operator's policy file pins), the register of builds, revocation, a restart, one machine as one node,
+and a vendor (Intel's service as recorded, on loopback) that changes its mind or is down."""
 
 import base64
+import http.client
+import http.server
 import json
 import os
 import socket
@@ -11,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.parse
 
 from harness import Api, BINARIES, World, expect, expect_equal, expect_refusal, run, wait_for
 
@@ -25,14 +29,85 @@ class Rack:
                                         stdout=subprocess.PIPE)
         self.policy = json.loads(self.process.stdout.readline())
 
-    def evidence(self, **machine):
-        self.process.stdin.write(json.dumps(machine) + "\n")
+    def ask(self, **wanted):
+        self.process.stdin.write(json.dumps(wanted) + "\n")
         self.process.stdin.flush()
         return json.loads(self.process.stdout.readline())
+
+    def evidence(self, **machine):
+        return self.ask(**machine)
 
     def close(self):
         self.process.stdin.close()
         self.process.wait(10)
+
+
+class Vendor:
+    """Intel's collateral service: what the rack's PKI publishes at an edition, or nothing but 503."""
+
+    def __init__(self, rack):
+        vendor = self
+        self.rack, self.down, self.served, self.asked = rack, False, {}, []
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                vendor.asked.append(self.path)
+                found = None if vendor.down else vendor.served.get(self.path)
+                self.send_response(503 if vendor.down else 200 if found else 404)
+                header, chain, body = found or ("", "", "")
+                if header:
+                    self.send_header(header, urllib.parse.quote(chain))
+                body = base64.b64decode(body)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+
+    def publish(self, edition):
+        self.served = self.rack.ask(vendor=edition)
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class Events:
+    """What the provider's feed tells from now on."""
+
+    def __init__(self, world):
+        self.connection = http.client.HTTPConnection("127.0.0.1", world.demo.ports.market, timeout=60)
+        self.connection.request("GET", "/v1/events", headers={
+            "Authorization": f"Bearer {world.provider.key}", "Accept": "text/event-stream"})
+        self.response = self.connection.getresponse()
+        self.seen = []
+        threading.Thread(target=self.read, daemon=True).start()
+
+    def read(self):
+        name = ""
+        try:
+            while line := self.response.readline().decode():
+                if line.startswith("event: "):
+                    name = line[7:].strip()
+                if line.startswith("data: "):
+                    self.seen.append((name, json.loads(line[6:])))
+        except (OSError, ValueError, AttributeError):
+            pass  # closed
+
+    def of(self, node):
+        return [(name, data) for name, data in list(self.seen) if node.id in json.dumps(data)]
+
+    def wait(self, node, name):
+        wait_for(f"{name} of {node.id}", lambda: any(seen == name for seen, _ in self.of(node)), 30)
+        return next(data for seen, data in self.of(node) if seen == name)
+
+    def close(self):
+        self.connection.close()
 
 
 class Node:
@@ -124,7 +199,7 @@ def registers(image):
             "source": f"https://example.org/image/{image}"}
 
 
-def story(world, rack):
+def story(world, rack, vendor):
     nodes = {}
 
     def removed(request):
@@ -230,23 +305,90 @@ def story(world, rack):
         world.admin.call("POST", f"/v1/admin/denials/{denied['id']}:lift", {"reason": "replaced"})
         twin.stands("good")
 
+    def restart(**settings):
+        world.demo.market().stop()
+        world.demo.settings.update(settings)
+        world.demo.start_market()
+
+    def firmware_that_newer_collateral_calls_old_is_warned_of_first():
+        vendor.publish(0)
+        restart(MARKET_COLLATERAL_TDX_URL=vendor.url, MARKET_COLLATERAL_FRESH_SECONDS="1",
+                MARKET_EVIDENCE_CHECK_SECONDS="1")
+        node = nodes["aged"] = Node(world, rack, processor=9, image=0x5F, gpu=False, bare=True)
+        answer = node.attest()
+        expect_equal(answer.status, 200, repr(answer))
+        expect_equal(answer.json["standing"], "good", repr(answer))
+        expect(vendor.asked, "the market fetched what the node did not bring")
+        node.connect()
+        node.offer("500")
+        events = nodes["events"] = Events(world)
+        before = node.shown()["evidence_valid_until"]
+        vendor.publish(1)
+        doubted = events.wait(node, "node.evidence_doubted")
+        expect("cpu_tcb_status" in json.dumps(doubted), f"why: {doubted}")
+        expect(not any(name == "node.evidence_ended" for name, _ in events.of(node)), "warned before it ends")
+        expect(node.shown()["evidence_valid_until"] < before, "and told until when it has")
+        # In its grace it trades on, as far as a job fits into it.
+        placed = world.developer.must("POST", "/v1/requests", work(job_seconds=1))
+        expect_equal(placed["job"]["node"], node.id, "the cheapest, doubted or not")
+        world.developer.must("DELETE", f"/v1/jobs/{placed['job']['id']}")
+
+    def then_its_evidence_ends_and_new_firmware_brings_it_back():
+        node, events = nodes["aged"], nodes["events"]
+        ended = events.wait(node, "node.evidence_ended")
+        expect("out_of_date" in json.dumps(ended), f"why: {ended}")
+        waiting = world.developer.must("POST", "/v1/requests", resting())["request"]["id"]
+        expect(removed(waiting).get("evidence", 0) >= 1, f"the request is told: {removed(waiting)}")
+        refused = node.attest()
+        expect_refusal(refused, 412, "verdict_refused")
+        expect("cpu_tcb_status" in json.dumps(refused.json), repr(refused))
+        back = node.attest(updated=True)
+        expect_equal(back.status, 200, repr(back))
+        matched(waiting, node)
+        events.close()
+
+    def a_vendor_that_is_down_refutes_nothing_and_a_restart_needs_none():
+        node = nodes["aged"]
+        vendor.down = True
+        restart()
+        answer = node.attest()
+        expect_equal(answer.status, 200, repr(answer))
+        expect_equal(answer.json["verdict"]["status"], "proven", "by collateral from before the restart")
+        other = Node(world, rack, processor=10, image=0x5F, gpu=False, bare=True, family=7)
+        later = other.attest()
+        expect_refusal(later, 503, "collateral_unavailable")
+        expect(int(later.headers["Retry-After"]) > 0, "when to try again")
+        vendor.down = False
+        text = world.market.get("/metrics").body.decode()
+        for line in ('cocoon_evidence_verdicts_total{tier="tdx",status="proven"}',
+                     'cocoon_evidence_reasons_total{reason="cpu_tcb_info",outcome="not_checked"}',
+                     'cocoon_nodes{tier="tdx",standing="good"}'):
+            expect(line in text, f"{line} in the metrics")
+
     return [(test.__name__.replace("_", " "), test) for test in (
         a_build_that_nobody_knows_is_pending, approved_builds_are_matched_by_price,
         a_revoked_build_is_out_at_once, a_restart_forgets_none_of_it,
-        out_of_date_collateral_refuses_and_newer_firmware_returns, one_machine_is_one_node)]
+        out_of_date_collateral_refuses_and_newer_firmware_returns, one_machine_is_one_node,
+        firmware_that_newer_collateral_calls_old_is_warned_of_first,
+        then_its_evidence_ends_and_new_firmware_brings_it_back,
+        a_vendor_that_is_down_refutes_nothing_and_a_restart_needs_none)]
 
 
 def main():
-    rack = Rack()
+    rack, vendor = Rack(), None
     try:
         world = World("attestation_story")
         policy = world.home / "policy.json"
         policy.parent.mkdir(parents=True, exist_ok=True)
-        policy.write_text(json.dumps(rack.policy))
+        # Long enough to trade in, short enough to see the end of.
+        policy.write_text(json.dumps({**rack.policy, "outdated_grace_seconds": 8}))
         world.demo.settings["MARKET_ATTESTATION_POLICY"] = str(policy)
+        vendor = Vendor(rack)
         with world:
-            return run(story(world, rack))
+            return run(story(world, rack, vendor))
     finally:
+        if vendor:
+            vendor.close()
         rack.close()
 
 
