@@ -25,8 +25,10 @@ struct AmendAccount {
     std::optional<std::string> name, profile, payout_address;
 };
 struct CreateKey {
-    ApiKey key;
-};  // key.account set; id and created_at are filled in
+    ApiKey key;                     // account set; id and created_at are filled in
+    std::vector<KeyId> replaces{};  // of the same account: revoked with it
+    std::string sign_in{};          // a session: how its person was known; audited for operators
+};
 struct AmendKey {
     AccountId account;
     KeyId key;
@@ -46,6 +48,14 @@ struct RotateKey {
 struct RevokeKey {
     AccountId account;
     KeyId key;
+};
+// What became of an account's way to sign in, which itself is no business of the journal's:
+// audited for operators.
+struct NoteLogin {
+    AccountId account;
+    std::string action;            // "set_login", "sign_in_refused"
+    std::vector<KeyId> revokes{};  // sessions that end with it
+    std::string note{};
 };
 struct IssueEnrolment {
     AccountId provider;
@@ -290,14 +300,16 @@ struct WhatIf {
     PlaceRequest request;
 };
 
-using Command = std::variant<
-    OpenAccount, AmendAccount, CreateKey, AmendKey, RotateKey, RevokeKey, IssueEnrolment, EnrolNode,
-    SubmitVerdict, DoubtEvidence, SetNodePresence, DrainNode, RetireNode, SubmitMeasurement,
-    DecideMeasurement, DenyIdentity, LiftDenial, SetTrustRule, PlaceOffer, AmendOffer, CancelOffer,
-    PlaceRequest, PlaceRequests, AmendRequest, CancelRequest, StartJob, CompleteJob, FailJob,
-    CaptureUsage, RenewJob, CancelJob, CloseSession, CreditDeposit, CreditHeldDeposit,
-    RequestPayout, AdvancePayouts, ApprovePayout, RejectPayout, PausePayouts, FreezeAccount,
-    SuspendNode, PauseMarket, SetFee, PutWebhook, RemoveWebhook, Tick, Explain, WhatIf>;
+using Command =
+    std::variant<OpenAccount, AmendAccount, CreateKey, AmendKey, RotateKey, RevokeKey, NoteLogin,
+                 IssueEnrolment, EnrolNode, SubmitVerdict, DoubtEvidence, SetNodePresence,
+                 DrainNode, RetireNode, SubmitMeasurement, DecideMeasurement, DenyIdentity,
+                 LiftDenial, SetTrustRule, PlaceOffer, AmendOffer, CancelOffer, PlaceRequest,
+                 PlaceRequests, AmendRequest, CancelRequest, StartJob, CompleteJob, FailJob,
+                 CaptureUsage, RenewJob, CancelJob, CloseSession, CreditDeposit, CreditHeldDeposit,
+                 RequestPayout, AdvancePayouts, ApprovePayout, RejectPayout, PausePayouts,
+                 FreezeAccount, SuspendNode, PauseMarket, SetFee, PutWebhook, RemoveWebhook, Tick,
+                 Explain, WhatIf>;
 
 // ---- Answers ----------------------------------------------------------------------------------
 

@@ -1,4 +1,6 @@
 // Accounts, keys and webhooks.
+#include <algorithm>
+
 #include "matching/engine_task.hpp"
 
 namespace cocoon::matching {
@@ -39,6 +41,23 @@ ApiKey fresh_key(const State& state, ApiKey key, AccountId account, Instant at) 
     key.day = 0;
     key.purse = KeyId{};
     return key;
+}
+
+// Accounts of those who run the market, or watch who does.
+bool operates(AccountKind kind) {
+    return kind == AccountKind::admin || kind == AccountKind::auditor;
+}
+
+// Those of `keys` that are the account's and not revoked yet, each once.
+std::vector<KeyId> live_of(const State& state, AccountId account, std::span<const KeyId> keys) {
+    std::vector<KeyId> live;
+    for (const KeyId id : keys) {
+        const KeyRecord* record = state.keys.find(id);
+        if (record != nullptr && record->key.account == account && !record->key.revoked &&
+            std::find(live.begin(), live.end(), id) == live.end())
+            live.push_back(id);
+    }
+    return live;
 }
 
 KeyAmended amendment_of(const ApiKey& key) {
@@ -103,12 +122,16 @@ Reply Engine::Task::operator()(const CreateKey& command) {
     const AccountRecord* record = state_.accounts.find(command.key.account);
     if (record == nullptr || record->account.id == house) return refuse(ErrorCode::not_found);
     if (auto error = refused(state_, command.key, record->account.kind, at_)) return *error;
-    if (record->live_keys >= limits::keys_per_account_max)
+    const std::vector<KeyId> ending = live_of(state_, record->account.id, command.replaces);
+    if (record->live_keys >= limits::keys_per_account_max + ending.size())
         return refuse(ErrorCode::limit_reached, "The account has as many keys as it may have.");
     ApiKey key = fresh_key(state_, command.key, record->account.id, at_);
     key.node = NodeId{};
     const KeyAnswer answer{key.id};
+    revoke(ending);
     emit(KeyCreated{std::move(key)});
+    if (!command.sign_in.empty() && operates(record->account.kind))
+        audit("sign_in", record->account.id.text(), "", answer.key.text(), command.sign_in);
     return Answer{answer};
 }
 
@@ -172,6 +195,23 @@ Reply Engine::Task::operator()(const RevokeKey& command) {
     amended.revoked = true;
     emit(std::move(amended));
     return Answer{Done{}};
+}
+
+Reply Engine::Task::operator()(const NoteLogin& command) {
+    const AccountRecord* record = state_.accounts.find(command.account);
+    if (record == nullptr || record->account.id == house) return refuse(ErrorCode::not_found);
+    revoke(live_of(state_, command.account, command.revokes));
+    if (operates(record->account.kind))
+        audit(command.action, command.account.text(), "", "", command.note);
+    return Answer{Done{}};
+}
+
+void Engine::Task::revoke(std::span<const KeyId> keys) {
+    for (const KeyId id : keys) {
+        KeyAmended amended = amendment_of(state_.keys.find(id)->key);
+        amended.revoked = true;
+        emit(std::move(amended));
+    }
 }
 
 Reply Engine::Task::operator()(const PutWebhook& command) {

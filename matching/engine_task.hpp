@@ -28,6 +28,7 @@ public:
     Reply operator()(const AmendKey&);
     Reply operator()(const RotateKey&);
     Reply operator()(const RevokeKey&);
+    Reply operator()(const NoteLogin&);
     Reply operator()(const PutWebhook&);
     Reply operator()(const RemoveWebhook&);
     // engine_nodes.cpp
@@ -84,6 +85,8 @@ public:
     void match_postponed();
 
 private:
+    void revoke(std::span<const KeyId> keys);  // engine_accounts.cpp
+
     // ---- recording
     // Events are large: they are built where they stay, in `happened_`. The draft of a command that
     // is then refused is taken back by drop(); only the newest may be a draft.

@@ -459,13 +459,14 @@ private:
     }
     Envelope key_command() {
         const KeyId id = some_key();
-        switch (pick(8)) {
-            case 0:
-                return market_itself(CreateKey{[&] {
-                    ApiKey made = key(chance(50) ? scope_work : scope_read);
-                    made.account = owner(id);
-                    return made;
-                }()});
+        switch (pick(9)) {
+            case 0: {
+                CreateKey command{key(chance(50) ? scope_work : scope_read)};
+                command.key.account = owner(id);
+                if (chance(10)) command.replaces = {id, some_key(), id};
+                if (chance(50)) command.sign_in = "password and code";
+                return market_itself(std::move(command));
+            }
             case 1:
             case 2:
             case 3: {
@@ -487,6 +488,9 @@ private:
                 hook.url = "https://example.org";
                 return market_itself(PutWebhook{hook});
             }
+            case 7:
+                return market_itself(NoteLogin{owner(id), "set_login",
+                                               chance(5) ? std::vector{id} : std::vector<KeyId>{}});
             default: return market_itself(RemoveWebhook{owner(id), WebhookId{1 + pick(5)}});
         }
     }

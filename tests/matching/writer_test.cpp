@@ -194,6 +194,63 @@ TEST_CASE("limits of nodes, keys and webhooks are refused by name") {
     CHECK(code_of(world.ask(many)) == ErrorCode::invalid_body);
 }
 
+TEST_CASE("a sign-in ends the sessions it replaces, and an operator's is audited") {
+    World world;
+    OpenAccount open = world.account(AccountKind::admin, scope_read);
+    open.first_key.scopes |= scope_admin;
+    const AccountId admin = world.must<AccountAnswer>(open).account;
+    // What the audit log says of the command, and its answer.
+    std::vector<std::string> audited;
+    const auto ask = [&](Command command) {
+        std::array<Envelope, 1> envelope;
+        envelope[0].command = std::move(command);
+        Pending pending = world.owned->prepare(envelope, world.now);
+        audited.clear();
+        for (const Entry& entry : pending.batch.entries)
+            for (const Event& event : entry.events)
+                if (const auto* line = std::get_if<Audited>(&event))
+                    audited.push_back(line->action + ' ' + line->target + ' ' + line->note);
+        const auto outcome = world.owned->commit(pending.batch);
+        return world.owned->settle(std::move(pending), outcome).at(0);
+    };
+    const auto key_of = [](const Answered& answered) {
+        return std::get<KeyAnswer>(answered.reply.value()).key;
+    };
+    const auto session = [&](AccountId account, std::vector<KeyId> replaces) {
+        CreateKey create;
+        create.key.account = account;
+        create.key.scopes = scope_read;
+        create.key.secret_hash = world.digest();
+        create.replaces = std::move(replaces);
+        create.sign_in = "password and code";
+        return create;
+    };
+    const auto revoked = [&](KeyId id) {
+        return std::as_const(world.owned->state()).keys.find(id)->key.revoked;
+    };
+    const KeyId first = key_of(ask(session(admin, {world.work})));
+    CHECK(audited == std::vector{"sign_in " + admin.text() + " password and code"});
+    CHECK_FALSE(revoked(world.work));  // another account's
+    const KeyId second = key_of(ask(session(admin, {first, first, KeyId{9'999}})));
+    CHECK(revoked(first));
+    ask(session(world.developer, {}));
+    CHECK(audited.empty());
+
+    ask(NoteLogin{admin, "set_login", {second, world.work}, "name root"});
+    CHECK(audited == std::vector{"set_login " + admin.text() + " name root"});
+    CHECK(revoked(second));
+    CHECK_FALSE(revoked(world.work));
+    CHECK(code_of(world.ask(NoteLogin{AccountId{77}, "set_login"})) == ErrorCode::not_found);
+
+    // At the limit a session takes the place of those it ends, and nothing ends for a refusal.
+    CreateKey more = session(world.developer, {});
+    while (world.ask(more).reply.has_value()) more = session(world.developer, {});
+    const KeyId last = key_of(ask(session(world.developer, {world.work})));
+    CHECK(revoked(world.work));
+    CHECK(code_of(world.ask(session(world.developer, {world.work}))) == ErrorCode::limit_reached);
+    CHECK_FALSE(revoked(last));
+}
+
 TEST_CASE("each request of a batch stands for itself") {
     World world;
     world.must<OfferAnswer>(world.offer());
