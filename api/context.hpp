@@ -19,9 +19,13 @@
 #include "core/time.hpp"
 #include "settlement/hold.hpp"
 
+namespace cocoon::db {
+class Logins;
+}
 namespace cocoon::matching {
 struct MarketsView;
-}
+struct NoteLogin;
+}  // namespace cocoon::matching
 namespace cocoon::sealing {
 struct EarningsStatement;
 }
@@ -36,8 +40,11 @@ struct CompletedEvidence {
 };
 
 struct ChannelMarket;  // api/channels.hpp
+class LoginGuard;
 class UsedChallenges;
 struct SolvencyProof;
+class UsedOnce;
+struct LoginKeys;
 
 struct Context {
     std::string program_version = "0.1.0";
@@ -78,6 +85,17 @@ struct Context {
     std::string process_tag = std::string(4, '\0');
     std::shared_ptr<UsedChallenges> used_challenges;  // never null where evidence is submitted
     Duration enrolment_lifetime = hours(24);
+
+    // ---- Sign-in. The first four are never null where it is served.
+    db::Logins* logins = nullptr;
+    std::shared_ptr<const LoginKeys> login_keys;
+    std::shared_ptr<LoginGuard> login_guard;
+    std::shared_ptr<UsedOnce> used_wallet_challenges;
+    // Writes it into the books without waiting for them, and whether or not that succeeds.
+    std::function<void(const matching::NoteLogin&)> note_login = [](const matching::NoteLogin&) {};
+    bool secure_cookies = false;         // the pages come over TLS, here or before us
+    std::string wallet_domain;           // the site that wallets show and sign for
+    std::int32_t wallet_network = -239;  // the chain whose wallets may sign in: its global_id
 
     // The newest snapshot of all markets (matching/views.hpp). Never null, never blocks.
     std::function<std::shared_ptr<const matching::MarketsView>()> views;

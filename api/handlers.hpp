@@ -23,6 +23,12 @@ COCOON_COMMAND(amend_account)
 COCOON_QUERY(read_balance)
 COCOON_QUERY(read_statement)
 COCOON_QUERY(read_deposit_instructions)
+// sessions.cpp
+COCOON_COMMAND(open_session)
+COCOON_QUERY(read_session)
+COCOON_COMMAND(close_session)
+COCOON_COMMAND(set_login)
+COCOON_QUERY(read_login)
 // summaries.cpp
 COCOON_QUERY(read_usage)
 COCOON_QUERY(read_network)

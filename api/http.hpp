@@ -26,6 +26,7 @@ struct Principal {
     KeyId key;
     NodeId node;  // only with scope_node
     matching::ScopeSet scopes = 0;
+    bool session = false;  // known by a cookie, which a browser adds by itself
     bool has(matching::ScopeSet wanted) const { return (scopes & wanted) != 0; }
 };
 
@@ -40,6 +41,8 @@ struct Call {
     Instant at;  // when the call arrived
     std::string request_id;
     std::string entropy;  // 64 random bytes of this call: secrets and nonces are made from it
+    // The caller's address as a number (IPv6: its /64), for counting alone; 0: unknown.
+    std::uint64_t address_bucket = 0;
 
     std::string_view header(std::string_view name) const;  // case-insensitive; empty if absent
 };

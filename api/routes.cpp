@@ -20,6 +20,8 @@ constexpr ScopeSet supply = scope_read | scope_offer | scope_manage;  // see nod
 constexpr ScopeSet offers_seen = scope_read | scope_offer | scope_node;
 constexpr ScopeSet demand_seen = scope_read | scope_work;
 constexpr ScopeSet jobs_seen = scope_read | scope_work | scope_offer | scope_node;
+// To end work spends nothing, so who manages the account may, too: from the pages.
+constexpr ScopeSet work_ended = scope_work | scope_manage;
 // lists that auditors see whole
 constexpr ScopeSet overseen = scope_audit;
 constexpr ScopeSet operated = scope_admin | scope_audit;
@@ -27,6 +29,7 @@ constexpr ScopeSet operated = scope_admin | scope_audit;
 constexpr bool keyed = true;  // Idempotency-Key is required
 constexpr bool waits = true;
 constexpr bool opens_account = true;
+constexpr bool signs_in = true;
 
 const Route table[] = {
     {Method::post, "/v1/accounts", everyone, open_account, keyed, !waits, opens_account},
@@ -38,6 +41,13 @@ const Route table[] = {
     {Method::get, "/v1/account/proof", own, read_account_proof},
     {Method::get, "/v1/account/usage", own | scope_work | scope_offer, read_usage},
     {Method::get, "/v1/account/deposit", own, read_deposit_instructions},
+
+    {Method::post, "/v1/session", everyone, open_session, !keyed, waits, !opens_account, signs_in},
+    {Method::get, "/v1/session", own, read_session},
+    {Method::remove, "/v1/session", own, close_session, !keyed, !waits, !opens_account, signs_in},
+    {Method::put, "/v1/account/login", scope_manage, set_login, !keyed, waits, !opens_account,
+     signs_in},
+    {Method::get, "/v1/account/login", own, read_login},
 
     {Method::get, "/v1/keys", own, list_keys},
     {Method::post, "/v1/keys", scope_manage, create_key},
@@ -73,12 +83,12 @@ const Route table[] = {
     {Method::post, "/v1/requests:whatif", everyone, what_if},
     {Method::get, "/v1/requests/{id}", demand_seen | overseen, read_request},
     {Method::patch, "/v1/requests/{id}", scope_work, amend_request},
-    {Method::remove, "/v1/requests/{id}", scope_work, cancel_request},
+    {Method::remove, "/v1/requests/{id}", work_ended, cancel_request},
     {Method::get, "/v1/requests/{id}/explain", demand_seen, explain_request},
 
     {Method::get, "/v1/jobs", jobs_seen | overseen, list_jobs},
     {Method::get, "/v1/jobs/{id}", jobs_seen | overseen, read_job},
-    {Method::remove, "/v1/jobs/{id}", scope_work, cancel_job},
+    {Method::remove, "/v1/jobs/{id}", work_ended, cancel_job},
     {Method::get, "/v1/jobs/{id}/receipt", jobs_seen | overseen, read_receipt},
     {Method::post, "/v1/jobs/{id}:renew", scope_work, renew_job, keyed},
     {Method::post, "/v1/jobs/{id}/exchange", scope_work, Native::exchange},
@@ -236,6 +246,12 @@ Error with_field(Error error, FieldError field) {
     return error;
 }
 
+// What no page ever calls: a cookie is no credential there, whatever it may do elsewhere.
+bool for_programs(const Route& route) {
+    const auto* native = std::get_if<Native>(&route.handler);
+    return native && *native != Native::account_events;
+}
+
 }  // namespace
 
 std::string_view method_name(Method method) {
@@ -297,7 +313,7 @@ Response no_route(const Lookup& lookup, std::string_view request_id) {
 
 Result<void> authorize(const Route& route, const Principal& principal) {
     if (route.scopes == everyone) return {};
-    if (!principal.account)
+    if (!principal.account || (principal.session && for_programs(route)))
         return refuse(ErrorCode::unauthenticated, "Send Authorization: Bearer with an API key.");
     if (principal.has(route.scopes)) return {};
     return refuse(ErrorCode::forbidden, "This key has none of the scopes that this call needs.");
@@ -318,7 +334,7 @@ Result<PendingCommand> prepare_command(const Route& route, const Call& call,
     if (!call.query.empty()) {
         if (auto none = QueryReader{call.query}.finish(); !none) return none.error();
     }
-    if (!key.empty()) {
+    if (!key.empty() && !route.signs_in) {  // a session is never given out twice
         pending->idempotency_key = key;
         pending->input_hash = input_hash(call);
     }

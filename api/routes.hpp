@@ -10,6 +10,7 @@
 //     query    worker: one read-only transaction around answer_query()
 //     view     any thread: answer_view(); memory only, never blocks
 //     native   server/ does it itself: see enum class Native
+// A principal that is a session came by cookie: server/ lets through only what our own pages sent.
 // The server adds X-Request-Id, RateLimit and RateLimit-Policy to every answer; HEAD is GET without
 // body.
 #pragma once
@@ -44,6 +45,9 @@ struct PendingCommand {
     // Prefer: wait=N. When the answer is a RequestAnswer whose request is resting, the server may
     // hold the response that long and render the newer RequestAnswer instead. 0: answer at once.
     Duration wait;
+    // Who the call turned out to come from, where it carried no credential: a sign-in. None: whose
+    // credential it was.
+    AccountId actor{};
 };
 
 using CommandHandler = Result<PendingCommand> (*)(const Call&, const Context&);
@@ -76,6 +80,9 @@ struct Route {
     // the workers of all other routes may run it.
     bool waits = false;
     bool opens_account = false;  // a stranger's calls have a rate of their own
+    // Signs people in or out: slow hashes (with `waits`) run few at a time, only our own pages may
+    // make a browser call it though it carries no credential yet, and a frozen account may leave.
+    bool signs_in = false;
 };
 
 inline Kind kind_of(const Route& route) { return static_cast<Kind>(route.handler.index()); }

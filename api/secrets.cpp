@@ -6,6 +6,7 @@
 
 #include "api/routes.hpp"
 #include "core/encoding.hpp"
+#include "core/sign_in_limits.hpp"
 #include "sealing/secret.hpp"
 #include "sealing/signing.hpp"
 
@@ -17,6 +18,8 @@ constexpr std::size_t cursor_payload_bytes = 13;  // version, major, minor
 constexpr char cursor_version = 1;
 constexpr std::size_t challenge_head_bytes = 16;  // 8 of expiry, 4 of the process, 4 of chance
 constexpr std::size_t challenge_tag_bytes = 4;
+constexpr std::size_t wallet_head_bytes = 24;  // 8 of expiry, 4 of the process, 12 of chance
+constexpr std::size_t wallet_mac_bytes = 16;
 
 void put_big_endian(std::string& out, std::uint64_t value, int bytes) {
     for (int i = bytes - 1; i >= 0; --i) out += static_cast<char>(value >> (8 * i));
@@ -154,6 +157,35 @@ std::optional<OwnChallenge> read_challenge(const Context& context, NodeId node,
     const Instant expires_at{static_cast<std::int64_t>(big_endian(head.substr(0, 8)))};
     return OwnChallenge{expires_at - context.challenge_lifetime, expires_at,
                         head.substr(8, challenge_tag_bytes) == context.process_tag};
+}
+
+namespace {
+
+std::string wallet_mac(const Context& context, std::string_view head) {
+    return mac(context.secret, framed("cocoon-market/wallet-challenge/v1", {head}))
+        .substr(0, wallet_mac_bytes);
+}
+
+}  // namespace
+
+WalletChallenge make_wallet_challenge(const Context& context, const Call& call) {
+    const Instant expires_at = call.at + seconds(limits::wallet_challenge_seconds);
+    std::string head;
+    put_big_endian(head, static_cast<std::uint64_t>(expires_at.us), 8);
+    head += context.process_tag;
+    head += chance(call, "wallet_challenge").substr(0, wallet_head_bytes - head.size());
+    return {to_base64url(as_bytes(head + wallet_mac(context, head))), expires_at};
+}
+
+std::optional<Instant> read_wallet_challenge(const Context& context, std::string_view payload) {
+    const std::optional<Bytes> bytes = from_base64url(payload);
+    if (!bytes || bytes->size() != wallet_head_bytes + wallet_mac_bytes) return std::nullopt;
+    const std::string_view head = as_text(*bytes).substr(0, wallet_head_bytes);
+    const std::string_view tag = as_text(*bytes).substr(wallet_head_bytes);
+    if (!sealing::equal_in_constant_time(as_bytes(wallet_mac(context, head)), as_bytes(tag)))
+        return std::nullopt;
+    if (head.substr(8, challenge_tag_bytes) != context.process_tag) return std::nullopt;
+    return Instant{static_cast<std::int64_t>(big_endian(head.substr(0, 8)))};
 }
 
 }  // namespace cocoon::api

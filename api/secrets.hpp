@@ -61,4 +61,15 @@ struct OwnChallenge {
 std::optional<OwnChallenge> read_challenge(const Context& context, NodeId node,
                                            std::string_view nonce);
 
+// ---- Wallet challenges --------------------------------------------------------------------------
+// What a wallet signs to show that it is its owner's: 54 characters of expiry, this process's tag,
+// chance, and a MAC. Nothing is stored when one is issued; used_once.hpp keeps what was used.
+struct WalletChallenge {
+    std::string payload;
+    Instant expires_at;
+};
+WalletChallenge make_wallet_challenge(const Context& context, const Call& call);
+// When the payload ends; nothing unless this process made it.
+std::optional<Instant> read_wallet_challenge(const Context& context, std::string_view payload);
+
 }  // namespace cocoon::api

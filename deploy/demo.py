@@ -109,6 +109,7 @@ class Demo:
             "MARKET_PUBLIC_URL": self.market_url,
             "MARKET_KEY_FILE": str(self.home / "market/market.key"),
             "MARKET_ADMIN_TOKEN_FILE": str(self.home / "market/admin.token"),
+            "MARKET_ADMIN_LOGIN_FILE": str(self.home / "market/admin.login"),
             "MARKET_SIMULATED_TIER": "allow",
             "MARKET_PAYOUT_MIN_NANO": "1",  # demo jobs earn little
             **self.chain_settings(),
@@ -338,7 +339,8 @@ class Demo:
         client = "./build/release/bin/cocoon-client"
         print(f"""
 \033[1mThe market is open.\033[0m
-    pages           {self.market_url}/    sign in with a management key of state.json, or the admin token
+    pages           {self.market_url}/    sign in with a management key of state.json, or as the operator
+                    with password and code: {self.home}/market/admin.login (its code_url is for an authenticator app)
     API             {self.market_url}/docs    {self.market_url}/v1/markets
     OpenAI base URL {self.client_url}/v1      (any API key: the sidecar holds the real one)
     keys            {self.state_file} (developer, provider), {self.home}/market/admin.token

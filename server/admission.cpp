@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "api/routes.hpp"
+#include "api/session.hpp"
+#include "server/own_pages.hpp"
 
 namespace cocoon::server {
 namespace {
@@ -11,6 +13,18 @@ std::string_view trimmed(std::string_view text) {
     while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
     while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
     return text;
+}
+
+// A renewal whose commit was lost is asked for again.
+constexpr Duration renewal_patience = seconds(30);
+constexpr std::size_t renewals_max = 4'096;
+
+void fill(api::Principal& principal, const Credential& credential, const AccountEntry& account) {
+    principal.account = credential.account;
+    principal.kind = account.kind;
+    principal.key = credential.key;
+    principal.node = credential.node;
+    principal.scopes = credential.scopes;
 }
 
 std::int64_t seconds_up(Duration time) { return (time.us + 999'999) / 1'000'000; }
@@ -56,12 +70,37 @@ std::optional<Error> Admission::recognise(std::string_view authorization, Instan
         return refuse(ErrorCode::key_expired);
     const AccountEntry* account = directory_.account(credential->account);
     if (account == nullptr) return refuse(ErrorCode::unauthenticated, "this API key is not known");
-    principal.account = credential->account;
-    principal.kind = account->kind;
-    principal.key = credential->key;
-    principal.node = credential->node;
-    principal.scopes = credential->scopes;
+    fill(principal, *credential, *account);
     return std::nullopt;
+}
+
+// A cookie that is no session, or not any more, is no credential and no failure: browsers send it
+// with everything, public pages included.
+void Admission::recognise_session(const net::RequestHead& head, Instant now, Admitted& admitted) {
+    const auto hash = api::session_hash(cookie_of(head.headers, options_.session_cookie));
+    const Credential* credential = hash ? directory_.credential(*hash) : nullptr;
+    if (credential == nullptr || credential->ended(now)) return;
+    const AccountEntry* account = directory_.account(credential->account);
+    if (account == nullptr) return;
+    const api::SessionLife life = api::session_life(account->kind);
+    // However often it was renewed, and by whomever.
+    if (credential->created_at + life.whole <= now) return;
+    if (!may_be_own_pages(head, options_.own_origin)) return;
+    fill(admitted.principal, *credential, *account);
+    admitted.principal.session = true;
+    const Instant end = api::session_end(account->kind, credential->created_at, now);
+    if ((credential->expires_at - now) * 2 >= life.idle || end <= credential->expires_at) return;
+    if (renewing_.size() >= renewals_max)
+        std::erase_if(renewing_,
+                      [now](const auto& entry) { return entry.second + renewal_patience <= now; });
+    Instant& asked_at = renewing_[credential->key];
+    if (asked_at + renewal_patience > now) return;
+    asked_at = now;
+    admitted.renew_until = end;
+}
+
+bool Admission::from_own_pages(const net::RequestHead& head) const {
+    return server::from_own_pages(head, options_.own_origin);
 }
 
 Admitted Admission::admit(const net::RequestHead& head, Instant now) {
@@ -80,6 +119,8 @@ Admitted Admission::admit(const net::RequestHead& head, Instant now) {
                 refuse(ErrorCode::rate_limited, "too many wrong credentials from this address");
             return admitted;
         }
+    } else {
+        recognise_session(head, now, admitted);
     }
     if (admitted.principal.account) {
         admitted.rate = keys_.take(admitted.principal.key.value, now);

@@ -5,6 +5,7 @@
 
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "api/http.hpp"
@@ -21,6 +22,8 @@ struct AdmissionOptions {
     RatePolicy sign_ups{30, hours(1)};  // per address
     RatePolicy sign_ups_of_all{3'000, hours(1)};
     std::vector<std::string> proxy_addresses;  // whose X-Forwarded-For is believed
+    std::string own_origin;                    // of our pages, "https://market.example"
+    std::string session_cookie;                // its name
 };
 
 struct Admitted {
@@ -30,6 +33,9 @@ struct Admitted {
     RateAnswer rate;
     std::string_view policy_name;  // "key" or "address"
     RatePolicy policy;
+    // A session that was used in the second half of its quiet time: until when it should last now.
+    // 0: nothing to do.
+    Instant renew_until;
 };
 
 class Admission {
@@ -43,13 +49,18 @@ public:
     // The caller's address: the peer's, or what a trusted proxy says.
     std::string address_of(const net::RequestHead& head) const;
 
+    // Whether a change that a browser may have been made to send comes from our own pages.
+    bool from_own_pages(const net::RequestHead& head) const;
+
 private:
     std::optional<Error> recognise(std::string_view authorization, Instant now,
                                    api::Principal& principal) const;
+    void recognise_session(const net::RequestHead& head, Instant now, Admitted& admitted);
 
     const Directory& directory_;
     const AdmissionOptions options_;
     RateTable keys_, addresses_, failures_, sign_ups_, sign_ups_of_all_;
+    std::unordered_map<KeyId, Instant> renewing_;  // sessions, and when that was asked for
 };
 
 // RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers-10), and Retry-After when

@@ -8,11 +8,17 @@
 
 #include "api/channels.hpp"
 #include "api/challenges.hpp"
+#include "api/login.hpp"
+#include "api/login_guard.hpp"
 #include "api/routes.hpp"
+#include "api/session.hpp"
+#include "api/used_once.hpp"
 #include "core/log.hpp"
+#include "core/sign_in_limits.hpp"
 #include "db/collateral.hpp"
 #include "db/collateral_pieces.hpp"
 #include "db/journal.hpp"
+#include "db/logins.hpp"
 #include "db/migrate.hpp"
 #include "db/outbox.hpp"
 #include "db/projector.hpp"
@@ -40,12 +46,14 @@ namespace cocoon::server {
 namespace {
 
 constexpr std::string_view market_key_id = "market-1";
+constexpr std::string_view context_label = "cocoon-market/context-secret/v1";
 constexpr Duration projector_pause = milliseconds(500);  // after a failure
 constexpr Duration ask_patience = seconds(10);
 constexpr Duration books_interval = minutes(5);
 constexpr Duration projection_patience = seconds(10);
 constexpr std::size_t waiting_workers_count = 4;
-constexpr std::size_t waiting_calls_max = 256;  // then 503: nodes come back
+constexpr std::size_t waiting_calls_max = 256;    // then 503: nodes come back
+constexpr std::size_t sign_in_workers_count = 2;  // each hash takes 32 MiB and a core
 
 db::ConnectOptions connection_to(const Config& config, const char* name) {
     db::ConnectOptions options;
@@ -97,6 +105,15 @@ std::vector<std::string> split_list(const std::string& text) {
     return parts;
 }
 
+// Scheme, host and port of our pages, as browsers write an origin.
+std::string own_origin(const Config& config) {
+    const std::string url = config.own_url();
+    return url.substr(0, url.find('/', url.find("://") + 3));
+}
+
+// Whether people reach the pages over TLS: ours, or that of a proxy before us.
+bool is_secure(const Config& config) { return config.own_url().starts_with("https://"); }
+
 net::HttpServerOptions listening(const Config& config) {
     net::HttpServerOptions options;
     options.address = config.listen_address;
@@ -125,6 +142,8 @@ AdmissionOptions admission_of(const Config& config) {
     options.sign_ups.limit = config.sign_ups_per_hour;
     options.sign_ups_of_all.limit = config.sign_ups_of_all_per_hour;
     options.proxy_addresses = split_list(config.proxy_addresses);
+    options.own_origin = own_origin(config);
+    options.session_cookie = api::session_cookie_name(is_secure(config));
     return options;
 }
 
@@ -218,10 +237,19 @@ api::Context context_of(const Config& config, const sealing::SigningKey& key,
     context.webhooks_plain_allowed = config.webhook_destinations == "loopback";
     context.market_key_id = market_key_id;
     context.market_public_key = to_hex(key.public_key());
-    context.secret = derived_secret(key, "cocoon-market/context-secret/v1");
+    context.secret = derived_secret(key, context_label);
     context.sign_earnings = [key](const sealing::EarningsStatement& statement) {
         return sealing::sign_statement(statement, market_key_id, key);
     };
+    context.login_keys = std::make_shared<const api::LoginKeys>(api::login_keys(context.secret));
+    api::LoginLimits login_limits;
+    login_limits.address_attempts_free = static_cast<int>(config.login_attempts_per_address);
+    context.login_guard = std::make_shared<api::LoginGuard>(login_limits);
+    context.used_wallet_challenges =
+        std::make_shared<api::UsedOnce>(limits::wallet_challenges_used_max);
+    context.secure_cookies = is_secure(config);
+    context.wallet_domain = own_origin(config).substr(own_origin(config).find("://") + 3);
+    if (config.chain == "ton") context.wallet_network = config.ton_network_number();
     std::array<std::uint8_t, 4> tag{};
     sealing::fill_random(tag);
     context.process_tag = as_text(tag);
@@ -316,6 +344,8 @@ private:
     // Workers for what blocks; the lane for what changes; both answer on the loop.
     net::WorkerPool workers{"worker", static_cast<std::size_t>(config.workers)};
     net::WorkerPool waiting_workers{"waiting worker", waiting_workers_count, waiting_calls_max};
+    net::WorkerPool sign_in_workers{"sign-in worker", sign_in_workers_count,
+                                    limits::sign_ins_waiting_max};
     std::unique_ptr<Lane> lane;
 
     // Who may call, and the walk of a call through the house.
@@ -323,6 +353,7 @@ private:
     db::Outbox outbox{pool};
     db::CollateralMemory collateral_memory{pool};
     db::CollateralPieces collateral_pieces{pool};
+    db::Logins logins{pool};
     EvidencePolicy evidence_policy{config.attestation_policy_file};
     CollateralService collateral{collateral_of(config, evidence_policy), clock, metrics};
     api::Context context;
@@ -353,8 +384,10 @@ Market::Market(const Config& settings) : config{settings} {
     open_chain();
     projector.catch_up();
     writer = std::make_unique<matching::Writer>(journal, rules_of(config));
-    open_first_admin(*writer, config, clock.now());
-    open_more_admins(*writer, config, clock.now());
+    const api::LoginKeys login_keys = api::login_keys(derived_secret(key, context_label));
+    const FirstDoors first{*writer, logins, login_keys};
+    open_first_admin(first, config, clock.now());
+    open_more_admins(first, config, clock.now());
     set_trust_rule(*writer, config, clock.now());
     directory.fill(writer->state());
     LaneOptions lane_options;
@@ -373,6 +406,13 @@ Market::Market(const Config& settings) : config{settings} {
         return collateral.complete(node, std::move(evidence));
     };
     context.held_transfer = [this](settlement::HoldId hold) { return settlement_store.held(hold); };
+    context.logins = &logins;
+    context.note_login = [this](const matching::NoteLogin& note) {
+        if (const auto noted = submit(note, [](const matching::Answered&) {}); !noted)
+            log::warning("login_not_noted", {{"account", note.account.text()},
+                                             {"action", note.action},
+                                             {"why", noted.error().detail}});
+    };
     dispatch = std::make_unique<Dispatch>(dispatch_doors());
     relay = std::make_unique<Relay>(relay_doors());
     aci_desk = std::make_unique<AciDesk>(AciDeskDoors{
@@ -481,6 +521,7 @@ void Market::take_down() {
     collateral.stop();
     evidence_watch->stop();
     waiting_workers.stop();
+    sign_in_workers.stop();
     workers.stop();
     lane->stop();
     if (!failed) note_state(*writer, journal);
@@ -538,6 +579,7 @@ DispatchDoors Market::dispatch_doors() {
     return {loop,
             workers,
             waiting_workers,
+            sign_in_workers,
             *lane,
             pool,
             projector,

@@ -11,15 +11,17 @@
 #include <stdexcept>
 
 #include "core/log.hpp"
+#include "sealing/aead.hpp"
 
 namespace cocoon::server {
 namespace {
 
 constexpr std::size_t secret_file_bytes_max = 16 << 10;
+constexpr const char* first_admin_name = "admin";
 
 // Opens it with the commands after it; its key is in `file` before the commit.
-void open_admin(matching::Writer& writer, const std::string& name, const std::string& file,
-                std::vector<matching::Envelope> after, Instant now) {
+AccountId open_admin(matching::Writer& writer, const std::string& name, const std::string& file,
+                     std::vector<matching::Envelope> after, Instant now) {
     const std::string secret = "ck_" + to_base64url(sealing::random_bytes(32));
     write_secret_file(file, secret + "\n");
     matching::OpenAccount open;
@@ -33,11 +35,34 @@ void open_admin(matching::Writer& writer, const std::string& name, const std::st
     open.first_key.scopes = matching::scope_read | matching::scope_manage | matching::scope_admin |
                             matching::scope_audit;
     after.emplace(after.begin())->command = std::move(open);
-    for (const matching::Answered& answered : writer.step(after, now)) {
+    const auto answers = writer.step(after, now);
+    for (const matching::Answered& answered : answers) {
         if (!answered.reply)
             throw std::runtime_error("the admin " + name +
                                      " could not be opened: " + answered.reply.error().detail);
     }
+    return std::get<matching::AccountAnswer>(*answers.front().reply).account;
+}
+
+// A password and the secret of the codes for the pages, written to `file` once.
+void open_login(const FirstDoors& doors, AccountId admin, const std::string& name,
+                const std::string& file, Instant now) {
+    const std::string password = to_base64url(sealing::random_bytes(15));
+    const sealing::Secret secret{ByteView{sealing::random_bytes(api::code_secret_bytes)}};
+    db::Login login;
+    login.account = admin;
+    for (const char c : name)  // as people type it is no matter
+        login.name += c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+    login.password_hash = api::hash_password(doors.keys, password, sealing::random_bytes(16));
+    login.code_secret = api::seal_code_secret(
+        doors.keys, admin, sealing::random_bytes(sealing::aead_nonce_bytes), secret.view());
+    write_secret_file(file, "account " + name + "\npassword " + password + "\ncode_secret " +
+                                api::to_base32(secret.view()) + "\ncode_url " +
+                                api::otpauth_url(api::code_issuer, name, secret.view()) + "\n");
+    if (!doors.logins.store(login, now))
+        log::warning("admin_login_not_set", {{"why", "somebody signs in with this name"},
+                                             {"name", name},
+                                             {"what_to_do", "PUT /v1/account/login"}});
 }
 
 bool has_admin(const matching::Writer& writer, std::string_view name = {}) {
@@ -104,19 +129,23 @@ std::string derived_secret(const sealing::SigningKey& key, std::string_view labe
     return std::string{as_text(hash.finish())};
 }
 
-void open_first_admin(matching::Writer& writer, const Config& config, Instant now) {
-    if (has_admin(writer)) return;
+void open_first_admin(const FirstDoors& doors, const Config& config, Instant now) {
+    if (has_admin(doors.writer)) return;
     std::vector<matching::Envelope> fee(1);
     fee[0].command = matching::SetFee{static_cast<int>(config.fee_basis_points), "first start"};
-    open_admin(writer, "admin", config.admin_token_file, std::move(fee), now);
-    log::info("first_start", {{"admin_token_file", config.admin_token_file}});
+    const AccountId admin =
+        open_admin(doors.writer, first_admin_name, config.admin_token_file, std::move(fee), now);
+    open_login(doors, admin, first_admin_name, config.admin_login_file, now);
+    log::info("first_start", {{"admin_token_file", config.admin_token_file},
+                              {"admin_login_file", config.admin_login_file}});
 }
 
-void open_more_admins(matching::Writer& writer, const Config& config, Instant now) {
+void open_more_admins(const FirstDoors& doors, const Config& config, Instant now) {
     for (const std::string& name : config.more_admin_names()) {
-        if (has_admin(writer, name)) continue;
+        if (has_admin(doors.writer, name)) continue;
         const std::string file = config.admin_token_file + "." + name;
-        open_admin(writer, name, file, {}, now);
+        const AccountId admin = open_admin(doors.writer, name, file, {}, now);
+        open_login(doors, admin, name, config.admin_login_file + "." + name, now);
         log::info("admin_opened", {{"name", name}, {"admin_token_file", file}});
     }
 }

@@ -4,6 +4,8 @@
 
 #include <string>
 
+#include "api/login.hpp"
+#include "db/logins.hpp"
 #include "matching/writer.hpp"
 #include "sealing/signing.hpp"
 #include "server/config.hpp"
@@ -21,13 +23,20 @@ sealing::SigningKey market_key(const std::string& file);
 // 32 bytes that stay the same across restarts, derived from the market's key, others for each
 // label.
 std::string derived_secret(const sealing::SigningKey& key, std::string_view label);
+// What the first accounts are made with, before the lane runs.
+struct FirstDoors {
+    matching::Writer& writer;
+    db::Logins& logins;
+    const api::LoginKeys& keys;
+};
 // If the market has no admin yet: opens the account, sets the first fee, and writes the key to the
-// configured file before the commit. REQUIRES: the writer is loaded and the lane does not run.
-void open_first_admin(matching::Writer& writer, const Config& config, Instant now);
+// configured file before the commit, then a sign-in for the pages to another. REQUIRES: the writer
+// is loaded and the lane does not run.
+void open_first_admin(const FirstDoors& doors, const Config& config, Instant now);
 // An account of kind admin for each of MARKET_MORE_ADMINS whose name no admin has, likewise: who
 // approves large payouts is decided at the machine, so that one stolen admin key makes no second
 // person. REQUIRES: as above.
-void open_more_admins(matching::Writer& writer, const Config& config, Instant now);
+void open_more_admins(const FirstDoors& doors, const Config& config, Instant now);
 // What the settings demand of nodes becomes the market's rule, in the audit log if it is another
 // one than before. REQUIRES: as above.
 void set_trust_rule(matching::Writer& writer, const Config& config, Instant now);

@@ -127,6 +127,22 @@ std::vector<Setting> chain_settings() {
     };
 }
 
+// Who may come in, and from where.
+std::vector<Setting> sign_in_settings() {
+    return {
+        text("MARKET_ADMIN_TOKEN_FILE", &Config::admin_token_file, "var/admin-token",
+             "the first admin key is written here (0600) when a new market starts"),
+        text("MARKET_ADMIN_LOGIN_FILE", &Config::admin_login_file, "var/admin-login",
+             "the first admin's password and code secret for the pages, likewise"),
+        text("MARKET_CORS_ORIGIN", &Config::cors_origin, "*",
+             "browsers of this origin may call; `*` any (sessions are for our own pages alone), "
+             "`none` no "
+             "other"),
+        number("MARKET_LOGIN_ATTEMPTS_PER_ADDRESS", &Config::login_attempts_per_address, "20", 1,
+               1'000'000, "wrong sign-ins of one address before each costs a growing wait"),
+    };
+}
+
 std::vector<Setting> market_settings() {
     return {
         {"MARKET_LISTEN",
@@ -154,11 +170,6 @@ std::vector<Setting> market_settings() {
         text("MARKET_CHAIN_FILE", &Config::chain_file, "var/dev-chain.txt",
              "the development chain's file"),
         text("MARKET_COIN_NAME", &Config::coin_name, "TON", "the coin's name as people see it"),
-        text("MARKET_ADMIN_TOKEN_FILE", &Config::admin_token_file, "var/admin-token",
-             "the first admin key is written here (0600) when a new market starts"),
-        text("MARKET_CORS_ORIGIN", &Config::cors_origin, "*",
-             "browsers of this origin may call; `*` any (credentials are never ambient), `none` no "
-             "other"),
         text("MARKET_WEBHOOK_DESTINATIONS", &Config::webhook_destinations, "public",
              "`loopback` also lets webhooks go to 127.0.0.0/8 and ::1, for tests",
              "public|loopback"),
@@ -201,6 +212,7 @@ const std::vector<Setting>& settings() {
     static const std::vector<Setting> table = [] {
         std::vector<Setting> all = market_settings();
         for (Setting& setting : trust_settings()) all.push_back(setting);
+        for (Setting& setting : sign_in_settings()) all.push_back(setting);
         for (Setting& setting : bound_settings()) all.push_back(setting);
         for (Setting& setting : chain_settings()) all.push_back(setting);
         return all;

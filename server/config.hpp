@@ -26,7 +26,7 @@ struct Config {
     std::string key_file;
     std::int64_t fee_basis_points = 500;
     std::string simulated_tier, attestation_policy_file, approved_tiers, chain, chain_file,
-        coin_name, admin_token_file, cors_origin, web_root;
+        coin_name, admin_token_file, admin_login_file, cors_origin, web_root;
     std::string ton_endpoints, ton_api_keys_file, ton_wallet_file, ton_network;
     std::int64_t ton_calls_per_second = 1, ton_message_seconds = 3600, ton_clock_skew_seconds = 60;
     std::int64_t ton_deposit_minimum_nano = 0, ton_balance_minimum_nano = 0;
@@ -38,6 +38,7 @@ struct Config {
     std::int64_t workers = 4, read_connections = 4;
     std::int64_t rate_per_minute = 0, address_rate_per_minute = 0,
                  failed_credentials_per_minute = 0;
+    std::int64_t login_attempts_per_address = 0;
     std::int64_t sign_ups_per_hour = 0, sign_ups_of_all_per_hour = 0;
     std::int64_t remembered_per_account_max = 0, remembered_max = 0;
     std::int64_t payout_min_nano = 0, open_payouts_per_account_max = 0;

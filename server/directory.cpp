@@ -43,7 +43,8 @@ void Directory::put(const matching::Account& account) {
 
 void Directory::put(const matching::ApiKey& key) {
     Credential& credential = credentials_[key.secret_hash];
-    credential = {key.id, key.account, key.node, key.scopes, key.expires_at, key.revoked};
+    credential = {key.id,         key.account,    key.node,   key.scopes,
+                  key.created_at, key.expires_at, key.revoked};
     keys_[key.id] = &credential;
 }
 

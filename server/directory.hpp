@@ -22,6 +22,7 @@ struct Credential {
     AccountId account;
     NodeId node;
     matching::ScopeSet scopes = 0;
+    Instant created_at;
     Instant expires_at;  // 0: never
     bool revoked = false;
 

@@ -87,27 +87,21 @@ void Dispatch::take(std::shared_ptr<net::Exchange> exchange) {
     const Instant now = doors_.clock.now();
     Admitted admitted = doors_.admission.admit(request, now);
     const std::optional<Error> refused = admitted.refused;
+    const Instant renew_until = admitted.renew_until;
     const auto in = std::make_shared<Incoming>(std::move(exchange), std::move(admitted),
                                                doors_.admission.address_of(request), now,
                                                doors_.clock, doors_.metrics, doors_.policy);
     in->route = "-";
     if (request.method == "OPTIONS") return preflight(*in);
     if (refused) return in->refuse(*refused);
+    if (renew_until.us != 0) renew(in->principal(), renew_until);
     const auto method = api::method_from_name(request.method == "HEAD" ? "GET" : request.method);
     if (!method) return in->refuse(refuse(ErrorCode::method_not_allowed));
     api::Lookup lookup = api::find_route(*method, request.path);
     if (lookup.route == nullptr) return no_route(*in, lookup);
     const api::Route& route = *lookup.route;
     in->route = route.pattern;
-    if (const auto allowed = api::authorize(route, in->principal()); !allowed)
-        return in->refuse(allowed.error());
-    if (route.opens_account && !in->principal().account)
-        if (const auto wait = doors_.admission.sign_up(in->address(), now))
-            return in->refuse(*wait);
-    const AccountEntry* account = doors_.directory.account(in->principal().account);
-    const bool reads = *method == api::Method::get;
-    if (account != nullptr && account->frozen && !reads)
-        return in->refuse(refuse(ErrorCode::account_frozen));
+    if (const auto no = admit_route(*in, route)) return in->refuse(*no);
     switch (api::kind_of(route)) {
         case api::Kind::native:
             return doors_.native(std::get<api::Native>(route.handler), in, lookup.captures);
@@ -118,6 +112,39 @@ void Dispatch::take(std::shared_ptr<net::Exchange> exchange) {
         case api::Kind::command:
             return run_command(task_of(in, route, *method, std::move(lookup.captures)));
     }
+}
+
+// Whether this caller may go down this route, now.
+std::optional<Error> Dispatch::admit_route(const Incoming& in, const api::Route& route) {
+    const api::Principal& who = in.principal();
+    if (const auto allowed = api::authorize(route, who); !allowed) return allowed.error();
+    const bool reads = route.method == api::Method::get;
+    // A browser can be made to send these by any site: a cookie goes along by itself, and a sign-in
+    // would leave somebody else's.
+    const bool unasked = who.session || (route.signs_in && !who.account);
+    if (unasked && !reads && !doors_.admission.from_own_pages(in.request()))
+        return refuse(ErrorCode::cross_site_refused,
+                      "Only this market's own pages may send that without an API key.");
+    if (route.opens_account && !who.account)
+        if (auto wait = doors_.admission.sign_up(in.address(), in.arrived())) return wait;
+    const AccountEntry* account = doors_.directory.account(who.account);
+    const bool signs_out = who.session && route.signs_in;
+    if (account != nullptr && account->frozen && !reads && !signs_out)
+        return refuse(ErrorCode::account_frozen);
+    return std::nullopt;
+}
+
+// A session that is used lasts longer: the same command with which a person changes a key's end.
+void Dispatch::renew(const api::Principal& session, Instant until) {
+    matching::Envelope envelope;
+    envelope.actor = session.account;
+    matching::AmendKey amend;
+    amend.account = session.account;
+    amend.key = session.key;
+    amend.expires_at = until;
+    envelope.command = std::move(amend);
+    // A full lane is asked again by the session's next request.
+    (void)doors_.lane.submit(std::move(envelope), [](const matching::Answered&) {});
 }
 
 // What is no route may be a page; a path that is a route for other methods is not.
@@ -131,7 +158,8 @@ void Dispatch::no_route(Incoming& in, const api::Lookup& lookup) const {
     in.respond(api::no_route(lookup, in.request_id()));
 }
 
-// Any origin may be allowed, because a browser never adds a credential of ours by itself.
+// Any origin may be allowed: the one credential that a browser adds by itself, a session's cookie,
+// is good for our own pages alone, and X-Session is not among the headers allowed here.
 void Dispatch::preflight(Incoming& in) const {
     api::Response response;
     response.status = 204;
@@ -161,14 +189,16 @@ std::shared_ptr<Dispatch::Task> Dispatch::task_of(const std::shared_ptr<Incoming
     task->call.query = request.query;
     task->call.headers.reserve(request.headers.size());
     for (const net::Header& header : request.headers) {
-        if (!net::same_ignoring_case(header.name, "Authorization"))
+        if (!net::same_ignoring_case(header.name, "Authorization") &&
+            !net::same_ignoring_case(header.name, "Cookie"))
             task->call.headers.emplace_back(header.name, header.value);
     }
     task->call.body = request.body;
     task->call.principal = in->principal();
     task->call.at = in->arrived();
     task->call.request_id = in->request_id();
-    if (api::kind_of(route) == api::Kind::command) task->call.entropy = entropy();
+    task->call.address_bucket = address_bucket(in->address());
+    if (api::kind_of(route) != api::Kind::query) task->call.entropy = entropy();
     return task;
 }
 
@@ -215,13 +245,16 @@ void Dispatch::run_command(const std::shared_ptr<Task>& task) {
     };
     const bool waits = task->route->waits;
     if (!waits && task->call.body.size() <= inline_body_bytes_max) return prepare();
-    if (!(waits ? doors_.waiting_workers : doors_.workers).submit(prepare))
+    net::WorkerPool& pool = task->route->signs_in ? doors_.sign_in_workers
+                            : waits               ? doors_.waiting_workers
+                                                  : doors_.workers;
+    if (!pool.submit(prepare))
         task->in->refuse(refuse(ErrorCode::overloaded, "all workers are busy"));
 }
 
 void Dispatch::submit(const std::shared_ptr<Task>& task) {
     matching::Envelope envelope;
-    envelope.actor = task->call.principal.account;
+    envelope.actor = task->pending.actor ? task->pending.actor : task->call.principal.account;
     envelope.key = task->call.principal.key;
     envelope.scopes = task->call.principal.scopes;
     envelope.idempotency_key = envelope.actor ? task->pending.idempotency_key
@@ -240,7 +273,8 @@ void Dispatch::submit(const std::shared_ptr<Task>& task) {
 }
 
 void Dispatch::finish(const std::shared_ptr<Task>& task, matching::Answered answer) {
-    answered(task->call.principal.account, answer.sequence);
+    answered(task->pending.actor ? task->pending.actor : task->call.principal.account,
+             answer.sequence);
     // Whoever signs up was nobody when calling, and reads as the new account next.
     if (answer.reply)
         if (const auto* opened = std::get_if<matching::AccountAnswer>(&*answer.reply))

@@ -25,6 +25,7 @@ struct DispatchDoors {
     net::EventLoop& loop;
     net::WorkerPool& workers;
     net::WorkerPool& waiting_workers;  // for routes that may wait for other services
+    net::WorkerPool& sign_in_workers;  // for slow hashes: few at a time
     Lane& lane;
     db::Pool& pool;
     db::Projector& projector;
@@ -56,6 +57,8 @@ private:
     struct Parked;  // an answer that waits for its request to match
 
     void take(std::shared_ptr<net::Exchange> exchange);
+    std::optional<Error> admit_route(const Incoming& in, const api::Route& route);
+    void renew(const api::Principal& session, Instant until);
     void no_route(Incoming& in, const api::Lookup& lookup) const;
     void preflight(Incoming& in) const;
     std::shared_ptr<Task> task_of(const std::shared_ptr<Incoming>& in, const api::Route& route,

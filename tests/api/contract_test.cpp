@@ -174,6 +174,7 @@ TEST_CASE("every example of a request body is accepted by the real reader") {
     int examples = 0;
     for (const Route& route : routes()) {
         if (kind_of(route) != Kind::command || !operation(route).contains("requestBody")) continue;
+        if (route.signs_in) continue;  // asks tables: session_test.cpp
         const json& media = operation(route)["requestBody"]["content"]["application/json"];
         for (const auto& [name, example] : media.at("examples").items()) {
             INFO(method_name(route.method) << ' ' << route.pattern << ' ' << name);

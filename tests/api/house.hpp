@@ -6,6 +6,10 @@
 #include <nlohmann/json.hpp>
 
 #include "api/embedded.hpp"
+#include "api/login.hpp"
+#include "api/login_guard.hpp"
+#include "api/used_once.hpp"
+#include "db/logins.hpp"
 #include "sealing/signing.hpp"
 #include "tests/api/support.hpp"
 #include "tests/db/market.hpp"
@@ -105,6 +109,11 @@ public:
     House() {
         context = test_context();
         context.redeliver = [](WebhookId, std::uint64_t) { return std::uint64_t{0}; };
+        context.logins = &logins;
+        context.login_keys = std::make_shared<const LoginKeys>(login_keys(context.secret));
+        context.login_guard = std::make_shared<LoginGuard>();
+        context.used_wallet_challenges = std::make_shared<UsedOnce>(16);
+        context.note_login = [this](const NoteLogin& note) { noted.push_back(note); };
         context.views = [this] { return views.rebuild(market.writer->state(), market.now); };
     }
 
@@ -148,7 +157,9 @@ public:
     db::test::Database database;
     db::test::TestMarket market{database};
     db::Pool pool{database.options(), 4};
+    db::Logins logins{pool};
     Context context;
+    std::vector<NoteLogin> noted;  // sign-ins that were refused
 
 private:
     Response answer(const Route& route, const Call& made) {
@@ -160,9 +171,12 @@ private:
         }
         auto pending = prepare_command(route, made, context);
         if (!pending) return problem(pending.error(), "rq");
-        Envelope envelope{made.principal.account, made.principal.key,
-                          made.principal.scopes,  pending->idempotency_key,
-                          pending->input_hash,    std::move(pending->command)};
+        Envelope envelope{pending->actor ? pending->actor : made.principal.account,
+                          made.principal.key,
+                          made.principal.scopes,
+                          pending->idempotency_key,
+                          pending->input_hash,
+                          std::move(pending->command)};
         market.now = market.now + milliseconds(7);
         const auto done = market.writer->step(std::span{&envelope, 1}, market.now).front();
         return finish_command(*pending, done.reply, done.replayed, "rq");

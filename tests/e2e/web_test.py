@@ -15,6 +15,12 @@ from harness import ROOT, Check, World, expect  # noqa: E402
 JOBS = 12
 
 
+def admin_login(world):
+    """What the first start wrote for the operator: account, password, code_secret, code_url."""
+    lines = (world.home / "market/admin.login").read_text().splitlines()
+    return dict(line.split(" ", 1) for line in lines)
+
+
 def main():
     chromium = os.environ.get("COCOON_CHROMIUM") or shutil.which("chromium")
     for needed, what in ((ROOT / "web/dist/index.html", "the built pages"),
@@ -35,7 +41,8 @@ def main():
             "base": world.demo.market_url, "client": world.demo.client_url, "model": "demo-model",
             "developer_key": world.demo.state["developer"]["management_key"],
             "provider_key": world.demo.state["provider"]["management_key"],
-            "admin_key": world.admin.key, "job": job["id"], "node": job["node"], "offer": offer["id"],
+            "admin_key": world.admin.key, "admin_login": admin_login(world),
+            "job": job["id"], "node": job["node"], "offer": offer["id"],
         }
         done = subprocess.run(["node", str(ROOT / "web/e2e/run.mjs"), *sys.argv[1:]], env={
             **os.environ, "COCOON_WORLD": json.dumps(story), "COCOON_CHROMIUM": chromium,

@@ -1,9 +1,11 @@
 // The server's parts that stand alone: settings, rates, frames, terms, webhooks' signatures,
 // metrics.
 #include "core/limits.hpp"
+#include "core/sign_in_limits.hpp"
 #include "server/admission.hpp"
 #include "server/config.hpp"
 #include "server/metrics.hpp"
+#include "server/own_pages.hpp"
 #include "server/rate.hpp"
 #include "server/relay.hpp"
 #include "server/relay_frames.hpp"
@@ -429,4 +431,135 @@ TEST_CASE("admission knows keys from memory, and forgets none of their ends") {
     CHECK(admission.address_of(proxied) == "192.0.2.77");
     proxied.remote_address = "10.0.0.2";
     CHECK(admission.address_of(proxied) == "10.0.0.2");
+}
+
+TEST_CASE("what our own pages send is told from what other sites make a browser send") {
+    const struct {
+        const char *header, *site, *origin, *host;
+        bool secure, change, read;
+    } rows[] = {
+        {"1", "same-origin", "https://market.example", "market.example", true, true, true},
+        {"1", "same-origin", nullptr, "market.example", true, true, true},
+        {"1", nullptr, "https://market.example", nullptr, true, true, true},
+        {"1", nullptr, "http://127.0.0.1:8080", "127.0.0.1:8080", false, true, true},
+        {"1", nullptr, nullptr, "market.example", true, false, true},
+        {nullptr, "same-origin", "https://market.example", "market.example", true, false, true},
+        {"0", "same-origin", "https://market.example", "market.example", true, false, true},
+        {"1", "same-site", "https://market.example", "market.example", true, false, false},
+        {"1", "cross-site", "https://market.example", "market.example", true, false, false},
+        {"1", "none", nullptr, "market.example", true, false, true},
+        {"1", "same-origin", "https://evil.example", "market.example", true, false, false},
+        {"1", nullptr, "https://market.example.evil.example", "market.example", true, false, false},
+        {"1", nullptr, "http://market.example", "market.example", true, false, false},
+        {"1", nullptr, "null", "market.example", true, false, false},
+        {"1", nullptr, "https://", "", true, false, false},
+    };
+    for (const auto& row : rows) {
+        net::RequestHead head;
+        head.secure = row.secure;
+        if (row.header) head.headers.add("X-Session", row.header);
+        if (row.site) head.headers.add("Sec-Fetch-Site", row.site);
+        if (row.origin) head.headers.add("Origin", row.origin);
+        if (row.host) head.headers.add("Host", row.host);
+        INFO((row.site ? row.site : "-") << ' ' << (row.origin ? row.origin : "-"));
+        CHECK(from_own_pages(head, "https://market.example") == row.change);
+        CHECK(may_be_own_pages(head, "https://market.example") == row.read);
+    }
+}
+
+TEST_CASE("a cookie is found whole, and two of its name are none") {
+    const std::tuple<std::vector<std::string>, std::string> rows[] = {
+        {{"session=x"}, "x"},
+        {{"a=1; session=x; b=2"}, "x"},
+        {{"a=1;session=x"}, "x"},
+        {{"a=1", "session=x"}, "x"},
+        {{"session=x=y"}, "x=y"},
+        {{"session=x; session=y"}, ""},
+        {{"session=x", "session=x"}, ""},
+        {{"xsession=x"}, ""},
+        {{"Session=x"}, ""},
+        {{"session"}, ""},
+        {{";;=;"}, ""},
+        {{""}, ""},
+        {{}, ""},
+    };
+    for (const auto& [lines, expected] : rows) {
+        net::Headers headers;
+        for (const std::string& line : lines) headers.add("Cookie", line);
+        CHECK(cookie_of(headers, "session") == expected);
+    }
+}
+
+TEST_CASE("admission knows a session by its cookie, renews it while used, and not for ever") {
+    Directory directory;
+    const std::string secret = "cs_" + std::string(43, 'A');
+    const Duration idle = seconds(limits::operator_session_idle_seconds);
+    const Duration whole = seconds(limits::operator_session_seconds);
+    matching::Batch batch;
+    matching::Account account;
+    account.id = AccountId{5};
+    account.kind = matching::AccountKind::admin;
+    matching::ApiKey key;
+    key.id = KeyId{3};
+    key.account = account.id;
+    key.scopes = matching::scope_read;
+    key.secret_hash = sealing::sha256(as_bytes(secret));
+    key.created_at = start;
+    key.expires_at = start + idle;
+    batch.changes.accounts = {account};
+    batch.changes.keys = {key};
+    directory.apply(batch, start);
+    AdmissionOptions options;
+    options.own_origin = "https://market.example";
+    options.session_cookie = "__Host-session";
+    Admission admission{directory, options};
+    const auto call = [&](std::string cookie, Instant at, std::string site = "same-origin",
+                          std::string authorization = {}) {
+        net::RequestHead head;
+        head.remote_address = "192.0.2.1";
+        if (!cookie.empty()) head.headers.add("Cookie", std::move(cookie));
+        if (!site.empty()) head.headers.add("Sec-Fetch-Site", std::move(site));
+        if (!authorization.empty()) head.headers.add("Authorization", std::move(authorization));
+        return admission.admit(head, at);
+    };
+    const std::string cookie = "__Host-session=" + secret;
+    const Admitted known = call(cookie, start);
+    CHECK(known.principal.account == account.id);
+    CHECK(known.principal.session);
+    CHECK(known.policy_name == "key");
+    CHECK(known.renew_until.us == 0);
+    // No credential, and no failure either.
+    for (const auto& [bad, site, authorization] :
+         std::vector<std::tuple<std::string, std::string, std::string>>{
+             {"session=" + secret, "same-origin", ""},
+             {"__Host-session=ck_" + std::string(43, 'A'), "same-origin", ""},
+             {"__Host-session=", "same-origin", ""},
+             {cookie + "; " + cookie, "same-origin", ""},
+             {cookie, "cross-site", ""},
+             {cookie, "same-site", ""}}) {
+        const Admitted nobody = call(bad, start, site, authorization);
+        CHECK_FALSE(nobody.principal.account);
+        CHECK_FALSE(nobody.refused);
+    }
+    CHECK(call("", start, "", "Bearer " + secret).refused->code == ErrorCode::unauthenticated);
+    // What is asked for explicitly counts, not what comes along.
+    CHECK(call(cookie, start, "same-origin", "Bearer ck_" + std::string(43, 'B')).refused);
+
+    const Instant used = start + idle - minutes(1);
+    const Admitted renewed = call(cookie, used);
+    CHECK(renewed.renew_until == used + idle);
+    CHECK(call(cookie, used + seconds(1)).renew_until.us == 0);  // it is asked for already
+    CHECK(call(cookie, used + seconds(30)).renew_until == used + seconds(30) + idle);
+    CHECK_FALSE(call(cookie, start + idle).principal.account);  // and was not stored
+    batch.changes.keys[0].expires_at = start + days(365);
+    directory.apply(batch, start);
+    CHECK(call(cookie, start + whole - seconds(1)).principal.account);
+    CHECK(call(cookie, start + whole - seconds(1)).renew_until.us == 0);
+    CHECK_FALSE(call(cookie, start + whole).principal.account);
+    batch.changes.keys[0].expires_at = start + whole - minutes(10);
+    directory.apply(batch, start);
+    CHECK(call(cookie, start + whole - minutes(15)).renew_until == start + whole);
+    batch.changes.keys[0].revoked = true;
+    directory.apply(batch, start);
+    CHECK_FALSE(call(cookie, start).principal.account);
 }

@@ -1,4 +1,5 @@
 // What people do here, from empty to money, on the real server: run by tests/e2e/web_test.py, which starts it.
+import { createHmac } from 'node:crypto';
 import { expect, see } from './browser.mjs';
 
 const market = (world) => `inference:${world.model}`;
@@ -66,11 +67,51 @@ export async function weight_story(page, world) {
   console.log(`        first load ${bytes} bytes`);
 }
 
-export async function sign_in(page, world, key) {
+const main_button = (page, name) => page.locator('main').getByRole('button', { name, exact: true });
+
+/** The six digits of now (RFC 6238), as an authenticator app shows them. */
+export function code_of(base32, step = Math.floor(Date.now() / 30_000)) {
+  let bits = '';
+  for (const letter of base32) bits += 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'.indexOf(letter).toString(2).padStart(5, '0');
+  const secret = Buffer.from(bits.match(/.{8}/g).map((byte) => parseInt(byte, 2)));
+  const counter = Buffer.alloc(8);
+  counter.writeBigUInt64BE(BigInt(step));
+  const digest = createHmac('sha1', secret).update(counter).digest();
+  const number = digest.readUInt32BE(digest.at(-1) & 15) & 0x7fffffff;
+  return String(number % 1_000_000).padStart(6, '0');
+}
+
+// A code is good once, so the operator signs in once; later visitors get the same browser's cookies and memory.
+let operator_state;
+
+/** `back`: what a link that led here says to return to. */
+export async function sign_in(page, world, key, back) {
+  if (key === world.admin_key && operator_state) {
+    await page.context().addCookies(operator_state.cookies);
+    await page.goto(world.base + '/sign-in');
+    const kept = operator_state.origins[0].localStorage;
+    await page.evaluate((items) => items.forEach(({ name, value }) => localStorage.setItem(name, value)), kept);
+    await page.goto(world.base + '/admin');
+    await page.locator('.desk').waitFor();
+    return;
+  }
   await page.goto(world.base + '/sign-in');
-  await page.getByLabel('API key').fill(key);
-  await page.locator('main').getByRole('button', { name: 'Sign in' }).click();
+  if (back) {
+    await page.evaluate((to) => history.replaceState({ usr: { back: to }, key: 'x', idx: 0 }, ''), back);
+    await page.reload();
+  }
+  if (key === world.admin_key) {
+    const { account, password, code_secret } = world.admin_login;
+    await page.getByLabel('Account or name').fill(account);
+    await page.getByLabel('Password', { exact: true }).fill(password);
+    await page.getByLabel('Code').fill(code_of(code_secret));
+  } else {
+    await main_button(page, 'API key').click();
+    await page.getByLabel('API key', { exact: true }).fill(key);
+  }
+  await main_button(page, 'Sign in').click();
   await page.locator('.desk').waitFor();
+  if (key === world.admin_key) operator_state = await page.context().storageState();
 }
 
 export async function desk_page(page, name) {
@@ -144,7 +185,9 @@ export async function developer_story(page, world) {
   expect((await page.title()) !== 'taken', 'a name is text and never markup');
   await page.getByRole('button', { name: 'Sign out' }).click();
   await page.waitForURL('**/sign-in');
-  expect((await page.evaluate(() => sessionStorage.length)) === 0, 'nothing of the session stays');
+  const left = await page.evaluate(() => [localStorage.getItem('cocoon.signed_in'), sessionStorage.length]);
+  expect(left[0] === null && left[1] === 0, 'nothing of the session stays');
+  expect((await page.context().cookies()).length === 0, 'nor its cookie');
 }
 
 /** The developer whose client has run jobs: usage, a job, its receipt. */
@@ -325,11 +368,26 @@ export async function admin_story(page, world) {
 export async function stranger_story(page, world) {
   await page.goto(world.base + '/provider/offers');
   await page.waitForURL('**/sign-in');
-  await page.getByLabel('API key').fill('nonsense');
-  await page.locator('main').getByRole('button', { name: 'Sign in' }).click();
+  await main_button(page, 'API key').click();
+  await page.getByLabel('API key', { exact: true }).fill('nonsense');
+  await main_button(page, 'Sign in').click();
   await see(page, 'The key has the form');
-  await page.getByLabel('API key').fill('ck_' + 'A'.repeat(43));
-  await page.locator('main').getByRole('button', { name: 'Sign in' }).click();
+  await page.getByLabel('API key', { exact: true }).fill('ck_' + 'A'.repeat(43));
+  await main_button(page, 'Sign in').click();
   await page.getByRole('alert').waitFor();
-  expect((await page.evaluate(() => sessionStorage.length)) === 0, 'a refused key is not kept');
+  await main_button(page, 'Password').click();
+  await page.getByLabel('Account or name').fill(script);
+  await page.getByLabel('Password', { exact: true }).fill(script);
+  await main_button(page, 'Sign in').click();
+  await see(page, 'The sign-in was refused');
+  expect((await page.title()) !== 'taken', 'what is typed is text');
+  const kept = await page.evaluate(() => JSON.stringify([{ ...localStorage }, { ...sessionStorage }]));
+  expect(!/ck_|cs_|signed_in/.test(kept), `nothing refused is kept: ${kept}`);
+  // A way back that leads elsewhere is not taken.
+  for (const back of ['https://evil.example/', '//evil.example/', '/\\evil.example', 'javascript:alert(1)']) {
+    await sign_in(page, world, world.provider_key, back);
+    expect(page.url().startsWith(world.base + '/provider'), `after signing in: ${page.url()}`);
+    await main_button(page, 'Sign out').click();
+    await page.waitForURL('**/sign-in');
+  }
 }

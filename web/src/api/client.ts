@@ -1,5 +1,5 @@
-// The only door to the API: typed by openapi.yaml (schema.d.ts is generated), credentials from the session, refusals as
-// values of one class. Knows no page.
+// The only door to the API: typed by openapi.yaml (schema.d.ts is generated), the session's cookie added by the browser,
+// refusals as values of one class. Knows no page.
 import createClient, { type Middleware } from 'openapi-fetch';
 import { session } from '../app/session';
 import type { components, paths } from './schema';
@@ -27,10 +27,13 @@ export class Refusal extends Error {
 
 const credentials: Middleware = {
   onRequest({ request }) {
-    if (request.headers.has('Authorization')) return request;
-    const key = session.current()?.key;
-    if (key) request.headers.set('Authorization', `Bearer ${key}`);
+    // The mark of our own pages, without which the server believes no cookie.
+    request.headers.set('X-Session', '1');
     return request;
+  },
+  onResponse({ request, response }) {
+    // A call that brought its own key says nothing about the session.
+    if (response.status === 401 && !request.headers.has('Authorization')) session.end();
   },
   onError() {
     throw new Refusal(0, {});

@@ -1,27 +1,9 @@
-// What a signed-in account reads and does. Reads are queries; each act is one function. Acts that the session's key may
-// not do (capacity, work) go through a key of this tab, made when first needed and ended with the session.
-import { session } from '../app/session';
+// What a signed-in account reads and does. Reads are queries; each act is one function. A key that is typed in travels in
+// that one call and is kept nowhere.
+import { session, type Account } from '../app/session';
 import { body, client, once, tagged, type Schemas } from './client';
 
-const acting_hours = 12;
-
 const authorized = (secret: string) => ({ headers: { Authorization: `Bearer ${secret}` } });
-
-/** The headers of an act that needs `offer` or `work`. */
-async function acting(): Promise<{ headers: { Authorization: string } }> {
-  const known = session.acting();
-  if (known) return authorized(known.secret);
-  const kind = session.current()?.account.kind;
-  const expires_at = new Date(Date.now() + acting_hours * 3_600_000).toISOString();
-  const key = await body(
-    client.POST('/v1/keys', {
-      params: { header: once() },
-      body: { name: 'web desk', scopes: ['read', kind === 'provider' ? 'offer' : 'work'], expires_at },
-    }),
-  );
-  session.act_with({ id: key.id, secret: key.secret ?? '', expires_at });
-  return authorized(key.secret ?? '');
-}
 
 const of = (id: string) => ({ path: { id } });
 
@@ -32,6 +14,7 @@ export const own = {
     queryFn: () => body(client.GET('/v1/account/balance')),
     refetchInterval: 30_000,
   }),
+  login: () => ({ queryKey: ['/v1/account/login'], queryFn: () => body(client.GET('/v1/account/login')) }),
   deposit: () => ({
     queryKey: ['/v1/account/deposit'],
     queryFn: () => body(client.GET('/v1/account/deposit')),
@@ -66,8 +49,6 @@ export const own = {
 };
 
 export const act = {
-  /** Who holds this key; a Refusal when nobody does. */
-  recognise: (secret: string) => body(client.GET('/v1/account', authorized(secret))),
   sign_up: (form: Schemas['AccountCreate'], name: { 'Idempotency-Key': string }) =>
     body(client.POST('/v1/accounts', { params: { header: name }, body: form })),
   amend_account: (change: Schemas['AccountAmend']) => body(client.PATCH('/v1/account', { body: change })),
@@ -80,32 +61,27 @@ export const act = {
     body(client.POST('/v1/keys/{id}:rotate', { params: { ...of(id), header: once() }, body: { overlap_seconds } })),
   revoke_key: (id: string) => body(client.DELETE('/v1/keys/{id}', { params: of(id) })),
 
-  cancel_request: async (id: string) =>
-    body(client.DELETE('/v1/requests/{id}', { params: of(id), ...(await acting()) })),
-  cancel_job: async (id: string) => body(client.DELETE('/v1/jobs/{id}', { params: of(id), ...(await acting()) })),
+  cancel_request: (id: string) => body(client.DELETE('/v1/requests/{id}', { params: of(id) })),
+  cancel_job: (id: string) => body(client.DELETE('/v1/jobs/{id}', { params: of(id) })),
 
   enrolment: (lifetime_seconds: number) =>
     body(client.POST('/v1/nodes/enrolments', { params: { header: once() }, body: { lifetime_seconds } })),
-  drain: async (id: string) =>
-    body(client.POST('/v1/nodes/{id}:drain', { params: { ...of(id), header: once() }, ...(await acting()) })),
-  resume: async (id: string) =>
-    body(client.POST('/v1/nodes/{id}:resume', { params: { ...of(id), header: once() }, ...(await acting()) })),
+  drain: (id: string) => body(client.POST('/v1/nodes/{id}:drain', { params: { ...of(id), header: once() } })),
+  resume: (id: string) => body(client.POST('/v1/nodes/{id}:resume', { params: { ...of(id), header: once() } })),
 
-  place_offer: async (form: Schemas['OfferCreate']) =>
-    body(client.POST('/v1/offers', { params: { header: once() }, body: form, ...(await acting()) })),
-  amend_offer: async (id: string, etag: string, change: Schemas['OfferAmend']) =>
+  place_offer: (form: Schemas['OfferCreate']) =>
+    body(client.POST('/v1/offers', { params: { header: once() }, body: form })),
+  amend_offer: (id: string, etag: string, change: Schemas['OfferAmend']) =>
     body(
       client.PATCH('/v1/offers/{id}', {
         params: { ...of(id), header: { 'If-Match': etag } },
         body: change,
-        ...(await acting()),
       }),
     ),
-  cancel_offer: async (id: string, etag: string) =>
+  cancel_offer: (id: string, etag: string) =>
     body(
       client.DELETE('/v1/offers/{id}', {
         params: { ...of(id), header: { 'If-Match': etag } },
-        ...(await acting()),
       }),
     ),
 
@@ -119,11 +95,18 @@ export const act = {
   faucet: (memo: string, amount_nano: string) =>
     body(client.POST('/v1/dev/faucet', { body: { memo, amount_nano } })),
 
-  /** Ends the tab's own key, then the session. */
+  sign_in: async (form: Schemas['SessionCreate'], key?: string): Promise<Account> => {
+    const opened = await body(client.POST('/v1/session', { body: form, ...(key ? authorized(key) : {}) }));
+    session.begin(opened.account);
+    return opened.account;
+  },
+  set_login: (form: Schemas['LoginSet'], key: string) =>
+    body(client.PUT('/v1/account/login', { body: form, ...authorized(key) })),
+  /** The pages forget at once; a session that cannot be ended now ends by itself. */
   sign_out: async () => {
-    const known = session.acting();
-    if (known) await act.revoke_key(known.id).catch(() => undefined); // it ends by itself in hours
+    const ending = body(client.DELETE('/v1/session')).catch(() => undefined);
     session.end();
+    await ending;
   },
 };
 

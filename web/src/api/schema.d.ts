@@ -150,6 +150,49 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/account/login": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What your account signs in to the pages with */
+        get: operations["readLogin"];
+        /**
+         * Set the password and the code your account signs in with
+         * @description Takes an API key that manages the account, never a session: who borrows a browser cannot. The answer holds the secret of the codes (RFC 6238: six digits, 30 seconds, SHA-1) once, as text and as the link an authenticator app reads. All sessions of the account end. Who operates the market always has a code. Audited for them.
+         */
+        put: operations["setLogin"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who is signed in, and until when */
+        get: operations["readSession"];
+        put?: never;
+        /**
+         * Sign in
+         * @description For the market's own pages. By account (its id or its login's name), password and, where the account has one, code; or, with an empty body, by an API key in Authorization, which then need not stay in the page (who operates the market signs in by password and code alone). The session is an API key that ends by itself and whose secret is in the cookie of the answer and nowhere else; it may do all that the account may, except place work. Wrong attempts are answered alike and, after a few, with 429 `login_locked` and a growing Retry-After. Every change by cookie needs the header `X-Session: 1` and an Origin (or Sec-Fetch-Site) of our own, as does this call; otherwise it is 403 `cross_site_refused`.
+         */
+        post: operations["openSession"];
+        /** Sign out; the session's key is revoked */
+        delete: operations["closeSession"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/keys": {
         parameters: {
             query?: never;
@@ -294,7 +337,7 @@ export interface paths {
         put?: never;
         /**
          * Prove what the node runs (node key)
-         * @description Collateral that the evidence lacks, or has in an older edition, is put beside it before it is judged, as far as the market's operator has named services to ask. That may take some seconds. The hash in the answer is that of the completed evidence. When something could not be had, the refusal says what and why. A nonce is good for one submission, whatever becomes of it: refusals at `/nonce` begin with nonce_unknown, nonce_expired, nonce_used or nonce_of_older_process. While a vendor's service is down the answer is 502 `upstream_failed`: nothing was refuted; ask for a new challenge after Retry-After.
+         * @description Collateral that the evidence lacks, or has in an older edition, is put beside it before it is judged, as far as the market's operator has named services to ask. That may take some seconds. The hash in the answer is that of the completed evidence. When something could not be had, the refusal says what and why. A nonce is good for one submission, whatever becomes of it: refusals at `/nonce` begin with nonce_unknown, nonce_expired, nonce_used or nonce_of_older_process. While a vendor's service is down the answer is 503 `collateral_unavailable`: nothing was refuted; ask for a new challenge after Retry-After.
          */
         post: operations["submitEvidence"];
         delete?: never;
@@ -2054,6 +2097,48 @@ export interface components {
             open_requests?: components["schemas"]["Count"];
             opened_at: components["schemas"]["Instant"];
         };
+        SessionCreate: {
+            /** @description The account's id or its login's name */
+            account?: string;
+            password?: string;
+            /** @description Of the authenticator app; each is good once */
+            code?: string;
+        };
+        Session: {
+            account: {
+                id: components["schemas"]["AccountId"];
+                kind: components["schemas"]["AccountKind"];
+                name: components["schemas"]["Name"];
+            };
+            scopes: components["schemas"]["Scope"][];
+            opened_at: components["schemas"]["Instant"];
+            /** @description Unless it is used before; then it lasts longer */
+            expires_at: components["schemas"]["Instant"];
+            /** @description However much it is used */
+            ends_at: components["schemas"]["Instant"];
+        };
+        Login: {
+            /** @description None when no password is set */
+            name: string | null;
+            /** @description Whether a code is asked for */
+            code: boolean;
+            as_of: components["schemas"]["Decimal"];
+        };
+        LoginSet: {
+            /** @description The market's only one */
+            name: string;
+            /** @description In bytes of UTF-8 */
+            password: string;
+            /** @default true */
+            code?: boolean;
+        };
+        LoginMade: {
+            name: string;
+            /** @description otpauth://…, for a QR code */
+            code_url: string | null;
+            /** @description Base32 */
+            code_secret: string | null;
+        };
         Balance: {
             available_nano: components["schemas"]["Money"];
             held_nano: components["schemas"]["Money"];
@@ -2974,6 +3059,7 @@ export interface components {
         };
         Measurement: {
             id: components["schemas"]["MeasurementId"];
+            submitter: components["schemas"]["AccountId"];
             name: string;
             version: string;
             /** @enum {string} */
@@ -2990,6 +3076,20 @@ export interface components {
             decided_at?: components["schemas"]["Instant"] | null;
             /** @description The role that decided */
             decided_by?: string | null;
+            /** @description Where entries are read: how many machines show all of its registers by evidence that holds. So many leave the book when it is revoked. */
+            nodes?: {
+                attested?: number;
+                connected?: number;
+            };
+        };
+        MeasurementWithHistory: components["schemas"]["Measurement"] & {
+            /** @description The operator's decisions, oldest first */
+            history: {
+                at: components["schemas"]["Instant"];
+                from: components["schemas"]["MeasurementState"];
+                to: components["schemas"]["MeasurementState"];
+                reason: string;
+            }[];
         };
         MeasurementPage: components["schemas"]["Page"] & {
             items: components["schemas"]["Measurement"][];
@@ -3572,6 +3672,128 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    readLogin: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The name, if there is a password, and whether a code is asked. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Login"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    setLogin: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LoginSet"];
+            };
+        };
+        responses: {
+            /** @description Set; the secret is shown only now. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LoginMade"];
+                };
+            };
+            409: components["responses"]["Conflict"];
+            422: components["responses"]["Invalid"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    readSession: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The session of the cookie. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    openSession: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["SessionCreate"];
+            };
+        };
+        responses: {
+            /** @description Signed in. */
+            201: {
+                headers: {
+                    /** @description `__Host-session` (without TLS `session`); HttpOnly, SameSite=Strict */
+                    "Set-Cookie"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            422: components["responses"]["Invalid"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    closeSession: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Signed out. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: components["responses"]["Unauthenticated"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Problem"];
+        };
+    };
     listKeys: {
         parameters: {
             query?: {
@@ -3775,6 +3997,8 @@ export interface operations {
     listNodes: {
         parameters: {
             query?: {
+                /** @description Only those that this entry of the register speaks for */
+                measurement_id?: components["schemas"]["MeasurementId"];
                 /** @description Rows of a page */
                 limit?: components["parameters"]["Limit"];
                 /** @description Where the page before ended (`next_cursor`); bound to account, route and filter */
@@ -4077,6 +4301,11 @@ export interface operations {
         parameters: {
             query?: {
                 state?: components["schemas"]["MeasurementState"];
+                kind?: "tdx" | "snp" | "simulated";
+                /** @description Only entries that name this register's value */
+                register?: string;
+                /** @description Only entries of the account whose key is sent */
+                mine?: "true" | "false";
                 /** @description Rows of a page */
                 limit?: components["parameters"]["Limit"];
                 /** @description Where the page before ended (`next_cursor`); bound to account, route and filter */
@@ -4149,7 +4378,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Measurement"];
+                    "application/json": components["schemas"]["MeasurementWithHistory"];
                 };
             };
             404: components["responses"]["NotFound"];
@@ -5042,6 +5271,8 @@ export interface operations {
             query?: {
                 tier?: components["schemas"]["Tier"];
                 region?: string;
+                /** @description Only those that this entry of the register speaks for */
+                measurement_id?: components["schemas"]["MeasurementId"];
                 /** @description Only those that can be matched now */
                 available?: "true" | "false";
                 /** @description Rows of a page */

@@ -1,6 +1,5 @@
-// Who is signed in, and with what. The one place that knows how: today an API key typed by its owner and kept in this
-// tab's sessionStorage until it is closed, never in a cookie or localStorage. Pages ask for the account and for headers;
-// nothing else reads a secret.
+// Who is signed in. The session itself is a cookie that no script can read; here is only what the pages show of it, kept
+// in localStorage so that every tab knows. Nothing here is a secret, and nothing here is believed by the server.
 import { useSyncExternalStore } from 'react';
 
 export type Kind = 'developer' | 'provider' | 'admin' | 'auditor';
@@ -11,57 +10,50 @@ export interface Account {
   name: string;
 }
 
-/** A second key of this tab, made with the first for what that one may not do; it ends by itself. */
-interface Acting {
-  id: string;
-  secret: string;
-  expires_at: string;
-}
-
 export interface Session {
-  key: string;
   account: Account;
-  acting?: Acting;
 }
 
-const place = 'cocoon.session';
+const place = 'cocoon.signed_in';
 const listeners = new Set<() => void>();
 let current: Session | null = read();
 
 function read(): Session | null {
   try {
-    const text = sessionStorage.getItem(place);
+    const text = localStorage.getItem(place);
     return text ? (JSON.parse(text) as Session) : null;
   } catch {
     return null;
   }
 }
 
-function change(next: Session | null): void {
+function tell(next: Session | null): void {
   current = next;
-  try {
-    if (next) sessionStorage.setItem(place, JSON.stringify(next));
-    else sessionStorage.removeItem(place);
-  } catch {
-    // storage is forbidden: the session lasts as long as the page
-  }
   for (const listener of listeners) listener();
 }
 
+function change(next: Session | null): void {
+  try {
+    if (next) localStorage.setItem(place, JSON.stringify(next));
+    else localStorage.removeItem(place);
+  } catch {
+    // storage is forbidden: this tab knows it until it is closed
+  }
+  tell(next);
+}
+
+// Signed in or out in another tab.
+window.addEventListener('storage', (event) => {
+  if (event.key === place || event.key === null) tell(read());
+});
+
 export const session = {
   current: (): Session | null => current,
-  begin: (key: string, account: Account): void => change({ key, account }),
+  begin: (account: Account): void => change({ account }),
+  /** Also when the server says that it knows no session any more. */
   end: (): void => change(null),
-  act_with: (acting: Acting): void => {
-    if (current) change({ ...current, acting });
-  },
   rename: (name: string): void => {
-    if (current) change({ ...current, account: { ...current.account, name } });
-  },
-  /** The acting key while it still lives for a minute. */
-  acting: (): Acting | null => {
-    const acting = current?.acting;
-    return acting && Date.parse(acting.expires_at) > Date.now() + 60_000 ? acting : null;
+    if (current) change({ account: { ...current.account, name } });
   },
 };
 

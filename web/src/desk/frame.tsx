@@ -34,11 +34,11 @@ const touched: [prefix: string, paths: string[]][] = [
 /** A busy account has many events a second; its pages are read again at most once in this time. */
 const refresh_ms = 1_000;
 
-function useAccountFeed(key: string | undefined): Heard[] {
+function useAccountFeed(account: string | undefined): Heard[] {
   const cache = useQueryClient();
   const [heard, set_heard] = useState<Heard[]>([]);
   useEffect(() => {
-    if (!key) return;
+    if (!account) return;
     let count = 0;
     const stale = new Set<string>();
     const timer = setInterval(() => {
@@ -51,7 +51,6 @@ function useAccountFeed(key: string | undefined): Heard[] {
     }, refresh_ms);
     const close = open_stream({
       url: '/v1/events',
-      headers: () => ({ Authorization: `Bearer ${key}` }),
       on_event: (event) => {
         for (const [prefix, paths] of touched)
           if (event.name.startsWith(prefix)) paths.forEach((path) => stale.add(path));
@@ -64,7 +63,7 @@ function useAccountFeed(key: string | undefined): Heard[] {
       clearInterval(timer);
       close();
     };
-  }, [cache, key]);
+  }, [cache, account]);
   return heard;
 }
 
@@ -85,7 +84,7 @@ export function DeskFrame({
   const who = useSession();
   const cache = useQueryClient();
   const { pathname } = useLocation();
-  const heard = useAccountFeed(who?.key);
+  const heard = useAccountFeed(who?.account.id);
   const account = useQuery({ ...own.account(), enabled: who !== null });
   if (!who) return <Navigate to="/sign-in" replace state={{ back: pathname }} />;
   if (!kinds.includes(who.account.kind))

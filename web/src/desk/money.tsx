@@ -1,7 +1,6 @@
 // Money of an account: balance, how to deposit, statement, deposits, payouts.
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
-import qrcode from 'qrcode-generator';
-import { useMemo, useState } from 'react';
+import { useState } from 'react';
 import { Link } from 'react-router-dom';
 import type { Schemas } from '../api/client';
 import { act, own, statement_csv } from '../api/desk';
@@ -24,6 +23,7 @@ import {
   Time,
   Title,
 } from '../ui/parts';
+import { Qr } from '../ui/qr';
 import { PagedTable } from '../ui/table';
 
 const faucet_nano = '5000000000';
@@ -50,26 +50,6 @@ export function BalanceFigures() {
         </Figures>
       )}
     </Loaded>
-  );
-}
-
-/** The payment link as a code for a wallet's camera: an SVG of our own, since a data: image would be a stranger's. */
-function Qr({ text, label }: { text: string; label: string }) {
-  const { path, size } = useMemo(() => {
-    const code = qrcode(0, 'M');
-    code.addData(text);
-    code.make();
-    const count = code.getModuleCount();
-    let cells = '';
-    for (let y = 0; y < count; y++)
-      for (let x = 0; x < count; x++) if (code.isDark(y, x)) cells += `M${x + 2} ${y + 2}h1v1h-1z`;
-    return { path: cells, size: count + 4 };
-  }, [text]);
-  return (
-    <svg className="qr" viewBox={`0 0 ${size} ${size}`} role="img" aria-label={label} shapeRendering="crispEdges">
-      <rect width={size} height={size} fill="#fff" />
-      <path d={path} fill="#000" />
-    </svg>
   );
 }
 

@@ -8,6 +8,7 @@ import { useSay } from '../app/settings';
 import { t as common } from '../text/common';
 import { t } from '../text/desk';
 import { Faults, Field, Form, useAct } from '../ui/form';
+import { LoginCard } from './login';
 import { Card, Facts, Loaded, Time, Title } from '../ui/parts';
 
 export function ProfilePage() {
@@ -56,6 +57,7 @@ function Profile({ account }: { account: Schemas['Account'] }) {
           </div>
         </Form>
       </Card>
+      <LoginCard />
       <Card title={say(t.details)}>
         <Facts
           rows={[

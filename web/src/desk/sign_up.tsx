@@ -5,7 +5,7 @@ import { useNavigate, useParams } from 'react-router-dom';
 import { once, Refusal, type Schemas } from '../api/client';
 import { act } from '../api/desk';
 import { NotFound } from '../app/not_found';
-import { desk_of, session, type Kind } from '../app/session';
+import { desk_of, type Kind } from '../app/session';
 import { useSay } from '../app/settings';
 import type { Message } from '../format/words';
 import { t } from '../text/desk';
@@ -163,11 +163,10 @@ function Keys({ created }: { created: Schemas['AccountCreated'] }) {
   const say = useSay();
   const go = useNavigate();
   const { account, management_key, work_key } = created;
-  const enter = () => {
-    if (!management_key.secret) return void go('/sign-in');
-    session.begin(management_key.secret, { id: account.id, kind: account.kind as Kind, name: account.name });
-    void go(desk_of[account.kind as Kind]);
-  };
+  const enter = useMutation({
+    mutationFn: () => act.sign_in({}, management_key.secret ?? ''),
+    onSuccess: () => go(desk_of[account.kind as Kind]),
+  });
   return (
     <div className="center-card stack">
       <Title text={say(t.keys_once)} help={say(t.keys_once_help)} />
@@ -181,7 +180,13 @@ function Keys({ created }: { created: Schemas['AccountCreated'] }) {
             <h3>{say(t.work_key)}</h3>
             <Code text={work_key.secret ?? ''} label={say(t.work_key)} />
           </div>
-          <button type="button" className="button primary" onClick={enter}>
+          <Faults error={enter.error} />
+          <button
+            type="button"
+            className="button primary"
+            disabled={enter.isPending}
+            onClick={() => (management_key.secret ? enter.mutate() : void go('/sign-in'))}
+          >
             {say(t.saved_them)}
           </button>
         </div>

@@ -34,6 +34,8 @@ interface FieldProps {
   whole?: boolean;
   list?: string[];
   placeholder?: string;
+  /** What a password manager may fill in: `current-password`, `one-time-code`. */
+  complete?: string;
 }
 
 export function Field({
@@ -50,6 +52,7 @@ export function Field({
   whole,
   list,
   placeholder,
+  complete = 'off',
 }: FieldProps) {
   const id = useId();
   return (
@@ -70,7 +73,7 @@ export function Field({
         list={list && id}
         placeholder={placeholder}
         required={required}
-        autoComplete="off"
+        autoComplete={complete}
       />
       {list && (
         <datalist id={id}>
