@@ -29,6 +29,10 @@ COCOON_QUERY(read_session)
 COCOON_COMMAND(close_session)
 COCOON_COMMAND(set_login)
 COCOON_QUERY(read_login)
+// wallets.cpp
+COCOON_VIEW(challenge_wallet)
+COCOON_QUERY(read_wallet)
+COCOON_COMMAND(set_wallet)
 // summaries.cpp
 COCOON_QUERY(read_usage)
 COCOON_QUERY(read_network)

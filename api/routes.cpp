@@ -48,6 +48,10 @@ const Route table[] = {
     {Method::put, "/v1/account/login", scope_manage, set_login, !keyed, waits, !opens_account,
      signs_in},
     {Method::get, "/v1/account/login", own, read_login},
+    {Method::post, "/v1/session/wallet-challenges", everyone, challenge_wallet},
+    {Method::get, "/v1/account/wallet", own, read_wallet},
+    {Method::put, "/v1/account/wallet", scope_manage, set_wallet, !keyed, waits, !opens_account,
+     signs_in},
 
     {Method::get, "/v1/keys", own, list_keys},
     {Method::post, "/v1/keys", scope_manage, create_key},

@@ -8,6 +8,7 @@
 #include "api/respond.hpp"
 #include "api/secrets.hpp"
 #include "api/session.hpp"
+#include "api/wallet_proof.hpp"
 #include "api/wire_vectors.hpp"
 #include "core/log.hpp"
 #include "core/sign_in_limits.hpp"
@@ -39,6 +40,7 @@ struct Known {
     AccountId account;
     ScopeSet scopes = ~ScopeSet{0};
     std::string by;
+    bool twofold = false;  // by two things, as who operates the market must be
 };
 
 // One answer for everything that can be wrong, or it would tell which accounts there are.
@@ -86,26 +88,37 @@ Result<Known> by_password(ObjectReader& root, const Call& call, const Context& c
         return login_refused();
     }
     context.login_guard->forgive(typed, call.address_bucket);
-    return Known{login->account, ~ScopeSet{0},
-                 login->code_secret.empty() ? "password" : "password and code"};
+    const bool code_used = !login->code_secret.empty();
+    return Known{login->account, ~ScopeSet{0}, code_used ? "password and code" : "password",
+                 code_used};
+}
+
+// By a wallet that was proven to be an account's before.
+Result<Known> by_wallet(ObjectReader& root, const Call& call, const Context& context,
+                        FieldReader& in) {
+    const settlement::ton::TonProof proof = read_wallet_proof(root.object("wallet"));
+    if (auto done = in.finish(); !done) return done.error();
+    const auto address = proven_wallet(proof, call, context);
+    if (!address) return address.error();
+    const auto wallet = context.logins->wallet_at(address->raw());
+    if (!wallet) return refuse(ErrorCode::wallet_proof_refused, "This wallet is no account's yet.");
+    return Known{wallet->account, ~ScopeSet{0}, "wallet " + wallet->address, false};
 }
 
 // A key in the call's Authorization: its session may do what the key may, except that who manages
 // an account may give themselves all that its sessions can do.
 Known by_key(const Principal& who) {
     const ScopeSet scopes = who.has(scope_manage) ? ~ScopeSet{0} : who.scopes;
-    return {who.account, scopes, "key " + who.key.text()};
+    return {who.account, scopes, "key " + who.key.text(), false};
 }
 
 Result<Known> recognise(const Call& call, const Context& context) {
     FieldReader in{call.body, true};
     ObjectReader root = in.root();
     const bool key = call.principal.account && !call.principal.session;
+    if (!key && root.has("wallet")) return by_wallet(root, call, context, in);
     if (!key) return by_password(root, call, context, in);
     if (auto done = in.finish(); !done) return done.error();
-    if (operates(call.principal.kind))
-        return refuse(ErrorCode::forbidden,
-                      "Who operates the market signs in with password and code.");
     return by_key(call.principal);
 }
 
@@ -148,6 +161,9 @@ Result<PendingCommand> open_session(const Call& call, const Context& context) {
     if (!known) return known.error();
     const auto person = context.logins->person(known->account);
     if (!person) return login_refused();  // opened a moment ago: the tables follow
+    if (operates(person->kind) && !known->twofold)
+        return refuse(ErrorCode::forbidden,
+                      "Who operates the market signs in with password and code.");
     const FreshSecret secret = fresh_secret(call, session_prefix, "session");
     CreateKey create;
     create.key.account = known->account;

@@ -1,11 +1,15 @@
 // Sign-in against a real market: what opens a session, what it may do, what ends it, and what a
 // stranger learns from an answer.
 #include "api/session.hpp"
+#include "settlement/boc.hpp"
+#include "settlement/ton_proof.hpp"
+#include "settlement/wallet.hpp"
 #include "tests/api/house.hpp"
 
 using namespace cocoon;
 using namespace cocoon::api;
 using namespace cocoon::api::test;
+namespace ton = cocoon::settlement::ton;
 
 namespace {
 
@@ -70,6 +74,36 @@ Admin admin_of(House& house, const std::string& name) {
     REQUIRE(set.status == 200);
     return {who, set.body["code_secret"].get<std::string>()};
 }
+
+// A wallet v4r2 that signs what TON Connect asks of it.
+struct TestWallet {
+    explicit TestWallet(std::string_view seed)
+        : key{*ton::SigningKey::from_seed(as_bytes(seed.substr(0, 32)))},
+          state{ton::wallet_state(ton::WalletKind::v4r2, key.public_key(),
+                                  ton::default_wallet_id(ton::WalletKind::v4r2))},
+          address{state.address().raw()} {}
+
+    json proof(const std::string& payload, const std::string& domain, Instant at) const {
+        ton::TonProof made;
+        made.domain = domain;
+        made.timestamp = static_cast<std::uint64_t>(at.unix_seconds());
+        made.payload = payload;
+        const ton::Hash hash = ton::ton_proof_hash(made, state.address());
+        return {{"address", address},
+                {"network", -239},
+                {"public_key", to_hex(key.public_key())},
+                {"state_init", to_base64(ton::write_boc(state.cell()))},
+                {"timestamp", made.timestamp},
+                {"domain", domain},
+                {"domain_bytes", domain.size()},
+                {"payload", payload},
+                {"signature", to_base64(key.sign(hash))}};
+    }
+
+    ton::SigningKey key;
+    ton::StateInit state;
+    std::string address;
+};
 
 Heard sign_in(House& house, const json& body, const Principal& who = {}) {
     return house.call(Method::post, "/v1/session", who, body);
@@ -254,6 +288,95 @@ TEST_CASE("guessing is locked out, for who exists and who does not, and opens ag
     house.market.now = house.market.now + seconds(limits::login_wait_seconds_first);
     CHECK(sign_in(house, {{"account", "ada"}, {"password", password}}).status == 201);
     CHECK(sign_in(house, {{"account", "ada"}, {"password", "wrong"}}).status == 401);
+}
+
+TEST_CASE("a wallet signs in once it is proven, and no proof is good twice or elsewhere") {
+    House house;
+    house.context.wallet_domain = "market.example";
+    const auto [work, manager] = sign_up(house, "provider");
+    house.market.project();
+    const TestWallet wallet{"a seed of thirty-two octets, mine"},
+        stranger{"another seed of thirty-two oct.."};
+    const auto payload = [&] {
+        const Heard made = house.post("/v1/session/wallet-challenges", Principal{});
+        REQUIRE(made.status == 201);
+        CHECK(made.body["domain"] == "market.example");
+        return made.body["payload"].get<std::string>();
+    };
+    const auto proof = [&](const TestWallet& whose) {
+        return json{{"wallet", whose.proof(payload(), "market.example", house.market.now)}};
+    };
+    const auto set = [&](const Principal& who, const json& body) {
+        return house.call(Method::put, "/v1/account/wallet", who, body);
+    };
+    CHECK(sign_in(house, proof(wallet)).status == 401);  // nobody's yet
+    CHECK(set(manager, proof(wallet)).status == 204);
+    const Heard read = house.get("/v1/account/wallet", manager);
+    CHECK(read.body["address"] == wallet.address);
+    CHECK(read.body["receives_payouts"] == false);
+    const Heard opened = sign_in(house, proof(wallet));
+    REQUIRE(opened.status == 201);
+    CHECK(opened.body["account"]["id"] == work.account.text());
+    CHECK(bearer(house, secret_of(opened)));
+    CHECK(sign_in(house, proof(stranger)).status == 401);
+
+    json used = proof(wallet);
+    CHECK(sign_in(house, used).status == 201);
+    CHECK(sign_in(house, used).status == 401);  // a replay
+    const auto refused = [&](const char* what, json body) {
+        INFO(what);
+        const Heard heard = sign_in(house, body);
+        CHECK(heard.status == 401);
+        CHECK(heard.body["code"] == "wallet_proof_refused");
+    };
+    const auto changed = [&](const char* member, const json& value) {
+        json body = proof(wallet);
+        body["wallet"][member] = value;
+        return body;
+    };
+    refused("another site's",
+            {{"wallet", wallet.proof(payload(), "evil.example", house.market.now)}});
+    refused("another site's, renamed", [&] {
+        json body{{"wallet", wallet.proof(payload(), "evil.example14", house.market.now)}};
+        body["wallet"]["domain"] = "market.example";
+        return body;
+    }());
+    refused(
+        "an old one",
+        {{"wallet", wallet.proof(payload(), "market.example", house.market.now - minutes(16))}});
+    refused("a payload that is not ours",
+            {{"wallet", wallet.proof(std::string(54, 'A'), "market.example", house.market.now)}});
+    refused("somebody else's address", changed("address", stranger.address));
+    refused("somebody else's key", changed("public_key", to_hex(stranger.key.public_key())));
+    refused("another network's", changed("network", -3));
+    refused("another signature", changed("signature", to_base64(Bytes(64, 1))));
+    json late = proof(wallet);
+    house.market.now = house.market.now + seconds(limits::wallet_challenge_seconds) + seconds(1);
+    refused("an expired payload", late);
+
+    // A wallet is one account's, and a session binds none.
+    const auto [other, other_manager] = sign_up(house, "provider");
+    CHECK(set(other_manager, proof(wallet)).status == 409);
+    const auto session = bearer(house, secret_of(opened));
+    REQUIRE(session);
+    CHECK(set(*session, proof(wallet)).status == 403);
+    json payouts = proof(wallet);
+    payouts["receives_payouts"] = true;
+    CHECK(set(manager, payouts).status == 422);  // this market's chain has other addresses
+    house.context.payout_address = [](const std::string& address) -> Result<std::string> {
+        return "normal " + address;
+    };
+    payouts = proof(wallet);
+    payouts["receives_payouts"] = true;
+    CHECK(set(manager, payouts).status == 204);
+    CHECK(house.get("/v1/account/wallet", manager).body["receives_payouts"] == true);
+    CHECK(house.get("/v1/account", manager).body["payout_address"] == "normal " + wallet.address);
+
+    // Who operates the market needs more than a wallet.
+    const Admin admin = admin_of(house, "root");
+    house.market.project();
+    CHECK(set(admin.who, proof(stranger)).status == 204);
+    CHECK(sign_in(house, proof(stranger)).status == 403);
 }
 
 TEST_CASE("names and passwords of a sign-in have their rules") {

@@ -171,6 +171,44 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/account/wallet": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The wallet that is proven to be yours */
+        get: operations["readWallet"];
+        /**
+         * Prove that a wallet is yours
+         * @description With a proof as wallets give it (TON Connect, `ton_proof`) over a payload of POST /v1/session/wallet-challenges. Takes an API key that manages the account, never a session. The wallet then signs in, and receives payouts if that is wanted. One account has one wallet, and a wallet one account.
+         */
+        put: operations["setWallet"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/session/wallet-challenges": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A payload for a wallet to sign */
+        post: operations["challengeWallet"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/session": {
         parameters: {
             query?: never;
@@ -183,7 +221,7 @@ export interface paths {
         put?: never;
         /**
          * Sign in
-         * @description For the market's own pages. By account (its id or its login's name), password and, where the account has one, code; or, with an empty body, by an API key in Authorization, which then need not stay in the page (who operates the market signs in by password and code alone). The session is an API key that ends by itself and whose secret is in the cookie of the answer and nowhere else; it may do all that the account may, except place work. Wrong attempts are answered alike and, after a few, with 429 `login_locked` and a growing Retry-After. Every change by cookie needs the header `X-Session: 1` and an Origin (or Sec-Fetch-Site) of our own, as does this call; otherwise it is 403 `cross_site_refused`.
+         * @description For the market's own pages. By account (its id or its login's name), password and, where the account has one, code; by the proof of a wallet that is an account's; or, with an empty body, by an API key in Authorization, which then need not stay in the page (who operates the market signs in by password and code alone). The session is an API key that ends by itself and whose secret is in the cookie of the answer and nowhere else; it may do all that the account may, except place work. Wrong attempts are answered alike and, after a few, with 429 `login_locked` and a growing Retry-After. Every change by cookie needs the header `X-Session: 1` and an Origin (or Sec-Fetch-Site) of our own, as does this call; otherwise it is 403 `cross_site_refused`.
          */
         post: operations["openSession"];
         /** Sign out; the session's key is revoked */
@@ -2103,6 +2141,45 @@ export interface components {
             password?: string;
             /** @description Of the authenticator app; each is good once */
             code?: string;
+            wallet?: components["schemas"]["WalletProof"];
+        };
+        /** @description The account and the `ton_proof` that a wallet gave, flattened */
+        WalletProof: {
+            /** @description Raw */
+            address: string;
+            /** @description The chain's global_id */
+            network: number;
+            public_key: string;
+            /** @description Base64 of a bag of cells */
+            state_init: string;
+            /** @description Unix seconds */
+            timestamp: number;
+            domain: string;
+            /** @description As the wallet claims */
+            domain_bytes: number;
+            payload: string;
+            /** @description Base64 of 64 bytes */
+            signature: string;
+        };
+        WalletSet: {
+            wallet: components["schemas"]["WalletProof"];
+            /** @default false */
+            receives_payouts?: boolean;
+        };
+        WalletChallenge: {
+            payload: string;
+            /** @description The site that the wallet must show and sign for */
+            domain: string;
+            /** @description The chain's global_id */
+            network: number;
+            expires_at: components["schemas"]["Instant"];
+        };
+        Wallet: {
+            /** @description Raw */
+            address: string | null;
+            proven_at: components["schemas"]["Instant"] | null;
+            receives_payouts: boolean;
+            as_of: components["schemas"]["Decimal"];
         };
         Session: {
             account: {
@@ -3717,6 +3794,74 @@ export interface operations {
             };
             409: components["responses"]["Conflict"];
             422: components["responses"]["Invalid"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    readWallet: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The wallet, and whether payouts go to it. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Wallet"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    setWallet: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WalletSet"];
+            };
+        };
+        responses: {
+            /** @description Proven. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: components["responses"]["Unauthenticated"];
+            409: components["responses"]["Conflict"];
+            422: components["responses"]["Invalid"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    challengeWallet: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Good once, for minutes, and for the proof of one wallet. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WalletChallenge"];
+                };
+            };
             default: components["responses"]["Problem"];
         };
     };
