@@ -55,7 +55,7 @@ void merge(matching::Changes& into, matching::Changes&& from) {
     merge_denials(into, from);
     auto& [accounts, keys, enrolments, enrolments_ended, nodes, markets, offers, requests, jobs,
            payouts, webhooks, webhooks_removed, measurements, platforms, denials, denials_ended,
-           trust_rule, fee_basis_points, deposits, counters] = from;
+           trust_rule, fee_basis_points, payouts_paused, deposits, counters] = from;
     append(into.accounts, std::move(accounts));
     append(into.keys, std::move(keys));
     append(into.enrolments, std::move(enrolments));
@@ -74,6 +74,7 @@ void merge(matching::Changes& into, matching::Changes&& from) {
     append(into.denials_ended, std::move(denials_ended));
     if (trust_rule) into.trust_rule = trust_rule;
     if (fee_basis_points >= 0) into.fee_basis_points = fee_basis_points;
+    if (payouts_paused) into.payouts_paused = payouts_paused;
     append(into.deposits, std::move(deposits));
     into.counters = counters;
 }
@@ -182,8 +183,8 @@ bool Lane::wait_for_work(std::vector<Item>& items, bool& tick, Verdict& verdict)
         // Alone it waits for the commit, with others it goes along. A dropped state is loaded again
         // by one, too: holds expire and views are made whether or not anybody calls.
         tick = (due && *due <= now) || (!writer_.loaded() && !in_flight_ && !stopping_);
-        const bool view_due = !in_flight_ && views_stale_ && writer_.loaded() &&
-                              now >= views_made_at_ + view_pause();
+        const bool view_due =
+            !in_flight_ && views_stale_ && writer_.loaded() && now >= views_made_at_ + view_pause();
         if (verdict_ != Verdict::none || (tick && !in_flight_) || view_due ||
             (room > 0 && inbox_.size() >= wanted)) {
             verdict = std::exchange(verdict_, Verdict::none);
