@@ -54,6 +54,7 @@ for (const size of ['desktop', 'phone']) {
 await story('live', stories.live_story, 'desktop');
 await story('verify', stories.verify_story, 'desktop');
 await story('verify', stories.verify_story, 'phone');
+await story('solvency', stories.solvency_story, 'desktop');
 await story('register', stories.register_story, 'desktop');
 await story('admin', stories.admin_story, 'desktop');
 await story('stranger', stories.stranger_story, 'desktop');
@@ -73,6 +74,7 @@ const desks = {
     '/measurements',
     '/measurements/meas_1',
     '/verify',
+    '/solvency',
     '/sign-in',
     '/sign-up/developer',
     '/sign-up/provider',
@@ -118,6 +120,7 @@ const desks = {
     '/applications',
     '/ledger',
     '/deposits',
+    '/payouts',
     '/settlement',
     '/audit',
   ],

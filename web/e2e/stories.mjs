@@ -236,6 +236,20 @@ export async function verify_story(page, world) {
   await see(page, 'Do not trust this');
 }
 
+/** What is owed to all, checked by the page: for anybody, and with one's own leaf. */
+export async function solvency_story(page, world) {
+  const outcome = (check) => page.locator(`.checklist [data-check=${check}]`);
+  await page.goto(world.base + '/solvency');
+  await outcome('market_statement').waitFor();
+  await page.locator('.checklist [data-check=market_statement].passed').waitFor();
+  expect((await outcome('own_leaf').getAttribute('class')) === 'not_checked', 'a stranger has no leaf');
+  expect((await outcome('wallet_on_chain').getAttribute('class')) === 'not_checked', 'the page asks no chain');
+  await sign_in(page, world, world.developer_key);
+  await page.getByRole('link', { name: 'Solvency', exact: true }).click();
+  await page.locator('.checklist [data-check=own_leaf].passed').waitFor();
+  await see(page, 'Owed to you');
+}
+
 /** A provider submits a build, the operator sees whom it meets and decides, everybody reads why. */
 export async function register_story(page, world) {
   await sign_in(page, world, world.provider_key);
@@ -357,6 +371,18 @@ export async function admin_story(page, world) {
   await page.getByRole('region', { name: 'Database statements' }).locator('tbody tr').first().waitFor();
   await desk_page(page, 'Settlement');
   await see(page, 'Books against chain');
+  await page.getByRole('button', { name: 'Pause payouts' }).click();
+  await deny.getByLabel('Note').fill('the key is being changed');
+  await deny.getByRole('button', { name: 'Pause payouts' }).click();
+  await see(page, 'Payouts are paused by an operator');
+  await page.getByRole('button', { name: 'Resume payouts' }).click();
+  await deny.getByLabel('Note').fill('the key was changed');
+  await deny.getByRole('button', { name: 'Resume payouts' }).click();
+  await see(page, 'Payouts run');
+  await desk_page(page, 'Payouts');
+  await see(page, 'No payout here');
+  await desk_page(page, 'Deposits on hold');
+  await see(page, 'Every transfer found its account');
   await desk_page(page, 'Timeline');
   await see(page, 'a rehearsal');
   await see(page, 'lift_denial');

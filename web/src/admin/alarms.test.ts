@@ -41,6 +41,7 @@ it.each<[string, Seen]>([
   ['wallet_owes_more bad', calm({ reconciliation: { ...chain, cover_nano: '-1' } })],
   ['payouts_paused warn', calm({ payouts_paused: true })],
   ['deposits_on_hold warn', calm({ holds: 3 })],
+  ['payouts_waiting warn', { ...calm(), payouts_waiting: 1 }],
   ['commits_in_doubt warn', { ...calm(), metrics: parse_metrics('cocoon_lane_in_doubt_total 2') }],
   ['projector_behind warn', { ...calm(), metrics: parse_metrics('cocoon_projector_lag_seconds 6') }],
   ['builds_waiting plain', { ...calm(), builds_pending: 2 }],

@@ -12,6 +12,7 @@ export const alarm_names = [
   'unknown_batches',
   'payouts_paused',
   'deposits_on_hold',
+  'payouts_waiting',
   'commits_in_doubt',
   'commits_lost',
   'lane_overloaded',
@@ -39,12 +40,13 @@ export interface Seen {
   settlement?: Settlement;
   metrics?: Sample[];
   builds_pending?: number;
+  payouts_waiting?: number;
 }
 
 const projector_lag_seconds_max = 5;
 
 /** Worst first; nothing for what was not read. */
-export function alarms({ overview, ledger, settlement, metrics = [], builds_pending }: Seen): Alarm[] {
+export function alarms({ overview, ledger, settlement, metrics = [], builds_pending, payouts_waiting }: Seen): Alarm[] {
   const found: Alarm[] = [];
   const raise = (name: AlarmName, tone: Alarm['tone'], count: number | undefined, page: string) => {
     if (count) found.push({ name, tone, count, page });
@@ -63,6 +65,7 @@ export function alarms({ overview, ledger, settlement, metrics = [], builds_pend
   raise('wallet_short', 'warn', metric('settlement_wallet_short'), 'settlement');
   raise('payouts_paused', 'warn', is(settlement?.payouts_paused), 'settlement');
   raise('deposits_on_hold', 'warn', settlement?.holds, 'deposits');
+  raise('payouts_waiting', 'warn', payouts_waiting, 'payouts');
   raise('commits_in_doubt', 'warn', metric('lane_in_doubt_total'), 'health');
   raise('lane_overloaded', 'warn', metric('lane_overloaded_total'), 'health');
   raise('projector_behind', 'warn', is((metric('projector_lag_seconds') ?? 0) > projector_lag_seconds_max), 'health');

@@ -16,6 +16,7 @@ import { Markets } from './markets';
 import { Measurements } from './measurements';
 import { Nodes } from './nodes';
 import { Overview } from './overview';
+import { Payouts } from './payouts';
 import { SettlementPage } from './settlement';
 import { Timeline } from './timeline';
 
@@ -41,6 +42,7 @@ export function AdminDesk() {
         t.group_money,
         ['/admin/ledger', t.ledger],
         ['/admin/deposits', t.deposits],
+        ['/admin/payouts', t.payouts],
         ['/admin/settlement', t.settlement],
         t.group_record,
         ['/admin/audit', t.audit],
@@ -60,6 +62,7 @@ export function AdminDesk() {
         <Route path="applications" element={<Applications />} />
         <Route path="ledger" element={<Ledger />} />
         <Route path="deposits" element={<Deposits />} />
+        <Route path="payouts" element={<Payouts />} />
         <Route path="settlement" element={<SettlementPage />} />
         <Route path="audit" element={<Audit />} />
         <Route path="*" element={<NotFound />} />

@@ -31,12 +31,14 @@ function Alarms() {
   const settlement = useQuery(admin.settlement());
   const metrics = useQuery(admin.metrics());
   const pending = useInfiniteQuery(paged('/v1/measurements', { state: 'pending' }));
+  const waiting = useInfiniteQuery(paged('/v1/admin/payouts', { state: 'awaiting_approval' }));
   const found = alarms({
     overview: overview.data,
     ledger: ledger.data,
     settlement: settlement.data,
     metrics: metrics.data,
     builds_pending: pending.data?.pages[0]?.items.length,
+    payouts_waiting: waiting.data?.pages[0]?.items.length,
   });
   const unread = [overview, ledger, settlement, metrics].some((query) => query.isError);
   if (found.length === 0)

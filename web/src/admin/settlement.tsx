@@ -7,6 +7,7 @@ import { t } from '../text/admin';
 import { t as common } from '../text/common';
 import { Badge, Card, Count, Empty, Loaded, Money, Time, Title } from '../ui/parts';
 import { Table } from '../ui/table';
+import { Noted } from './noted';
 
 type Batch = Settlement['batches'][number];
 type Reconciliation = NonNullable<Settlement['reconciliation']>;
@@ -20,7 +21,18 @@ export function SettlementPage() {
       <Loaded query={settlement}>
         {(now) => (
           <>
-            {now.payouts_paused && <div className="notice warn">{say(t.payouts_paused)}</div>}
+            <div className={`notice ${now.payouts_paused ? 'warn' : ''}`}>
+              <div className="row between">
+                <strong>{say(now.payouts_paused ? t.payouts_paused : t.payouts_running)}</strong>
+                <Noted
+                  button={now.payouts_paused ? t.resume_payouts : t.pause_payouts}
+                  title={say(t.payouts)}
+                  help={t.pause_payouts_help}
+                  touches={[]}
+                  act={now.payouts_paused ? admin.resume_payouts : admin.pause_payouts}
+                />
+              </div>
+            </div>
             <Card
               title={say(t.reconciliation)}
               tools={now.reconciliation && <Verdict of={now.reconciliation} />}

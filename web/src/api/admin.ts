@@ -5,6 +5,7 @@ import { body, client, once, Refusal, type Schemas } from './client';
 export type Overview = Schemas['Overview'];
 export type Ledger = Schemas['Ledger'];
 export type Settlement = Schemas['Settlement'];
+export type OverseenPayout = Schemas['OverseenPayout'];
 export type HeldDeposit = Schemas['HeldDeposit'];
 
 const of = (id: string) => ({ path: { id }, header: once() });
@@ -44,6 +45,14 @@ export const admin = {
     body(client.POST('/v1/admin/markets/{name}:pause', { params: named(name), body: { note } })),
   resume: (name: string, note: string) =>
     body(client.POST('/v1/admin/markets/{name}:resume', { params: named(name), body: { note } })),
+  pause_payouts: (note: string) =>
+    body(client.POST('/v1/admin/settlement:pause', { params: { header: once() }, body: { note } })),
+  resume_payouts: (note: string) =>
+    body(client.POST('/v1/admin/settlement:resume', { params: { header: once() }, body: { note } })),
+  approve: (id: string, note: string) =>
+    body(client.POST('/v1/admin/payouts/{id}:approve', { params: of(id), body: { note } })),
+  reject: (id: string, reason: string) =>
+    body(client.POST('/v1/admin/payouts/{id}:reject', { params: of(id), body: { reason } })),
   credit: (id: string, account: string, note: string) =>
     body(client.POST('/v1/admin/held-deposits/{id}:credit', { params: of(id), body: { account, note } })),
   set_fee: (basis_points: number, note: string) =>

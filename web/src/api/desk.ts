@@ -20,6 +20,11 @@ export const own = {
     queryFn: () => body(client.GET('/v1/account/deposit')),
     staleTime: Infinity,
   }),
+  proof: () => ({
+    queryKey: ['/v1/account/proof'],
+    queryFn: () => body(client.GET('/v1/account/proof')),
+    retry: false,
+  }),
   usage: (side: 'bought' | 'sold', group: 'day' | 'market' | 'node' | 'key') => ({
     queryKey: ['/v1/account/usage', side, group],
     queryFn: () => body(client.GET('/v1/account/usage', { params: { query: { side, group } } })),

@@ -88,6 +88,12 @@ export const read = {
     },
     refetchInterval: 15_000,
   }),
+  solvency: () => ({
+    queryKey: ['/v1/proof/solvency'],
+    queryFn: () => body(client.GET('/v1/proof/solvency')),
+    refetchInterval: 60_000,
+    retry: false,
+  }),
   market_key: () => ({
     queryKey: ['/v1/market-key'],
     queryFn: () => body(client.GET('/v1/market-key')),

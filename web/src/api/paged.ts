@@ -20,6 +20,7 @@ export interface Lists {
   '/v1/admin/accounts': Schemas['AdminAccount'];
   '/v1/admin/applications': Schemas['Application'];
   '/v1/admin/denials': Schemas['Denial'];
+  '/v1/admin/payouts': Schemas['OverseenPayout'];
   '/v1/admin/held-deposits': Schemas['HeldDeposit'];
   '/v1/admin/audit': Schemas['AuditEntry'];
 }

@@ -98,6 +98,7 @@ export function Frame({ children }: { children: ReactNode }) {
             <NavLink to="/nodes">{say(t.network)}</NavLink>
             <NavLink to="/measurements">{say(t.builds)}</NavLink>
             <NavLink to="/verify">{say(t.verify)}</NavLink>
+            <NavLink to="/solvency">{say(t.solvency)}</NavLink>
             <NavLink to="/join">{say(t.join)}</NavLink>
             <a href="/docs">{say(t.api)}</a>
           </nav>

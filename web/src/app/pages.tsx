@@ -15,6 +15,7 @@ const NetworkPage = page(() => import('../public/network'), 'NetworkPage');
 const NodePage = page(() => import('../public/node'), 'NodePage');
 const JoinPage = page(() => import('../public/join'), 'JoinPage');
 const VerifyPage = page(() => import('../verify/page'), 'VerifyPage');
+const SolvencyPage = page(() => import('../verify/solvency_page'), 'SolvencyPage');
 const RegisterPage = page(() => import('../register/page'), 'RegisterPage');
 const EntryPage = page(() => import('../register/entry'), 'EntryPage');
 const SignIn = page(() => import('../desk/sign_in'), 'SignIn');
@@ -33,6 +34,7 @@ export const pages: [path: string, Page: ComponentType][] = [
   ['/measurements', RegisterPage],
   ['/measurements/:id', EntryPage],
   ['/verify', VerifyPage],
+  ['/solvency', SolvencyPage],
   ['/sign-in', SignIn],
   ['/sign-up/:kind', SignUp],
   ['/developer/*', DeveloperDesk],

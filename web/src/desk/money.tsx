@@ -240,7 +240,12 @@ export function PayoutsPage() {
             {
               name: say(common.state),
               plain: (payout) => payout.state,
-              show: (payout) => <StateBadge state={payout.state} />,
+              show: (payout) => (
+                <>
+                  <StateBadge state={payout.state} />
+                  {payout.reason && <div className="muted tiny break">{payout.reason}</div>}
+                </>
+              ),
             },
             {
               name: say(t.settled),

@@ -27,6 +27,7 @@ import {
   Loaded,
   Money,
   PriceText,
+  SaveButton,
   Skeleton,
   StateBadge,
   Time,
@@ -242,14 +243,6 @@ function Receipt({ id }: { id: string }) {
   const receipt = useQuery(own.receipt(id));
   if (receipt.isError && !(receipt.error instanceof Refusal && receipt.error.status === 404))
     return <Failed error={receipt.error} />;
-  const save = () => {
-    const url = URL.createObjectURL(new Blob([JSON.stringify(receipt.data)], { type: 'application/json' }));
-    const link = document.createElement('a');
-    link.href = url;
-    link.download = `${id}.receipt.json`;
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(url), 10_000);
-  };
   return (
     <Card
       title={say(t.receipt)}
@@ -259,9 +252,7 @@ function Receipt({ id }: { id: string }) {
             <Link className="button small" to={`/verify?job=${id}`}>
               {say(t.verify_here)}
             </Link>
-            <button type="button" className="button small" onClick={save}>
-              {say(t.download)}
-            </button>
+            <SaveButton name={`${id}.receipt.json`} text={JSON.stringify(receipt.data)} label={say(t.download)} />
           </>
         )
       }

@@ -7,6 +7,7 @@ export const t = words({
   network: ['Network', 'Rede', 'Сеть'],
   builds: ['Builds', 'Builds', 'Сборки'],
   verify: ['Verify', 'Verificar', 'Проверка'],
+  solvency: ['Solvency', 'Solvência', 'Резервы'],
   join: ['Join', 'Participar', 'Участвовать'],
   api: ['API', 'API', 'API'],
   sign_in: ['Sign in', 'Entrar', 'Войти'],

@@ -159,11 +159,13 @@ const state_tones: Record<string, Tone> = {
   resting: 'warn',
   paused: 'warn',
   queued: 'warn',
+  awaiting_approval: 'warn',
   pending: 'warn',
   unmatched: 'bad',
   failed: 'bad',
   revoked: 'bad',
   returned: 'bad',
+  rejected: 'bad',
 };
 
 /** A state in the API's own word: what a person reads here they find in the API, in logs and with support. */
@@ -338,6 +340,23 @@ export function CopyButton({ text, label }: { text: string; label?: string }) {
       aria-label={label ? `${say(t.copy)}: ${label}` : undefined}
     >
       <span aria-live="polite">{say(done ?? t.copy)}</span>
+    </button>
+  );
+}
+
+/** Saves a text as a file of the reader's. */
+export function SaveButton({ name, text, label }: { name: string; text: string; label: string }) {
+  const save = () => {
+    const url = URL.createObjectURL(new Blob([text], { type: 'application/json' }));
+    const link = document.createElement('a');
+    link.href = url;
+    link.download = name;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(url), 10_000);
+  };
+  return (
+    <button type="button" className="button small" onClick={save}>
+      {label}
     </button>
   );
 }

@@ -18,6 +18,11 @@ export const checks = [
   'binding',
   'gpu_binding',
   'hardware',
+  'statement_form',
+  'market_statement',
+  'own_leaf',
+  'wallet_covers',
+  'wallet_on_chain',
 ] as const;
 export type Check = (typeof checks)[number];
 

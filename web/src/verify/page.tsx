@@ -9,10 +9,10 @@ import { read } from '../api/market';
 import { useSession } from '../app/session';
 import { useSay } from '../app/settings';
 import { t as common } from '../text/common';
-import { explained, t } from '../text/verify';
+import { t } from '../text/verify';
 import { Faults, Field, Form } from '../ui/form';
 import { Badge, Card, Empty, Facts, Money, Title } from '../ui/parts';
-import type { Finding } from './finding';
+import { Findings } from './findings';
 import { text_at, Unreadable } from './json';
 import { add_paper, node_of, verify, type Papers } from './papers';
 import { read_receipt } from './receipt';
@@ -87,7 +87,13 @@ export function VerifyPage() {
           </Card>
         </div>
         <Card title={say(t.findings)}>
-          {given ? <Findings papers={papers} findings={findings} /> : <Empty title={say(t.nothing_yet)} />}
+          {given ? (
+            <Findings findings={findings}>
+              <Claims papers={papers} />
+            </Findings>
+          ) : (
+            <Empty title={say(t.nothing_yet)} />
+          )}
           <p className="muted tiny">{say(t.caveat)}</p>
         </Card>
       </div>
@@ -195,33 +201,6 @@ function AskEvidence({ papers, found }: { papers: Papers; found: (papers: Papers
   );
 }
 
-// ---- What was found ------------------------------------------------------------------------------------------------
-
-const marks = { passed: '✓', failed: '✗', not_checked: '–' } as const;
-
-function Findings({ papers, findings }: { papers: Papers; findings: Finding[] }) {
-  const say = useSay();
-  const count = (outcome: Finding['outcome']) => findings.filter((one) => one.outcome === outcome).length;
-  const failed = count('failed');
-  return (
-    <div className="stack tight" aria-live="polite">
-      <div className={`notice ${failed > 0 ? 'bad' : 'warn'}`}>
-        <strong>
-          {failed > 0
-            ? say(t.some_failed, { count: failed })
-            : say(t.all_passed, { count: count('passed'), open: count('not_checked') })}
-        </strong>
-      </div>
-      <Claims papers={papers} />
-      <ul className="checklist">
-        {findings.map((finding) => (
-          <FindingRow key={finding.check} {...finding} />
-        ))}
-      </ul>
-    </div>
-  );
-}
-
 function Claims({ papers }: { papers: Papers }) {
   const say = useSay();
   const receipt = read_receipt(papers.receipt);
@@ -238,35 +217,5 @@ function Claims({ papers }: { papers: Papers }) {
         [say(t.keyset), <code key="id">{text_at(document, 'workload_keyset_digest')}</code>],
       ]}
     />
-  );
-}
-
-function FindingRow({ check, outcome, detail }: Finding) {
-  const say = useSay();
-  const { name, proves, does_not, needs } = explained[check];
-  return (
-    <li className={outcome} data-check={check}>
-      <span className="mark" aria-hidden="true">
-        {marks[outcome]}
-      </span>
-      <div>
-        <strong>{say(name)}</strong> <code className="tiny">{check}</code>
-        {outcome === 'not_checked' ? (
-          <p className="muted tiny">
-            {say(t.needs)}: {say(needs)}
-          </p>
-        ) : (
-          <>
-            <p className="tiny">
-              <span className="muted">{say(outcome === 'passed' ? t.proves : t.would_prove)}:</span> {say(proves)}
-            </p>
-            <p className="tiny">
-              <span className="muted">{say(t.does_not)}:</span> {say(does_not)}
-            </p>
-          </>
-        )}
-        {detail && <code className="tiny break">{detail}</code>}
-      </div>
-    </li>
   );
 }
