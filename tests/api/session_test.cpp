@@ -126,7 +126,7 @@ TEST_CASE("a developer signs in by password, and out") {
         const Heard opened = sign_in(house, {{"account", typed}, {"password", password}});
         REQUIRE(opened.status == 201);
         CHECK(opened.body["account"]["id"] == work.account.text());
-        CHECK(opened.body["scopes"] == json({"read", "manage"}));
+        CHECK(opened.body["scopes"] == json::array({"read", "manage"}));
         CHECK(opened.text.find("cs_") == std::string::npos);
         CHECK(header_of(opened, "Cache-Control") == "private, no-store");
     }
@@ -233,12 +233,12 @@ TEST_CASE("a key is exchanged for a session that may do no more") {
     house.market.project();
     const Heard by_manager = sign_in(house, json::object(), manager);
     REQUIRE(by_manager.status == 201);
-    CHECK(by_manager.body["scopes"] == json({"read", "offer", "manage"}));
+    CHECK(by_manager.body["scopes"] == json::array({"read", "offer", "manage"}));
     const Heard by_work = sign_in(house, json::object(), work);
-    CHECK(by_work.body["scopes"] == json({"read", "offer"}));
+    CHECK(by_work.body["scopes"] == json::array({"read", "offer"}));
     const auto [buyer, unused] = sign_up(house, "developer");
     house.market.project();
-    CHECK(sign_in(house, json::object(), buyer).body["scopes"] == json({"read"}));
+    CHECK(sign_in(house, json::object(), buyer).body["scopes"] == json::array({"read"}));
     // A session begets no session: not without what opened it.
     const auto session = bearer(house, secret_of(by_manager));
     REQUIRE(session);
