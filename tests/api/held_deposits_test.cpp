@@ -7,6 +7,7 @@ namespace cocoon::api {
 namespace {
 
 using namespace matching;
+using namespace test;
 
 settlement::Entry transfer(const std::string& reference, std::int64_t amount) {
     settlement::Entry entry;
