@@ -122,8 +122,8 @@ const Route table[] = {
     {Method::post, "/v1/payouts", scope_manage, request_payout, keyed},
     {Method::get, "/v1/channels", own | scope_work, list_channels, !keyed, waits},
     {Method::post, "/v1/channels", scope_manage, open_channel, !keyed, waits},
-    {Method::post, "/v1/channels/{address}/vouchers", own | scope_work, take_voucher, !keyed,
-     waits},
+    {Method::post, "/v1/channels/{address}/vouchers", scope_work | scope_manage, take_voucher,
+     !keyed, waits},
     {Method::get, "/v1/deposits", own | overseen, list_deposits},
     {Method::post, "/v1/dev/faucet", everyone, faucet, !keyed, waits},
 

@@ -7,6 +7,7 @@
 #include "api/embedded.hpp"
 #include "api/events.hpp"
 #include "sealing/signing.hpp"
+#include "settlement/channel.hpp"
 #include "tests/api/support.hpp"
 
 using namespace cocoon;
@@ -154,6 +155,10 @@ TEST_CASE("enumerations in the contract are the program's") {
         measurements.emplace_back(name_of(static_cast<matching::MeasurementState>(i)));
     for (int i = 0; i < 4; ++i) standings.emplace_back(name_of(static_cast<matching::Standing>(i)));
     CHECK(listed("MeasurementState") == measurements);
+    std::vector<std::string> stages;
+    for (int i = 0; i < 3; ++i)
+        stages.emplace_back(name_of(static_cast<settlement::ton::ChannelStage>(i)));
+    CHECK(listed("ChannelStage") == stages);
     CHECK(listed("Standing") == standings);
 }
 
