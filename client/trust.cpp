@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "sealing/signing.hpp"
+
 namespace cocoon::client {
 
 using sealing::Json;
@@ -25,9 +27,11 @@ attestation::Policy policy_of(const Config& config) {
     return policy;
 }
 
-Result<NodeEvidence> fetch_evidence(MarketApi& market, NodeId node, net::CancelToken* cancel) {
+Result<NodeEvidence> fetch_evidence(MarketApi& market, NodeId node, const std::string& hash,
+                                    net::CancelToken* cancel) {
     ApiCall call;
-    call.path = "/v1/nodes/" + node.text() + "/evidence";
+    call.path =
+        "/v1/nodes/" + node.text() + "/evidence" + (hash.empty() ? std::string{} : "?hash=" + hash);
     const ApiAnswer answer = market.call(call, cancel);
     if (!answer.ok()) return answer.problem->error;
     NodeEvidence evidence;
@@ -37,6 +41,9 @@ Result<NodeEvidence> fetch_evidence(MarketApi& market, NodeId node, net::CancelT
     evidence.keyset_document = answer.body.text_at("keyset_document").value_or("");
     if (evidence.keyset_document.empty() || evidence.evidence_base64.empty())
         return refuse(ErrorCode::upstream_failed, "the market shows no evidence of " + node.text());
+    const auto bytes = from_base64(evidence.evidence_base64);
+    if (!hash.empty() && (!bytes || to_hex(sealing::sha256(*bytes)) != hash))
+        return refused("the market shows other evidence than the job names");
     return evidence;
 }
 
@@ -50,7 +57,9 @@ Result<std::shared_ptr<const TrustedNode>> TrustStore::verify(
     const std::string key = match.job.keyset_digest + " " + match.job.evidence_hash;
     auto node = remembered(key, at);
     if (!node) {
-        const auto evidence = fetch_evidence(market_, match.node.id, cancel);
+        // What the job was matched by: the node may have attested anew since, with other keys.
+        const auto evidence =
+            fetch_evidence(market_, match.node.id, match.job.evidence_hash, cancel);
         if (!evidence) return evidence.error();
         attestation::Verdict verdict;
         auto verified = verify_node(*evidence, match.job.keyset_digest, policy(), at, &verdict);

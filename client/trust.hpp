@@ -27,8 +27,9 @@ using trust::verify_node;
 // The policy of the settings: its tiers and measurements, `simulated` only if it is named.
 attestation::Policy policy_of(const Config& config);
 
-// GET /v1/nodes/{id}/evidence; `upstream_failed` when malformed.
-Result<NodeEvidence> fetch_evidence(MarketApi& market, NodeId node,
+// GET /v1/nodes/{id}/evidence, the newest or that of a hash; `upstream_failed` when malformed,
+// `verdict_refused` when it is not what the hash names.
+Result<NodeEvidence> fetch_evidence(MarketApi& market, NodeId node, const std::string& hash = {},
                                     net::CancelToken* cancel = nullptr);
 
 class TrustStore {

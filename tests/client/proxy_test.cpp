@@ -306,6 +306,8 @@ TEST_CASE("proxy: nothing is sealed for a node whose evidence does not hold") {
         {"no nonce", [](ScriptedNode& node) { node.nonce.clear(); }},
         {"one bit", [](ScriptedNode& node) { node.evidence[node.evidence.size() / 2] ^= 1; }},
         {"cut short", [](ScriptedNode& node) { node.evidence.pop_back(); }},
+        {"other evidence than the job names",
+         [](ScriptedNode& node) { node.named_evidence_hash = std::string(64, '0'); }},
         {"a keyset of someone else",
          [](ScriptedNode& node) { node.keyset.document = ScriptedNode{"node_1"}.keyset.document; }},
     };
