@@ -481,7 +481,7 @@ TEST_CASE("a cookie is found whole, and two of its name are none") {
         {{"session"}, ""},
         {{";;=;"}, ""},
         {{""}, ""},
-        {{}, ""},
+        {std::vector<std::string>{}, ""},
     };
     for (const auto& [lines, expected] : rows) {
         net::Headers headers;
