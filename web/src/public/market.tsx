@@ -1,5 +1,5 @@
 // One market: its prices over time, its book, its trades, and the demand that nobody meets.
-import { useQuery } from '@tanstack/react-query';
+import { usePrefetchQuery, useQuery } from '@tanstack/react-query';
 import { useMemo, useState } from 'react';
 import { useParams } from 'react-router-dom';
 import { market_path, read, type Book, type Candle, type Interval, type Trade } from '../api/market';
@@ -7,7 +7,7 @@ import { useSay, useSettings } from '../app/settings';
 import { coins, drawn_coins, nano_of } from '../format/money';
 import { t as common } from '../text/common';
 import { t } from '../text/public';
-import { DepthChart, PriceChart } from '../ui/lazy_chart';
+import { DepthChart, load_charts, PriceChart } from '../ui/lazy_chart';
 import {
   Badge,
   Card,
@@ -29,9 +29,22 @@ import { Table } from '../ui/table';
 import { AskPrice } from './ask_price';
 import { short_name } from './names';
 
+void load_charts();
+
+/** What the parts of the page will ask for, asked at once rather than when each of them is drawn. */
+function useAhead(name: string): void {
+  usePrefetchQuery(read.ticker(name));
+  usePrefetchQuery(read.book(name));
+  usePrefetchQuery(read.candles(name, '1m'));
+  usePrefetchQuery(read.prices(name));
+  usePrefetchQuery(read.trades(name));
+  usePrefetchQuery(read.demand(name));
+}
+
 export function MarketPage() {
   const name = useParams().name ?? '';
   const say = useSay();
+  useAhead(name);
   const market = useQuery(read.market(name));
   return (
     <Loaded query={market}>
