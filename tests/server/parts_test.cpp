@@ -328,7 +328,8 @@ TEST_CASE("verdicts are counted by tier, status and reason, and no peer's word i
     }
     const auto reasons = metrics.evidence.reasons();
     CHECK(reasons.size() == EvidenceTally::kinds_max + 1);
-    CHECK(reasons.at({"other", "failed"}) == 1'000 - (EvidenceTally::kinds_max - 2));
+    CHECK(reasons.at(std::pair{std::string{"other"}, std::string_view{"failed"}}) ==
+          1'000 - (EvidenceTally::kinds_max - 2));
 }
 
 TEST_CASE("connected nodes are counted by tier and standing, and what of them nears its end") {
