@@ -50,7 +50,8 @@ TEST_CASE("codes are those of RFC 6238, a step to each side") {
         CHECK(step_of(as_bytes(rfc_secret), code, at(when)) == step);
         CHECK(step_of(as_bytes(rfc_secret), code, at(when - when % 30 - 30)) == step);
         CHECK(step_of(as_bytes(rfc_secret), code, at(when - when % 30 + 59)) == step);
-        CHECK_FALSE(step_of(as_bytes(rfc_secret), code, at(when - when % 30 - 31)));
+        if (when > 90)  // before that is before the epoch
+            CHECK_FALSE(step_of(as_bytes(rfc_secret), code, at(when - when % 30 - 31)));
         CHECK_FALSE(step_of(as_bytes(rfc_secret), code, at(when - when % 30 + 60)));
     }
     for (const char* wrong : {"", "28708", "2870820", "28708a", "      "})
