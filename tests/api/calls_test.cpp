@@ -479,14 +479,14 @@ TEST_CASE("a challenge is one node's, once, until it expires, in this process") 
     // Repeated or not, a node submits so often in a while and no more; what was refused is not used
     // up.
     const Instant later = now() + submissions_window * 2;
-    const std::string fourth = nonce_for(context, NodeId{5}, later);
+    const std::string fourth = nonce_for(context, NodeId{7}, later);
     for (std::uint32_t i = 0; i < submissions_per_node_max; ++i)
-        CHECK(taken(context, NodeId{5}, fourth, later, call_hash) == "ok");
-    CHECK(taken(context, NodeId{5}, fourth, later, call_hash) == "rate_limited");
-    const std::string fifth = nonce_for(context, NodeId{5}, later + submissions_window);
-    CHECK(taken(context, NodeId{5}, nonce_for(context, NodeId{5}, later + seconds(1)),
+        CHECK(taken(context, NodeId{7}, fourth, later, call_hash) == "ok");
+    CHECK(taken(context, NodeId{7}, fourth, later, call_hash) == "rate_limited");
+    const std::string fifth = nonce_for(context, NodeId{7}, later + submissions_window);
+    CHECK(taken(context, NodeId{7}, nonce_for(context, NodeId{7}, later + seconds(1)),
                 later + seconds(2)) == "rate_limited");
-    CHECK(taken(context, NodeId{5}, fifth, later + submissions_window) == "ok");
+    CHECK(taken(context, NodeId{7}, fifth, later + submissions_window) == "ok");
     // A restart forgets what was used, so it refuses what it has not made itself.
     Context restarted = test_context();
     restarted.process_tag = "next";
