@@ -4,6 +4,7 @@
 
 #include <random>
 
+#include "core/encoding.hpp"
 #include "core/limits.hpp"
 #include "tests/catch.hpp"
 
