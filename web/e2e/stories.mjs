@@ -405,7 +405,7 @@ export async function stranger_story(page, world) {
   await page.getByLabel('Account or name').fill(script);
   await page.getByLabel('Password', { exact: true }).fill(script);
   await main_button(page, 'Sign in').click();
-  await see(page, 'The sign-in was refused');
+  await see(page, 'do not fit together');
   expect((await page.title()) !== 'taken', 'what is typed is text');
   const kept = await page.evaluate(() => JSON.stringify([{ ...localStorage }, { ...sessionStorage }]));
   expect(!/ck_|cs_|signed_in/.test(kept), `nothing refused is kept: ${kept}`);
