@@ -60,7 +60,7 @@ const Statement sum_earned{
     "select coalesce(sum(amount_nano) filter (where state = 'paid'), 0)::bigint, "
     "coalesce(sum(amount_nano) filter (where settled_at is null), 0)::bigint "
     "from payouts where account = $1::bigint and source = 'earned'"};
-const Statement read_counters{"read_counters", "select counters from projection"};
+const Statement read_moment{"read_moment", "select counters from projection"};
 const Statement any_webhook_there{
     "any_webhook", "select exists (select from webhooks where not coalesce(disabled, false))"};
 const Statement list_webhooks{"list_webhooks",
@@ -190,7 +190,7 @@ Listed<Payout> Reader::payouts_in(std::optional<PayoutState> state, PageBefore p
 
 EarnedSums Reader::earned_sums(AccountId account) {
     const Rows sums = held_->run(sum_earned, Parameters{}.add(number(account.value)));
-    const Rows stored = held_->run(read_counters);
+    const Rows stored = held_->run(read_moment);
     Counters counters;
     if (!stored.null(0, 0)) {
         const auto decoded = decode_counters(stored.text(0, 0));
