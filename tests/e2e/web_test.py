@@ -29,7 +29,8 @@ def main():
         if not needed.exists():
             print(f"FAILED  {what} is missing ({needed}); run ./deploy/test\n0 passed, 1 failed")
             return 1
-    with World("web", settings={"MARKET_WEB_ROOT": str(ROOT / "web/dist")}) as world:
+    with World("web", settings={"MARKET_WEB_ROOT": str(ROOT / "web/dist"),
+                                "MARKET_SOLVENCY_INTERVAL_MS": "1000"}) as world:
         for number in range(JOBS):  # something to look at
             answer = world.client.post("/v1/chat/completions", {
                 "model": "demo-model", "max_tokens": 16 + number,

@@ -24,6 +24,7 @@ export const own = {
     queryKey: ['/v1/account/proof'],
     queryFn: () => body(client.GET('/v1/account/proof')),
     retry: false,
+    refetchInterval: 15_000,
   }),
   usage: (side: 'bought' | 'sold', group: 'day' | 'market' | 'node' | 'key') => ({
     queryKey: ['/v1/account/usage', side, group],

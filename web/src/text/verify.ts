@@ -39,6 +39,7 @@ export const t = words({
   on_hold: ['of it on hold', 'dela, retido', 'из них на удержании'],
   chain_unseen: ['unknown', 'desconhecido', 'неизвестно'],
   chain_unseen_note: ['the chain cannot be seen now', 'a cadeia não está visível agora', 'цепочка сейчас недоступна'],
+  newer_than_proof: ['Your account is newer than this proof. The next one, within a minute or so, counts it.', 'Sua conta é mais nova que esta prova. A próxima, em cerca de um minuto, a inclui.', 'Ваш аккаунт новее этого доказательства. Следующее, примерно через минуту, его учтёт.'],
   yours: ['Owed to you', 'Devido a você', 'Должны вам'],
   yours_note: ['counted in the sum', 'contado na soma', 'учтено в сумме'],
   as_of: ['As of', 'Em', 'На момент'],

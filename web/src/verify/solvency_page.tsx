@@ -7,7 +7,7 @@ import { useSession } from '../app/session';
 import { useSay } from '../app/settings';
 import { t } from '../text/verify';
 import { Card, Code, Facts, Figure, Figures, Loaded, Money, SaveButton, Time, Title } from '../ui/parts';
-import type { Schemas } from '../api/client';
+import { Refusal, type Schemas } from '../api/client';
 import { Findings } from './findings';
 import type { Json } from './json';
 import { verify_solvency } from './solvency';
@@ -26,7 +26,14 @@ export function SolvencyPage() {
     <div className="stack">
       <Title text={say(t.solvency)} help={say(t.solvency_help)} />
       <Loaded query={solvency}>
-        {(statement) => <Shown signed={proof.data?.solvency ?? statement} proof={proof.data} />}
+        {(statement) => (
+          <>
+            {!proof.data && proof.error instanceof Refusal && proof.error.status === 404 && (
+              <div className="notice">{say(t.newer_than_proof)}</div>
+            )}
+            <Shown signed={proof.data?.solvency ?? statement} proof={proof.data} />
+          </>
+        )}
       </Loaded>
     </div>
   );
@@ -80,7 +87,7 @@ function WalletNote({ wallet }: { wallet: Signed['statement']['wallet'] }) {
   if (!wallet) return <>{say(t.chain_unseen_note)}</>;
   return (
     <>
-      {say(t.on_hold)}: 
+      {say(t.on_hold)}:{' '}
       <Money nano={wallet.on_hold_nano} />
     </>
   );
