@@ -441,6 +441,10 @@ std::string copy_text(std::span<const ArrayBuilder> arrays) {
     return lines;
 }
 
+// What every exception of the library's own is.
+using PqxxFailure = pqxx::pqxx_exception;
+const char* what_of(const PqxxFailure& failure) { return failure.base().what(); }
+
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 
@@ -484,6 +488,10 @@ struct Session {
 #pragma GCC diagnostic pop
 
 #else
+
+// The rest that version 7 throws says that this program is broken.
+using PqxxFailure = pqxx::failure;
+const char* what_of(const PqxxFailure& failure) { return failure.what(); }
 
 struct Session {
     pqxx::connection connection;
@@ -567,8 +575,8 @@ struct Connection::Held {
             fail(label, error.what(), "40000");
         } catch (const pqxx::sql_error& error) {
             fail(label, error.what(), error.sqlstate());
-        } catch (const pqxx::pqxx_exception& error) {
-            fail(label, error.base().what(), "");
+        } catch (const PqxxFailure& error) {
+            fail(label, what_of(error), "");
         }
     }
 
@@ -600,8 +608,8 @@ bool begins_with_word(std::string_view sql, std::string_view word) {
 Connection::Connection(const ConnectOptions& options) {
     try {
         held_ = std::make_unique<Held>(connection_string(options));
-    } catch (const pqxx::pqxx_exception& error) {
-        throw ConnectionLost{"connect: " + trimmed(error.base().what())};
+    } catch (const PqxxFailure& error) {
+        throw ConnectionLost{"connect: " + trimmed(what_of(error))};
     }
     const auto quoted = [&](const std::string& identifier) {
         return held_->attempt("quote",
