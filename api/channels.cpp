@@ -172,6 +172,12 @@ Result<Response> take_voucher(const Call& call, const Context& context) {
         const Nano before = payee.promised();
         const auto more = payee.accept(given);
         if (!more) return more.error();
+        if (more->value > 0 && *more < channel_step_min &&
+            given.voucher.amount < channel->status.deposited)
+            return Error{ErrorCode::invalid_body,
+                         {},
+                         {{"/amount_nano", "adds at least " + channel_step_min.text() +
+                                               ", or gives all that is deposited"}}};
         if (more->value > 0 && !channels.store.promise(channel->address, before, given)) continue;
         channel->best = payee.best();
         return channel_answer(200, *channel, channels);

@@ -91,6 +91,8 @@ Result<PendingCommand> create_key(const Call& call, const Context&) {
     create.key.cap_day = root.maybe_money("cap_day_nano").value_or(Nano{});
     create.key.expires_at = read_expiry(root, call.at).value_or(Instant{});
     if (auto done = in.finish(); !done) return done.error();
+    if (call.principal.session && (create.key.scopes & (scope_manage | scope_admin)) != 0)
+        return refuse(ErrorCode::forbidden, "A key that manages is made with such a key.");
     const FreshSecret secret = fresh_secret(call, "ck_", "key");
     create.key.secret_hash = secret.hash;
     create.key.shown = secret.shown;

@@ -6,6 +6,9 @@ namespace cocoon::api {
 namespace {
 
 std::string account_subject(std::string_view account) { return "a " + std::string{account}; }
+std::string known_subject(std::string_view account, std::uint64_t address) {
+    return "k " + std::to_string(address) + ' ' + std::string{account};
+}
 std::string address_subject(std::uint64_t address) { return "p " + std::to_string(address); }
 
 Duration wait_after(int failures, int free) {
@@ -32,19 +35,31 @@ LoginGuard::Subject& LoginGuard::of(const std::string& name, Instant now) {
     return subject;
 }
 
+// Where its owner has signed in before, strangers elsewhere cannot make the owner wait.
+std::string LoginGuard::account_at(std::string_view account, std::uint64_t address) const {
+    std::string pair = known_subject(account, address);
+    return known_.contains(pair) ? pair : account_subject(account);
+}
+
+// Looked at without a trace: who must wait cannot fill the memory with names.
+Instant LoginGuard::open_at(const std::string& name) const {
+    const auto found = subjects_.find(name);
+    if (found != subjects_.end()) return found->second.open_at;
+    return subjects_.size() < limits_.subjects_max ? Instant{} : rest_.open_at;
+}
+
 Result<void> LoginGuard::begin(std::string_view account, std::uint64_t address, Instant now) {
     const std::lock_guard lock{mutex_};
-    Subject* const both[] = {&of(account_subject(account), now),
-                             &of(address_subject(address), now)};
-    const Instant open_at = std::max(both[0]->open_at, both[1]->open_at);
-    if (open_at > now) {
+    const std::string names[] = {account_at(account, address), address_subject(address)};
+    const Instant open = std::max(open_at(names[0]), open_at(names[1]));
+    if (open > now) {
         Error error = refuse(ErrorCode::login_locked, "Too many wrong attempts.");
-        error.retry_after_seconds = ((open_at - now).us + 999'999) / 1'000'000;
+        error.retry_after_seconds = ((open - now).us + 999'999) / 1'000'000;
         return error;
     }
     const int free[] = {limits_.account_attempts_free, limits_.address_attempts_free};
     for (std::size_t i = 0; i < 2; ++i) {
-        Subject& subject = *both[i];
+        Subject& subject = of(names[i], now);
         ++subject.failures;
         subject.open_at = now + wait_after(subject.failures, free[i]);
     }
@@ -53,11 +68,14 @@ Result<void> LoginGuard::begin(std::string_view account, std::uint64_t address, 
 
 void LoginGuard::forgive(std::string_view account, std::uint64_t address) {
     const std::lock_guard lock{mutex_};
-    subjects_.erase(account_subject(account));
+    const auto take_back = [](Subject& subject) {
+        subject.failures = std::max(0, subject.failures - 1);
+        subject.open_at = {};  // it was open, or this attempt had not begun
+    };
+    if (subjects_.erase(account_at(account, address)) == 0) take_back(rest_);
     const auto found = subjects_.find(address_subject(address));
-    if (found == subjects_.end()) return;
-    found->second.failures = std::max(0, found->second.failures - 1);
-    found->second.open_at = {};  // it was open, or this attempt had not begun
+    take_back(found == subjects_.end() ? rest_ : found->second);
+    if (known_.size() < limits_.subjects_max) known_.insert(known_subject(account, address));
 }
 
 }  // namespace cocoon::api

@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "core/sign_in_limits.hpp"
 #include "core/result.hpp"
@@ -41,11 +42,14 @@ private:
         Instant last, open_at;
     };
     Subject& of(const std::string& name, Instant now);
+    std::string account_at(std::string_view account, std::uint64_t address) const;
+    Instant open_at(const std::string& name) const;
 
     const LoginLimits limits_;
     std::mutex mutex_;
     std::unordered_map<std::string, Subject> subjects_;
-    Subject rest_;  // of all that found no room
+    Subject rest_;                           // of all that found no room
+    std::unordered_set<std::string> known_;  // account and address that were right once
 };
 
 }  // namespace cocoon::api

@@ -330,14 +330,16 @@ Result<PendingCommand> prepare_command(const Route& route, const Call& call,
         return refuse(ErrorCode::unsupported_media_type, "Send Content-Type: application/json.");
     const std::string_view key = call.header("Idempotency-Key");
     const std::optional<FieldError> fault = idempotency_fault(route, key);
+    // Before the handler: a sign-in's has effects of its own.
+    if (!call.query.empty()) {
+        if (auto none = QueryReader{call.query}.finish(); !none) return none.error();
+    }
+    if (fault && route.signs_in) return Error{ErrorCode::invalid_body, {}, {*fault}};
     Result<PendingCommand> pending = std::get<CommandHandler>(route.handler)(call, context);
     if (fault && pending) return Error{ErrorCode::invalid_body, {}, {*fault}};
     if (fault && pending.error().code == ErrorCode::invalid_body)
         return with_field(pending.error(), *fault);
     if (!pending) return pending;
-    if (!call.query.empty()) {
-        if (auto none = QueryReader{call.query}.finish(); !none) return none.error();
-    }
     if (!key.empty() && !route.signs_in) {  // a session is never given out twice
         pending->idempotency_key = key;
         pending->input_hash = input_hash(call);

@@ -60,7 +60,9 @@ Result<PendingCommand> set_wallet(const Call& call, const Context& context) {
         amend.payout_address = std::move(*normal);
         pending.command = std::move(amend);
     } else {
-        pending.command = NoteLogin{call.principal.account, "set_wallet", {}, address->raw()};
+        pending.command = NoteLogin{
+            call.principal.account, "set_wallet",
+            context.logins->sessions(call.principal.account, session_prefix), address->raw()};
     }
     if (!context.logins->store(db::Wallet{call.principal.account, address->raw(), call.at}))
         return refuse(ErrorCode::already_exists, "This wallet is another account's.");

@@ -1,6 +1,7 @@
 #include "attestation/platform.hpp"
 
 #include <algorithm>
+#include <set>
 
 #include "attestation/binding.hpp"
 #include "attestation/bundle.hpp"
@@ -60,7 +61,8 @@ private:
         verdict_.devices.push_back(device.platform_id());
         if (device.certificate_id() != device.platform_id())
             verdict_.device_certificates.push_back(device.certificate_id());
-        if (!device.is_switch) ++verdict_.gpus;
+        // One device, whether it shows itself, the vendor vouches for it, or both.
+        if (!device.is_switch && counted_.insert(device.certificate_id()).second) ++verdict_.gpus;
     }
     void measured(std::string measurement, const std::string& parts) {
         const auto& accepted = policy_.accepted_measurements;
@@ -78,6 +80,7 @@ private:
     const ReportData& expected_;
     const Instant at_;
     Verdict verdict_;
+    std::set<std::string> counted_;  // certificates of GPUs
 };
 
 void Judgement::cpu(const TdxPart& evidence, const TdxCollateral& collateral) {

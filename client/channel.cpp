@@ -231,6 +231,11 @@ void ChannelFeeder::look() {
         const auto view = payer_.view(market_);
         if (!view) return view.error();
         if (view->claimed < view->promised) return {};
+        // What was claimed between the two answers is in the balance by now.
+        const auto again = asked(market_, "/v1/account/balance");
+        if (!again) return again.error();
+        const auto credited = amount(*again, "available_nano");
+        if (!credited || *credited >= settings_.low) return {};
         const auto promised = payer_.promise(market_, settings_.step);
         if (!promised) return promised.error();
         log::info("voucher_given", {{"promised_nano", promised->promised.value},

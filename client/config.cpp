@@ -167,7 +167,8 @@ void read_channel(const Json& value, const std::string& directory, ChannelSettin
     FieldReader fields{value, "/channel", problems};
     fields.text("key_file", into.key_file);
     fields.text("address", into.address);
-    fields.money("step_nano", into.step, Nano{100'000'000}, settlement::ton::channel_cap_max);
+    fields.money("step_nano", into.step, settlement::ton::channel_step_min,
+                 settlement::ton::channel_cap_max);
     fields.money("low_nano", into.low, Nano{1}, Nano{limits::amount_nano_max});
     fields.integer("seconds", into.seconds, 1, 3'600);
     fields.finish();

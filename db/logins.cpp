@@ -23,6 +23,11 @@ const Statement store_login{
 const Statement use_login_code{"use_login_code",
                                "update logins set code_step = $2::bigint "
                                "where account = $1::bigint and code_step < $2::bigint"};
+// The newest first; an account has few that are not revoked.
+const Statement find_sessions{
+    "find_sessions",
+    "select id from api_keys where account = $1::bigint and not revoked and "
+    "starts_with(shown, $2::text) order by id desc limit 128"};
 const Statement find_wallet{
     "find_wallet", "select account, address, proven_at from wallets where account = $1::bigint"};
 const Statement find_wallet_at{
@@ -95,11 +100,12 @@ std::optional<matching::Account> Logins::person(AccountId account) {
 }
 
 std::vector<KeyId> Logins::sessions(AccountId account, std::string_view shown_prefix) {
-    Reader reader{pool_};
+    Pool::Lease lease = pool_.take();
+    const Rows rows =
+        lease->run(find_sessions, Parameters{}.add(number(account)).add_text(shown_prefix));
     std::vector<KeyId> sessions;
-    for (const matching::ApiKey& key : reader.keys(account))
-        if (!key.revoked && key.shown.starts_with(shown_prefix)) sessions.push_back(key.id);
-    std::sort(sessions.rbegin(), sessions.rend());
+    for (std::size_t row = 0; row < rows.size(); ++row)
+        sessions.push_back(KeyId{static_cast<std::uint64_t>(rows.integer(row, 0))});
     return sessions;
 }
 

@@ -60,6 +60,9 @@ std::vector<KeyId> live_of(const State& state, AccountId account, std::span<cons
     return live;
 }
 
+// As the sign-in names what it shows of a session's secret (api/session.hpp).
+bool is_session(const ApiKey& key) { return key.shown.starts_with("cs_"); }
+
 KeyAmended amendment_of(const ApiKey& key) {
     return {key.id, key.name, key.cap_total, key.cap_day, key.expires_at, key.revoked};
 }
@@ -112,6 +115,9 @@ Reply Engine::Task::operator()(const AmendAccount& command) {
     if (command.profile && command.profile->size() > limits::profile_bytes_max)
         return invalid("/profile", "Too large.");
     const Account& account = record->account;
+    // By its name an admin is known to those who opened it: two names could be one person's.
+    if (account.kind == AccountKind::admin && command.name && *command.name != account.name)
+        return refuse(ErrorCode::forbidden, "An admin keeps the name it was opened with.");
     emit(AccountAmended{account.id, command.name.value_or(account.name),
                         command.profile.value_or(account.profile),
                         command.payout_address.value_or(account.payout_address), account.frozen});
@@ -140,6 +146,9 @@ Reply Engine::Task::operator()(const AmendKey& command) {
     if (record == nullptr || record->key.account != command.account)
         return refuse(ErrorCode::not_found);
     if (record->key.revoked) return refuse(ErrorCode::wrong_state, "The key is revoked.");
+    // The market itself, which names no key, renews one that is used.
+    if (actor_.key && command.expires_at && is_session(record->key))
+        return refuse(ErrorCode::wrong_state, "A session ends by itself.");
     KeyAmended amended = amendment_of(record->key);
     if (command.name) amended.name = *command.name;
     if (command.cap_total) amended.cap_total = *command.cap_total;
@@ -167,6 +176,11 @@ Reply Engine::Task::operator()(const RotateKey& command) {
     const ApiKey& old = record->key;
     if (old.revoked || (old.expires_at.us != 0 && old.expires_at <= at_))
         return refuse(ErrorCode::wrong_state, "The key is no longer valid.");
+    // What a session makes would outlive it, and could set another sign-in.
+    const KeyRecord* caller = state_.keys.find(actor_.key);
+    const bool by_session = caller != nullptr && is_session(caller->key);
+    if (is_session(old) || (by_session && (old.scopes & (scope_manage | scope_admin)) != 0))
+        return refuse(ErrorCode::forbidden, "A key that manages is rotated with such a key.");
     if (command.overlap.us < 0 || command.overlap > days(30))
         return invalid("/overlap_seconds", "At most 30 days.");
     if (state_.key_by_secret(command.secret_hash) != nullptr)

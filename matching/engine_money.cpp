@@ -30,7 +30,9 @@ Reply Engine::Task::operator()(const CreditDeposit& command) {
 Reply Engine::Task::operator()(const CreditHeldDeposit& command) {
     if (!is_operator()) return refuse(ErrorCode::forbidden);
     const AccountRecord* record = state_.accounts.find(command.account);
-    if (record == nullptr) return refuse(ErrorCode::not_found, "There is no such account.");
+    // Nothing leaves the house again.
+    if (record == nullptr || command.account == house)
+        return refuse(ErrorCode::not_found, "There is no such account.");
     if (state_.deposit_known(command.reference))
         return refuse(ErrorCode::already_exists, "This transfer was credited before.");
     Reply reply = credit(record->account, command.amount, command.reference);

@@ -38,7 +38,16 @@ Admission::Admission(const Directory& directory, AdmissionOptions options)
       addresses_{options_.per_address},
       failures_{options_.failed_credentials},
       sign_ups_{options_.sign_ups},
-      sign_ups_of_all_{options_.sign_ups_of_all} {}
+      sign_ups_of_all_{options_.sign_ups_of_all},
+      sign_ins_{options_.sign_ins} {}
+
+std::optional<Error> Admission::sign_in(AccountId account, Instant now) {
+    const RateAnswer answer = sign_ins_.take(account.value, now);
+    if (answer.allowed) return std::nullopt;
+    Error error = refuse(ErrorCode::rate_limited, "This account signs in too often.");
+    error.retry_after_seconds = std::max<std::int64_t>(1, seconds_up(answer.retry_after));
+    return error;
+}
 
 std::string Admission::address_of(const net::RequestHead& head) const {
     const auto& proxies = options_.proxy_addresses;

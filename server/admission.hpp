@@ -21,6 +21,7 @@ struct AdmissionOptions {
     RatePolicy failed_credentials{30};  // per address
     RatePolicy sign_ups{30, hours(1)};  // per address
     RatePolicy sign_ups_of_all{3'000, hours(1)};
+    RatePolicy sign_ins{60, minutes(10)};      // with a credential: per account
     std::vector<std::string> proxy_addresses;  // whose X-Forwarded-For is believed
     std::string own_origin;                    // of our pages, "https://market.example"
     std::string session_cookie;                // its name
@@ -46,6 +47,9 @@ public:
     // Whether a stranger from `address` may open an account now. An account stays for good, so they
     // are counted apart from calls. rate_limited, with the time to wait.
     std::optional<Error> sign_up(const std::string& address, Instant now);
+    // Whether this account may sign in or set a sign-in now: each costs a hash, or a key for good.
+    // rate_limited, with the time to wait.
+    std::optional<Error> sign_in(AccountId account, Instant now);
     // The caller's address: the peer's, or what a trusted proxy says.
     std::string address_of(const net::RequestHead& head) const;
 
@@ -59,7 +63,7 @@ private:
 
     const Directory& directory_;
     const AdmissionOptions options_;
-    RateTable keys_, addresses_, failures_, sign_ups_, sign_ups_of_all_;
+    RateTable keys_, addresses_, failures_, sign_ups_, sign_ups_of_all_, sign_ins_;
     std::unordered_map<KeyId, Instant> renewing_;  // sessions, and when that was asked for
 };
 

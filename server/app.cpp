@@ -313,6 +313,7 @@ private:
 
     const Config& config;
     std::atomic<bool> stopping{false}, stop_projector{false}, failed{false};
+    std::atomic<std::uint64_t> stored_sequence{0};  // of the newest batch whose answers are out
 
     // The I/O thread's loop; before it what a request still in its mailbox uses when everything
     // ends.
@@ -465,6 +466,7 @@ int Market::run() {
 
 // Each stored batch, before its answers: memory first, then those who act on it.
 void Market::stored(const matching::Batch& batch) {
+    stored_sequence = batch.last();
     directory.apply(batch, clock.now());
     for (const matching::Entry& entry : batch.entries) {
         for (const matching::Event& event : entry.events) metrics.count(event);
@@ -624,12 +626,14 @@ WebhookDoors Market::webhook_doors() {
 
 SettlementDoors Market::settlement_doors() {
     return {
-        *chain,
-        settlement_store,
-        metrics,
-        clock,
+        *chain, settlement_store, metrics, clock,
         [this](matching::Command command) { return ask_lane(*lane, stopping, std::move(command)); },
-        [this] { return projector.wait_for(lane->views()->sequence, projection_patience); },
+        // Not the views' sequence alone: they are made anew now and then, and may lack what was
+        // just answered.
+        [this] {
+            return projector.wait_for(std::max(stored_sequence.load(), lane->views()->sequence),
+                                      projection_patience);
+        },
         [this](const db::Reconciliation& found) { solvency->reconciled(found); },
         channels ? &*channels : nullptr};
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "attestation/bundle.hpp"
 #include "attestation/nvidia_manifest.hpp"
@@ -370,9 +371,9 @@ void CollateralService::Completion::complete(const SnpPart& part) {
 void CollateralService::Completion::complete_gpus() {
     // A node that brings manifests has brought those that it needs.
     if (bundle_.nvidia.manifests.empty()) fetch_manifests();
-    // Answers that hold still say nothing of what was revoked since.
-    const std::vector<Bytes> before = bundle_.nvidia.ocsp_responses;
-    if (anew_) bundle_.nvidia.ocsp_responses.clear();
+    // Answers that hold still say nothing of what was revoked since: what is known here comes
+    // first, what a node brings fills the gaps.
+    const std::vector<Bytes> before = std::exchange(bundle_.nvidia.ocsp_responses, {});
     std::vector<std::vector<Certificate>> devices, signers;
     for (const NvidiaEvidence& gpu : bundle_.gpus)
         if (auto chain = certificates_from_pem(gpu.certificates))
@@ -380,22 +381,30 @@ void CollateralService::Completion::complete_gpus() {
     for (const Bytes& document : bundle_.nvidia.manifests)
         if (const auto manifest = parse_nvidia_manifest(document))
             signers.push_back(manifest->signed_xml.certificates());
-    for (const auto& chain : signers)
-        for (std::size_t i = 0; i + 1 < chain.size(); ++i) ask_about(chain, i, true);
+    // The devices first: no other certificates that a node brings use up the patience.
     for (const auto& chain : devices)
         for (std::size_t i = 1; i + 1 < chain.size(); ++i) ask_about(chain, i, true);
     // NVIDIA does not answer for every leaf, and a policy need not ask.
     for (const auto& chain : devices)
         if (chain.size() > 1) ask_about(chain, 0, false);
-    if (anew_) keep_answers(before);
+    for (const auto& chain : signers)
+        for (std::size_t i = 0; i + 1 < chain.size(); ++i) ask_about(chain, i, true);
+    keep_answers(before);
 }
 
 // Beside the new ones: what the responder does not say now still counts until its end.
 void CollateralService::Completion::keep_answers(const std::vector<Bytes>& before) {
     auto& has = bundle_.nvidia.ocsp_responses;
-    for (const Bytes& answer : before)
-        if (has.size() < ocsp_answers_max && std::find(has.begin(), has.end(), answer) == has.end())
-            has.push_back(answer);
+    const std::size_t used = write_bundle(bundle_).size();
+    std::size_t room = evidence_bytes_max - std::min(used, evidence_bytes_max);
+    for (const Bytes& answer : before) {
+        const std::size_t cost = (answer.size() + 2) / 3 * 4 + 3;  // base64, quotes and a comma
+        if (has.size() >= ocsp_answers_max || cost > room ||
+            std::find(has.begin(), has.end(), answer) != has.end())
+            continue;
+        room -= cost;
+        has.push_back(answer);
+    }
 }
 
 void CollateralService::Completion::fetch_manifests() {

@@ -125,6 +125,8 @@ std::optional<Error> Dispatch::admit_route(const Incoming& in, const api::Route&
     if (unasked && !reads && !doors_.admission.from_own_pages(in.request()))
         return refuse(ErrorCode::cross_site_refused,
                       "Only this market's own pages may send that without an API key.");
+    if (route.signs_in && who.account && !reads && route.method != api::Method::remove)
+        if (auto wait = doors_.admission.sign_in(who.account, in.arrived())) return wait;
     if (route.opens_account && !who.account)
         if (auto wait = doors_.admission.sign_up(in.address(), in.arrived())) return wait;
     const AccountEntry* account = doors_.directory.account(who.account);

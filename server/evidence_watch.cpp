@@ -104,7 +104,13 @@ void EvidenceWatch::check(const matching::Node& node) {
     const auto verdict =
         attestation::verify({std::string{matching::tier_name(row->tier)}, completed.bytes},
                             *expected, policy, doors_.clock.now());
-    if (!verdict) return;
+    if (!verdict) {
+        // So full that no newer collateral fits beside it: what cannot be judged does not stand.
+        const auto reply = doors_.ask(
+            matching::DoubtEvidence{node.id, node.evidence_hash, {}, verdict.error().detail});
+        if (reply && *reply) doors_.metrics.evidence_doubts.add();
+        return;
+    }
     doors_.metrics.evidence_checks.add();
     doors_.metrics.evidence.note(*verdict);
     checked_[node.id] = {node.evidence_hash, doors_.clock.now()};

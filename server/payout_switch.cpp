@@ -1,5 +1,7 @@
 #include "server/payout_switch.hpp"
 
+#include "api/field_reader.hpp"
+#include "core/encoding.hpp"
 #include "db/journal.hpp"
 #include "matching/writer.hpp"
 #include "net/http_client.hpp"
@@ -8,6 +10,8 @@
 
 namespace cocoon::server {
 namespace {
+
+constexpr std::size_t note_bytes_max = 1'024;  // as over HTTP
 
 Result<void> ask_running_market(const Config& config, bool paused, const std::string& note) {
     std::string key = read_secret_file(config.admin_token_file);
@@ -31,6 +35,10 @@ Result<void> ask_running_market(const Config& config, bool paused, const std::st
 }  // namespace
 
 Result<void> switch_payouts(const Config& config, bool paused, const std::string& note) {
+    // It is kept in the journal for ever and must fit into a table's text.
+    if (note.empty() || note.size() > note_bytes_max || !is_utf8(note) || !api::is_printable(note))
+        return refuse(ErrorCode::invalid_body,
+                      "the note must be printable UTF-8 of at most 1024 bytes");
     db::ConnectOptions options;
     options.url = config.database_url;
     // The next start brings the projections up to what is written here.

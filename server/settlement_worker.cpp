@@ -141,22 +141,25 @@ bool SettlementWorker::take_report(Entry& entry) {
     const settlement::ton::ChannelNotice& notice = entry.report->notice;
     const std::string address = entry.report->channel.raw();
     const auto channel = doors_.channels->find(address);
-    const auto memo = channel ? doors_.channels->memo(address) : std::nullopt;
-    if (!memo) {
+    if (!channel) {
         entry.report.reset();
         return credit(entry, entry.memo);
     }
+    const auto memo = doors_.channels->memo(address);
+    if (!memo) return false;  // its account is not in the tables yet
     const Nano promised = channel->best ? channel->best->voucher.amount : Nano{};
     if (notice.status.claimed > promised)  // this database is older than what was claimed
         log::error("channel_paid_more_than_promised",
                    {{"channel", address},
                     {"claimed_nano", notice.status.claimed.value},
                     {"promised_nano", promised.value}});
-    doors_.channels->report(address, notice.status);
     entry.fees -= entry.in - notice.paid;
     entry.in = notice.paid;
-    if (entry.in.value > 0) return credit(entry, *memo);
-    entry.kind = Entry::Kind::other;
+    if (entry.in.value == 0) entry.kind = Entry::Kind::other;
+    // Who sees it claimed must find it in the balance, or promises the next step too early.
+    else if (!credit(entry, *memo) || !doors_.projected())
+        return false;
+    doors_.channels->report(address, notice.status);
     return true;
 }
 
@@ -342,6 +345,10 @@ Nano SettlementWorker::free_of(const settlement::Head& head) {
 // claim lost or made twice costs its fees: it names the total, and the channel pays what is new.
 void SettlementWorker::claim(const settlement::Head& head) {
     if (!doors_.channels) return;
+    {
+        const std::lock_guard lock{mutex_};
+        if (paused_) return;  // nothing new is signed
+    }
     for (const db::StoredBatch& stored : doors_.store.open_batches()) {
         if (stored.batch.rows.empty()) return;
     }
@@ -406,7 +413,6 @@ void SettlementWorker::reconcile(const settlement::Head& head) {
                        (found.owed + found.held + found.operator_funds - found.fees - found.moving);
     doors_.store.store(found);
     reconciled_at_ = now;
-    doors_.reconciled(found);
     Metrics& metrics = doors_.metrics;
     metrics.settlement_wallet_nano.set(found.balance.value);
     metrics.settlement_owed_nano.set(found.owed.value);
@@ -419,6 +425,7 @@ void SettlementWorker::reconcile(const settlement::Head& head) {
                                               {"owed_nano", found.owed.value}});
     if (found.cover().value < 0)
         log::error("wallet_holds_less_than_it_owes", {{"cover_nano", found.cover().value}});
+    doors_.reconciled(found);  // last, because it may throw
 }
 
 // True once the payouts are in that state, by this call or an earlier one.

@@ -93,8 +93,8 @@ bool Solvency::due(Duration grace) const {
 
 void Solvency::reconciled(const db::Reconciliation& found) {
     const std::lock_guard making{making_};
-    // The proof of the start said nothing of the chain.
-    if (std::exchange(chain_seen_, true) && !due({})) return;
+    // A proof that says nothing of the chain is replaced at once.
+    if (chain_seen_ && !due({})) return;
     // What is on hold is read with the books: an operator may credit it at any moment.
     make(Wallet{options_.wallet, found.balance, found.moving, {}, found.at});
 }
@@ -119,6 +119,7 @@ void Solvency::make(const std::optional<Wallet>& wallet) {
         std::move(tree)});
     sequence_ = owed.sequence;
     made_at_ = now;
+    chain_seen_ = wallet.has_value();
     doors_.metrics.solvency_accounts.set(static_cast<std::int64_t>(statement.accounts));
     doors_.metrics.solvency_liabilities_nano.set(statement.liabilities.value);
     doors_.metrics.solvency_proven_at_seconds.set(now.unix_seconds());

@@ -22,6 +22,9 @@ constexpr std::uint32_t channel_challenge_seconds_max = 30 * 86'400;
 constexpr Nano channel_reserve{20'000'000};
 constexpr Nano channel_message_cost{5'000'000};
 constexpr Nano channel_claim_value{10'000'000};
+// The least that one voucher adds, unless it gives all that is deposited: each costs the payee a
+// claim, some hundredth of this.
+constexpr Nano channel_step_min{100'000'000};
 
 // What is fixed when a channel is deployed, and makes its address.
 struct ChannelTerms {

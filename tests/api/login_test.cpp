@@ -142,6 +142,28 @@ TEST_CASE("more subjects than are remembered are slowed as one") {
     CHECK(guard.begin("late", 99, now));
 }
 
+TEST_CASE("who must wait fills no memory, and strangers cannot make an owner wait at home") {
+    LoginGuard guard{LoginLimits{5, 20, 50}};
+    Instant now = at(1'795'000'000);
+    // One address with ever new names: locked after twenty, and not remembered after that.
+    int refused = 0;
+    for (int i = 0; i < 5'000; ++i) refused += !guard.begin("n" + std::to_string(i), 1, now);
+    CHECK(refused == 5'000 - 20);
+    for (std::uint64_t other = 10; other < 20; ++other) {
+        CHECK(guard.begin("somebody", other, now));
+        guard.forgive("somebody", other);
+    }
+    // The owner was right at 30 once; now strangers guess from elsewhere until all others wait.
+    CHECK(guard.begin("ada", 30, now));
+    guard.forgive("ada", 30);
+    for (std::uint64_t i = 0; i < 6; ++i) (void)guard.begin("ada", 40 + i, now);
+    CHECK_FALSE(guard.begin("ada", 50, now));
+    CHECK(guard.begin("ada", 30, now));
+    // Which is no free guess for whoever sits there.
+    for (int i = 0; i < 5; ++i) (void)guard.begin("ada", 30, now);
+    CHECK_FALSE(guard.begin("ada", 30, now));
+}
+
 TEST_CASE("a text is used once, while it lasts, and never for want of memory") {
     UsedOnce used{2};
     const Instant now = at(1'795'000'000), later = now + seconds(60);

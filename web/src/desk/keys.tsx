@@ -132,7 +132,6 @@ function NewKey() {
   const scopes: [Scope, string][] = [
     ['read', say(t.scope_read)],
     provider ? ['offer', say(t.scope_offer)] : ['work', say(t.scope_work)],
-    ['manage', say(t.scope_manage)],
   ];
   const [name, set_name] = useState('');
   const [chosen, set_chosen] = useState<Scope[]>(['read']);
@@ -140,8 +139,7 @@ function NewKey() {
   const [day, set_day] = useState('');
   const [expires, set_expires] = useState('');
   const create = useAct(act.create_key, ['/v1/keys']);
-  const conflict = chosen.includes('work') && chosen.includes('manage');
-  const wrong = cap_of(total).wrong || cap_of(day).wrong || conflict || chosen.length === 0;
+  const wrong = cap_of(total).wrong || cap_of(day).wrong || chosen.length === 0;
   const submit = () => {
     if (wrong) return;
     create.mutate({
@@ -170,7 +168,6 @@ function NewKey() {
           <Form submit={submit}>
             <Field label={say(t.key_name)} value={name} change={set_name} required whole />
             <Checks<Scope> label={say(t.scopes)} values={scopes} chosen={chosen} change={set_chosen} />
-            {conflict && <p className="fault whole tiny">{say(t.scope_conflict)}</p>}
             <Field
               label={say(t.cap_day)}
               hint={say(t.cap_hint)}

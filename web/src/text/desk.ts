@@ -90,8 +90,6 @@ export const t = words({
   scope_read: ['read: see what is yours', 'read: ver o que é seu', 'read: видеть своё'],
   scope_work: ['work: place requests', 'work: criar pedidos', 'work: создавать заявки'],
   scope_offer: ['offer: nodes and offers', 'offer: nós e ofertas', 'offer: узлы и предложения'],
-  scope_manage: ['manage: keys, payouts', 'manage: chaves, pagamentos', 'manage: ключи, выплаты'],
-  scope_conflict: ['work and manage never go together', 'work e manage nunca vão juntos', 'work и manage несовместимы'],
   cap_total: ['Cap in total', 'Teto total', 'Предел всего'],
   cap_day: ['Cap a day', 'Teto por dia', 'Предел в день'],
   cap_hint: ['In coins; empty: none', 'Em moedas; vazio: nenhum', 'В монетах; пусто — нет'],
