@@ -350,7 +350,9 @@ private:
     std::unique_ptr<Lane> lane;
 
     // Who may call, and the walk of a call through the house.
-    const WebFiles pages{config.web_root.empty() ? WebFiles{} : WebFiles::load(config.web_root)};
+    const WebFiles pages{config.web_root.empty()
+                             ? WebFiles{}
+                             : WebFiles::load(config.web_root, own_origin(config))};
     db::Outbox outbox{pool};
     db::CollateralMemory collateral_memory{pool};
     db::CollateralPieces collateral_pieces{pool};

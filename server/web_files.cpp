@@ -3,6 +3,8 @@
 #include <filesystem>
 #include <fstream>
 #include <stdexcept>
+#include <utility>
+#include <vector>
 
 #include "core/encoding.hpp"
 #include "sealing/signing.hpp"
@@ -12,13 +14,16 @@ namespace {
 
 constexpr std::string_view page_name = "/index.html";
 constexpr std::string_view pages_name = "/pages.txt";
+constexpr std::string_view bridges_name = "/bridges.txt";
+constexpr std::string_view manifest_name = "/tonconnect-manifest.json";
 
 // Everything a page needs comes from here, and nothing written into a page runs. Styles set by
-// script (charts, positions) go through the style object, which needs no exception.
+// script (charts, positions) go through the style object, which needs no exception. Whom a page may
+// speak to comes last, so that a wallet's page can add that wallet's bridge.
 constexpr std::string_view content_policy =
     "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self' "
-    "data:; connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'";
+    "data:; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+    "connect-src 'self'";
 
 struct Type {
     std::string_view ending, type;
@@ -64,8 +69,32 @@ std::string_view trimmed(std::string_view text) {
     return text;
 }
 
-void add_page_headers(api::Response& response, bool secure) {
-    response.headers.emplace_back("Content-Security-Policy", content_policy);
+// One source of a policy and nothing that would begin another.
+bool is_bridge(std::string_view source) {
+    return source.starts_with("https://") && source.find_first_of(" ;,'\"\r\t") == source.npos;
+}
+
+std::vector<std::string_view> lines_of(std::string_view text) {
+    std::vector<std::string_view> lines;
+    while (!text.empty()) {
+        const std::size_t end = std::min(text.find('\n'), text.size());
+        if (end > 0) lines.push_back(text.substr(0, end));
+        text.remove_prefix(std::min(end + 1, text.size()));
+    }
+    return lines;
+}
+
+std::string with_origin(std::string text, std::string_view origin) {
+    constexpr std::string_view place = "{origin}";
+    for (std::size_t at = 0; (at = text.find(place, at)) != text.npos; at += origin.size())
+        text.replace(at, place.size(), origin);
+    return text;
+}
+
+void add_page_headers(api::Response& response, bool secure, std::string_view bridge) {
+    std::string policy{content_policy};
+    if (!bridge.empty()) policy.append(" ").append(bridge);
+    response.headers.emplace_back("Content-Security-Policy", std::move(policy));
     response.headers.emplace_back("Referrer-Policy", "no-referrer");
     response.headers.emplace_back("Cross-Origin-Opener-Policy", "same-origin");
     response.headers.emplace_back("Cross-Origin-Resource-Policy", "same-origin");
@@ -93,7 +122,15 @@ bool accepts_coding(std::string_view accept_encoding, std::string_view coding) {
     return false;
 }
 
-WebFiles WebFiles::load(const std::string& folder) {
+std::string WebFiles::take(std::string_view name) {
+    const auto found = files_.find(name);
+    if (found == files_.end()) return {};
+    std::string bytes = std::move(found->second.plain.bytes);
+    files_.erase(found);
+    return bytes;
+}
+
+WebFiles WebFiles::load(const std::string& folder, std::string_view origin) {
     namespace fs = std::filesystem;
     WebFiles web;
     std::size_t count = 0, total = 0;
@@ -116,16 +153,22 @@ WebFiles WebFiles::load(const std::string& folder) {
         (file.*form).etag = etag_of(bytes);
         (file.*form).bytes = std::move(bytes);
     }
-    const auto pages = web.files_.find(pages_name);
-    if (pages == web.files_.end() || !web.files_.contains(page_name))
+    if (!web.files_.contains(pages_name) || !web.files_.contains(page_name))
         throw std::runtime_error{folder + " holds no index.html and pages.txt"};
-    std::string_view rest = pages->second.plain.bytes;
-    while (!rest.empty()) {
-        const std::size_t end = std::min(rest.find('\n'), rest.size());
-        if (end > 0) web.pages_.emplace(rest.substr(0, end));
-        rest.remove_prefix(std::min(end + 1, rest.size()));
+    const std::string pages = web.take(pages_name), bridges = web.take(bridges_name);
+    for (const std::string_view line : lines_of(pages)) web.pages_.emplace(line);
+    for (const std::string_view line : lines_of(bridges)) {
+        const std::size_t space = std::min(line.find(' '), line.size() - 1);
+        const std::string_view source = line.substr(space + 1);
+        if (!is_bridge(source)) throw std::runtime_error{"not a bridge: " + std::string{line}};
+        web.bridges_.emplace(line.substr(0, space), source);
     }
-    web.files_.erase(pages);
+    if (const auto manifest = web.files_.find(manifest_name); manifest != web.files_.end()) {
+        File& file = manifest->second;
+        file.plain.bytes = with_origin(std::move(file.plain.bytes), origin);
+        file.plain.etag = etag_of(file.plain.bytes);
+        file.brotli = file.gzip = {};
+    }
     for (const auto& [path, file] : web.files_)
         if (file.plain.etag.empty()) throw std::runtime_error{"only compressed: " + path};
     return web;
@@ -137,7 +180,14 @@ bool WebFiles::is_page(std::string_view path) const {
     return pages_.contains(path.substr(0, path.find('/')));
 }
 
-api::Response WebFiles::respond(const File& file, const net::Request& request, int status) {
+std::string_view WebFiles::bridge_of(std::string_view path) const {
+    const std::size_t second = path.find('/', 1);
+    if (second == path.npos) return {};
+    const auto found = bridges_.find(path.substr(0, path.find('/', second + 1)));
+    return found == bridges_.end() ? std::string_view{} : found->second;
+}
+
+api::Response WebFiles::respond(const File& file, const net::Request& request, int status) const {
     const std::string_view accepted = request.headers.get("Accept-Encoding");
     const Body* body = &file.plain;
     std::string_view coding;
@@ -156,7 +206,8 @@ api::Response WebFiles::respond(const File& file, const net::Request& request, i
                                   file.hashed ? "public, max-age=31536000, immutable" : "no-cache");
     if (!file.brotli.etag.empty() || !file.gzip.etag.empty())
         response.headers.emplace_back("Vary", "Accept-Encoding");
-    if (file.type.starts_with("text/html")) add_page_headers(response, request.secure);
+    if (file.type.starts_with("text/html"))
+        add_page_headers(response, request.secure, bridge_of(request.path));
     if (status == 200 && has_tag(request.headers.get("If-None-Match"), body->etag)) {
         response.status = 304;
         return response;

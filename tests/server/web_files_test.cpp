@@ -119,6 +119,62 @@ TEST_CASE("a file travels in the best encoding that the caller takes") {
     }
 }
 
+TEST_CASE("a wallet's pages may reach that wallet's bridge, and no other page may") {
+    const Folder folder;
+    folder.put("pages.txt", "markets\nwallet\n");
+    folder.put("bridges.txt",
+               "/wallet/one https://one.example/bridge/\n"
+               "/wallet/two https://two.example/\n");
+    const WebFiles web = folder.load();
+    const struct {
+        const char* path;
+        const char* end;
+    } rows[] = {
+        {"/wallet/one/sign-in", "connect-src 'self' https://one.example/bridge/"},
+        {"/wallet/one", "connect-src 'self' https://one.example/bridge/"},
+        {"/wallet/two/proof", "connect-src 'self' https://two.example/"},
+        {"/wallet/three/sign-in", "connect-src 'self'"},
+        {"/wallet/oneandmore/sign-in", "connect-src 'self'"},
+        {"/wallet", "connect-src 'self'"},
+        {"/wallet/", "connect-src 'self'"},
+        {"/markets", "connect-src 'self'"},
+        {"/", "connect-src 'self'"},
+    };
+    for (const auto& row : rows) {
+        CAPTURE(row.path);
+        const auto page = web.answer(get(row.path));
+        REQUIRE(page);
+        const std::string policy = header(*page, "Content-Security-Policy");
+        CHECK(policy.ends_with(row.end));
+        CHECK(policy.find("default-src 'none'") == 0);
+    }
+    CHECK_FALSE(web.answer(get("/bridges.txt")));
+
+    for (const char* line : {"/wallet/one", "/wallet/one ", "/wallet/one http://one.example/",
+                             "/wallet/one https://one.example/ https://two.example/",
+                             "/wallet/one https://one.example/; script-src *", "x"}) {
+        CAPTURE(line);
+        folder.put("bridges.txt", line);
+        CHECK_THROWS_AS(folder.load(), std::runtime_error);
+    }
+}
+
+TEST_CASE("the manifest that wallets read says where we are") {
+    const Folder folder;
+    folder.put("tonconnect-manifest.json", R"({"url":"{origin}","iconUrl":"{origin}/mark.png"})");
+    const WebFiles web = WebFiles::load(folder.path.string(), "https://market.example");
+    const auto manifest = web.answer(get("/tonconnect-manifest.json"));
+    REQUIRE(manifest);
+    CHECK(manifest->body ==
+          R"({"url":"https://market.example","iconUrl":"https://market.example/mark.png"})");
+    CHECK(manifest->content_type == "application/json");
+    const std::string tag = header(*manifest, "ETag");
+    const auto other = WebFiles::load(folder.path.string(), "https://other.example")
+                           .answer(get("/tonconnect-manifest.json"));
+    REQUIRE(other);
+    CHECK(header(*other, "ETag") != tag);
+}
+
 TEST_CASE("hashed names are kept for ever, the page is asked about each time") {
     const Folder folder;
     const WebFiles web = folder.load();
