@@ -8,12 +8,13 @@ import { t as provider } from './provider';
 import { t as open } from './public';
 import { t as register } from './register';
 import { explained, t as verify } from './verify';
+import { t as wallet } from './wallet';
 import type { Message } from '../format/words';
 
 const checks = Object.fromEntries(
   Object.entries(explained).flatMap(([check, said]) => Object.entries(said).map(([part, message]) => [`${check}.${part}`, message])),
 );
-const tables = { admin, common, desk, developer, provider, public: open, register, verify, checks, alarms: alarm_words };
+const tables = { admin, common, desk, developer, provider, public: open, register, verify, wallet, checks, alarms: alarm_words };
 const all = Object.entries(tables).flatMap(([table, messages]) => Object.entries(messages).map(([name, message]): [string, Message] => [`${table}.${name}`, message]));
 
 /** Names and signs that are the same everywhere. */
