@@ -15,6 +15,7 @@ export const own = {
     refetchInterval: 30_000,
   }),
   login: () => ({ queryKey: ['/v1/account/login'], queryFn: () => body(client.GET('/v1/account/login')) }),
+  wallet: () => ({ queryKey: ['/v1/account/wallet'], queryFn: () => body(client.GET('/v1/account/wallet')) }),
   deposit: () => ({
     queryKey: ['/v1/account/deposit'],
     queryFn: () => body(client.GET('/v1/account/deposit')),
@@ -108,6 +109,9 @@ export const act = {
   },
   set_login: (form: Schemas['LoginSet'], key: string) =>
     body(client.PUT('/v1/account/login', { body: form, ...authorized(key) })),
+  challenge_wallet: () => body(client.POST('/v1/session/wallet-challenges')),
+  set_wallet: (form: Schemas['WalletSet'], key: string) =>
+    body(client.PUT('/v1/account/wallet', { body: form, ...authorized(key) })),
   /** The pages forget at once; a session that cannot be ended now ends by itself. */
   sign_out: async () => {
     const ending = body(client.DELETE('/v1/session')).catch(() => undefined);

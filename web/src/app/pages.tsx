@@ -20,6 +20,7 @@ const RegisterPage = page(() => import('../register/page'), 'RegisterPage');
 const EntryPage = page(() => import('../register/entry'), 'EntryPage');
 const SignIn = page(() => import('../desk/sign_in'), 'SignIn');
 const SignUp = page(() => import('../desk/sign_up'), 'SignUp');
+const WalletPage = page(() => import('../wallet/page'), 'WalletPage');
 const DeveloperDesk = page(() => import('../developer/desk'), 'DeveloperDesk');
 const ProviderDesk = page(() => import('../provider/desk'), 'ProviderDesk');
 const AdminDesk = page(() => import('../admin/desk'), 'AdminDesk');
@@ -37,6 +38,7 @@ export const pages: [path: string, Page: ComponentType][] = [
   ['/solvency', SolvencyPage],
   ['/sign-in', SignIn],
   ['/sign-up/:kind', SignUp],
+  ['/wallet/:name/:purpose', WalletPage],
   ['/developer/*', DeveloperDesk],
   ['/provider/*', ProviderDesk],
   ['/admin/*', AdminDesk],

@@ -9,6 +9,7 @@ import { useSay } from '../app/settings';
 import { nano_of, parse_coins, plain_coins } from '../format/money';
 import { t as common } from '../text/common';
 import { t } from '../text/desk';
+import { t as wallet } from '../text/wallet';
 import { Choice, Dialog, Faults, Field, Form, useAct } from '../ui/form';
 import {
   Card,
@@ -25,6 +26,7 @@ import {
 } from '../ui/parts';
 import { Qr } from '../ui/qr';
 import { PagedTable } from '../ui/table';
+import { WalletChoice } from '../wallet/choice';
 
 const faucet_nano = '5000000000';
 
@@ -101,6 +103,13 @@ function Where({ found, address }: { found: Schemas['DepositInstructions']; addr
             [say(t.minimum), <Money key="n" nano={found.minimum_nano} />],
           ]}
         />
+        {!development && (
+          <div className="row">
+            <Dialog button={say(wallet.pay)} title={say(wallet.pay)}>
+              {() => <WalletChoice purpose="deposit" />}
+            </Dialog>
+          </div>
+        )}
         {development && (
           <div className="notice warn">
             {say(t.faucet_help)}

@@ -8,8 +8,9 @@ import { useSay } from '../app/settings';
 import { t as common } from '../text/common';
 import { t } from '../text/desk';
 import { Faults, Field, Form, useAct } from '../ui/form';
-import { LoginCard } from './login';
 import { Card, Facts, Loaded, Time, Title } from '../ui/parts';
+import { LoginCard } from './login';
+import { WalletCard } from './wallet';
 
 export function ProfilePage() {
   const say = useSay();
@@ -58,6 +59,7 @@ function Profile({ account }: { account: Schemas['Account'] }) {
         </Form>
       </Card>
       <LoginCard />
+      <WalletCard />
       <Card title={say(t.details)}>
         <Facts
           rows={[

@@ -1,4 +1,4 @@
-// Signing in: account, password and code, or a key, which is exchanged for a session and kept nowhere.
+// Signing in: account, password and code; a wallet; or a key, which is exchanged for a session and kept nowhere.
 import { useMutation } from '@tanstack/react-query';
 import { useState } from 'react';
 import { Link, Navigate, useLocation, useNavigate } from 'react-router-dom';
@@ -7,8 +7,10 @@ import { act } from '../api/desk';
 import { desk_of, useSession, type Account } from '../app/session';
 import { useSay } from '../app/settings';
 import { t } from '../text/desk';
+import { t as wallet } from '../text/wallet';
 import { Faults, Field, Form } from '../ui/form';
 import { Card, Segments, Title } from '../ui/parts';
+import { WalletChoice } from '../wallet/choice';
 
 /** Only paths of this site are gone back to: what stands in a link is a stranger's text. */
 function safe_back(state: unknown): string | null {
@@ -16,7 +18,7 @@ function safe_back(state: unknown): string | null {
   return typeof back === 'string' && /^\/(developer|provider|admin)(\/|$)/.test(back) ? back : null;
 }
 
-type Way = 'password' | 'key';
+type Way = 'password' | 'wallet' | 'key';
 type Enter = (form: Schemas['SessionCreate'], key?: string) => void;
 
 export function SignIn() {
@@ -44,6 +46,7 @@ export function SignIn() {
             name={say(t.sign_in_with)}
             values={[
               ['password', say(t.password)],
+              ['wallet', say(wallet.wallet)],
               ['key', say(t.key_field)],
             ]}
             chosen={way}
@@ -52,11 +55,9 @@ export function SignIn() {
               set_way(next);
             }}
           />
-          {way === 'password' ? (
-            <ByPassword enter={send} busy={enter.isPending} error={enter.error} />
-          ) : (
-            <ByKey enter={send} busy={enter.isPending} error={enter.error} />
-          )}
+          {way === 'password' && <ByPassword enter={send} busy={enter.isPending} error={enter.error} />}
+          {way === 'wallet' && <WalletChoice purpose="sign-in" help={say(wallet.sign_in_help)} />}
+          {way === 'key' && <ByKey enter={send} busy={enter.isPending} error={enter.error} />}
         </div>
       </Card>
       <p className="row small">
