@@ -1,5 +1,6 @@
 // Conversations with a wallet of the test's own, through the real library: a bridge that carries sealed messages between
 // both, and a wallet that signs, refuses, is on the wrong network, is late, or says nothing.
+import { readFileSync } from 'node:fs';
 import { getPublicKey, sign, verify } from '@noble/ed25519';
 import { sha256 } from '@noble/hashes/sha2';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
@@ -211,6 +212,13 @@ beforeEach(() => {
   Source.open.clear();
 });
 afterEach(() => void vi.useRealTimers());
+
+it('the test’s wallet signs what wallets sign', () => {
+  const vectors = new URL('../../../tests/settlement/vectors/ton_proof.json', import.meta.url);
+  const { proof } = JSON.parse(readFileSync(vectors, 'utf8')).cases[0];
+  const message = proof_message(proof.address.slice(2), proof.domain.value, proof.timestamp, proof.payload);
+  expect(verify(Buffer.from(proof.signature, 'base64'), message, from_hex(proof.public_key))).toBe(true);
+});
 
 it('a wallet proves itself: what we send is what it signed', async () => {
   const wallet = new Wallet();
