@@ -11,8 +11,8 @@ export async function open_browser() {
   });
 }
 
-/** A visitor with a screen, a light and a language of their own. */
-export async function visit(browser, base, { size = 'desktop', light = 'light' } = {}) {
+/** A visitor with a screen, a light and a language of their own. `bridge`: of the wallet that they choose. */
+export async function visit(browser, base, { size = 'desktop', light = 'light', bridge = null } = {}) {
   const context = await browser.newContext({
     viewport: sizes[size],
     colorScheme: light,
@@ -32,7 +32,8 @@ export async function visit(browser, base, { size = 'desktop', light = 'light' }
   const page = await context.newPage();
   page.on('request', (request) => {
     const url = request.url();
-    if (!url.startsWith(base) && !url.startsWith('data:') && !url.startsWith('blob:'))
+    const chosen = bridge !== null && url.startsWith(bridge);
+    if (!url.startsWith(base) && !url.startsWith('data:') && !url.startsWith('blob:') && !chosen)
       faults.push(`left the origin: ${url}`);
   });
   page.on('pageerror', (error) => faults.push(`threw: ${error.message}`));

@@ -4,6 +4,7 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { open_browser, visit } from './browser.mjs';
 import * as stories from './stories.mjs';
+import { bridge } from './wallet.mjs';
 
 const world = JSON.parse(process.env.COCOON_WORLD);
 const pictures = process.env.COCOON_SCREENSHOTS;
@@ -29,9 +30,9 @@ async function test(name, run) {
 
 const browser = await open_browser();
 
-async function story(name, tell, size) {
+async function story(name, tell, size, more = {}) {
   await test(`${name}, ${size}`, async () => {
-    const visitor = await visit(browser, world.base, { size });
+    const visitor = await visit(browser, world.base, { size, ...more });
     visitor.page.setDefaultTimeout(20_000);
     try {
       await tell(visitor.page, world);
@@ -57,6 +58,8 @@ await story('verify', stories.verify_story, 'phone');
 await story('solvency', stories.solvency_story, 'desktop');
 await story('register', stories.register_story, 'desktop');
 await story('admin', stories.admin_story, 'desktop');
+await story('wallet', stories.wallet_story, 'desktop', { bridge });
+await story('wallet', stories.wallet_story, 'phone', { bridge });
 await story('stranger', stories.stranger_story, 'desktop');
 await story('missing page', stories.missing_story, 'desktop');
 await story('weight', stories.weight_story, 'desktop');
@@ -93,6 +96,8 @@ const desks = {
     '/activity',
     '/profile',
     `/../verify?job=${world.job}`,
+    '/../wallet/tonkeeper/proof',
+    '/../wallet/tonkeeper/deposit',
   ],
   provider: [
     '',

@@ -1,6 +1,7 @@
 // What people do here, from empty to money, on the real server: run by tests/e2e/web_test.py, which starts it.
 import { createHmac } from 'node:crypto';
 import { expect, see } from './browser.mjs';
+import { address, bridge, TestWallet } from './wallet.mjs';
 
 const market = (world) => `inference:${world.model}`;
 
@@ -416,4 +417,51 @@ export async function stranger_story(page, world) {
     await main_button(page, 'Sign out').click();
     await page.waitForURL('**/sign-in');
   }
+}
+
+/** An account's owner proves a wallet and signs in with it; no page but that wallet's may reach its bridge. */
+export async function wallet_story(page, world) {
+  const manifest = await (await fetch(world.base + '/tonconnect-manifest.json')).json();
+  expect(manifest.url === world.base, `wallets are told where we are: ${manifest.url}`);
+  expect((await fetch(manifest.iconUrl)).headers.get('content-type') === 'image/png', 'and what we look like');
+  for (const [path, reaches] of [
+    ['/wallet/tonkeeper/sign-in', true],
+    ['/wallet/tonhub/sign-in', false],
+    ['/sign-in', false],
+    ['/developer', false],
+  ]) {
+    const policy = (await fetch(world.base + path)).headers.get('content-security-policy');
+    expect(policy.includes(bridge) === reaches, `${path}: ${policy}`);
+  }
+
+  const wallet = await new TestWallet().attach(page);
+  await sign_in(page, world, world.developer_key);
+  await page.goto(world.base + '/developer/profile');
+  await main_button(page, 'Prove a wallet').click();
+  await page.getByRole('dialog').getByRole('link', { name: 'Tonkeeper', exact: true }).click();
+  await see(page, 'Prove your Tonkeeper');
+  await page.getByLabel('Management key').fill(world.developer_key);
+  await page.getByLabel('Send my payouts to this wallet').uncheck();
+  await main_button(page, 'Continue').click();
+  await wallet.refuse(page);
+  await see(page, 'You refused it in the wallet');
+  await main_button(page, 'Continue').click();
+  await wallet.agree(page);
+  await see(page, 'The wallet is proven to be yours');
+  expect(wallet.heard.includes('disconnect'), 'the wallet is told goodbye');
+  await main_button(page, 'Back').click();
+  await page.waitForURL('**/developer/profile');
+  await see(page, address);
+
+  await main_button(page, 'Sign out').click();
+  await page.goto(world.base + '/sign-in');
+  await main_button(page, 'Wallet').click();
+  await page.getByRole('link', { name: 'Tonkeeper', exact: true }).click();
+  await see(page, 'Sign in with Tonkeeper');
+  await wallet.refuse(page);
+  await see(page, 'You refused it in the wallet');
+  await main_button(page, 'Ask again').click();
+  await wallet.agree(page);
+  await page.waitForURL('**/developer');
+  await page.locator('.desk').waitFor();
 }
