@@ -130,7 +130,8 @@ TEST_CASE("no changed character of a proof passes") {
         const MoneyReport report = check_solvency(*document, pinned);
         // Only the key's name, which is not signed, may change; a leaf under another name is none.
         const bool harmless = lie.find("\"key_id\":\"market-1\"") == std::string::npos ||
-                              report.checks[1].outcome == ReceiptCheck::Outcome::skipped;
+                              (report.checks.size() > 1 &&
+                               report.checks[1].outcome == ReceiptCheck::Outcome::skipped);
         INFO(lie);
         CHECK((harmless || !report.valid()));
         ++looked_at;
