@@ -5,6 +5,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -138,7 +139,7 @@ int answer_ioctl(unsigned long request, void* argument, const Bytes& report, con
         errno = EIO;
         return -1;
     }
-    std::memcpy(reinterpret_cast<void*>(asked->certs_address), table.data(), table.size());
+    std::copy(table.begin(), table.end(), reinterpret_cast<std::uint8_t*>(asked->certs_address));
     auto* response = reinterpret_cast<snp_report_resp*>(exchange->resp_data);
     Bytes message;
     made::append_little(message, 0, 4);

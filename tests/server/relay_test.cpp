@@ -2,6 +2,7 @@
 // the node is a script. Nothing sleeps: whoever waits, waits for an event.
 #include "server/relay.hpp"
 
+#include <chrono>
 #include <future>
 
 #include "api/http.hpp"
@@ -662,6 +663,11 @@ matching::Job cut_off(World& world, ScriptedNode& node) {
     const auto got = answer.get();
     REQUIRE(got.status == 200);
     CHECK_FALSE(got.whole);
+    // Its start is committed beside the relaying.
+    const auto patience = std::chrono::steady_clock::now() + std::chrono::seconds{10};
+    while (world.job(job.id).state == matching::JobState::reserved &&
+           std::chrono::steady_clock::now() < patience)
+        std::this_thread::yield();
     CHECK(world.job(job.id).state == matching::JobState::running);
     return job;
 }
