@@ -158,7 +158,7 @@ TEST_CASE("the wallet's key is read from a file that only we can read") {
     CHECK(wallet_key(file, false).public_key() == made.public_key());
     ::chmod(file.c_str(), 0640);
     CHECK_THROWS(wallet_key(file, false));
-    for (const std::string content :
+    for (const std::string& content :
          {std::string{}, std::string{"00"}, std::string{"word word"}, std::string(66, 'a')}) {
         write_secret_file(file, content);
         CHECK_THROWS(wallet_key(file, true));
