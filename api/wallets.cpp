@@ -60,9 +60,13 @@ Result<PendingCommand> set_wallet(const Call& call, const Context& context) {
         amend.payout_address = std::move(*normal);
         pending.command = std::move(amend);
     } else {
-        pending.command = NoteLogin{
-            call.principal.account, "set_wallet",
-            context.logins->sessions(call.principal.account, session_prefix), address->raw()};
+        // Who signed in with the wallet before is not signed in any more.
+        const auto before = context.logins->wallet(call.principal.account);
+        std::vector<KeyId> ending;
+        if (before && before->address != address->raw())
+            ending = context.logins->sessions(call.principal.account, session_prefix);
+        pending.command =
+            NoteLogin{call.principal.account, "set_wallet", std::move(ending), address->raw()};
     }
     if (!context.logins->store(db::Wallet{call.principal.account, address->raw(), call.at}))
         return refuse(ErrorCode::already_exists, "This wallet is another account's.");
