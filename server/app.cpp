@@ -140,6 +140,7 @@ AdmissionOptions admission_of(const Config& config) {
     options.per_address.limit = config.address_rate_per_minute;
     options.failed_credentials.limit = config.failed_credentials_per_minute;
     options.sign_ups.limit = config.sign_ups_per_hour;
+    options.sign_ins.limit = config.sign_ins_per_hour;
     options.sign_ups_of_all.limit = config.sign_ups_of_all_per_hour;
     options.proxy_addresses = split_list(config.proxy_addresses);
     options.own_origin = own_origin(config);
@@ -350,9 +351,8 @@ private:
     std::unique_ptr<Lane> lane;
 
     // Who may call, and the walk of a call through the house.
-    const WebFiles pages{config.web_root.empty()
-                             ? WebFiles{}
-                             : WebFiles::load(config.web_root, own_origin(config))};
+    const WebFiles pages{
+        config.web_root.empty() ? WebFiles{} : WebFiles::load(config.web_root, own_origin(config))};
     db::Outbox outbox{pool};
     db::CollateralMemory collateral_memory{pool};
     db::CollateralPieces collateral_pieces{pool};

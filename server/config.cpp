@@ -44,6 +44,8 @@ std::vector<Setting> bound_settings() {
     return {
         number("MARKET_SIGN_UPS_PER_HOUR", &Config::sign_ups_per_hour, "30", 1, 1'000'000'000,
                "new accounts per address (IPv6: per /64), then 429"),
+        number("MARKET_SIGN_INS_PER_HOUR", &Config::sign_ins_per_hour, "360", 1, 1'000'000'000,
+               "sign-ins and changes of a sign-in, of one account with a credential"),
         number("MARKET_SIGN_UPS_OF_ALL_PER_HOUR", &Config::sign_ups_of_all_per_hour, "3000", 1,
                1'000'000'000, "new accounts of all addresses together, then 429"),
         number("MARKET_REMEMBERED_PER_ACCOUNT_MAX", &Config::remembered_per_account_max, "500000",

@@ -39,7 +39,7 @@ struct Config {
     std::int64_t rate_per_minute = 0, address_rate_per_minute = 0,
                  failed_credentials_per_minute = 0;
     std::int64_t login_attempts_per_address = 0;
-    std::int64_t sign_ups_per_hour = 0, sign_ups_of_all_per_hour = 0;
+    std::int64_t sign_ups_per_hour = 0, sign_ups_of_all_per_hour = 0, sign_ins_per_hour = 0;
     std::int64_t remembered_per_account_max = 0, remembered_max = 0;
     std::int64_t payout_min_nano = 0, open_payouts_per_account_max = 0;
     std::int64_t payout_approval_nano = 0, solvency_interval_ms = 0;
