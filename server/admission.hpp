@@ -21,7 +21,7 @@ struct AdmissionOptions {
     RatePolicy failed_credentials{30};  // per address
     RatePolicy sign_ups{30, hours(1)};  // per address
     RatePolicy sign_ups_of_all{3'000, hours(1)};
-    RatePolicy sign_ins{60, minutes(10)};      // with a credential: per account
+    RatePolicy sign_ins{360, hours(1)};        // with a credential: per account
     std::vector<std::string> proxy_addresses;  // whose X-Forwarded-For is believed
     std::string own_origin;                    // of our pages, "https://market.example"
     std::string session_cookie;                // its name

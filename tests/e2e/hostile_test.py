@@ -251,6 +251,7 @@ def tests(world):
 
 
 if __name__ == "__main__":
-    with World("hostile", settings={"MARKET_RATE_PER_MINUTE": "1000000", "MARKET_SIGN_UPS_PER_HOUR": "1000000"}) as the_world:
+    with World("hostile", settings={"MARKET_RATE_PER_MINUTE": "1000000", "MARKET_SIGN_UPS_PER_HOUR": "1000000",
+                                     "MARKET_SIGN_INS_PER_HOUR": "1000000"}) as the_world:
         status = run(tests(the_world))
     sys.exit(status)
